@@ -1,0 +1,27 @@
+//! API groups.
+
+use std::net::IpAddr;
+
+pub struct Group {
+    pub name: String,
+    /// Starts with `/`; does not end with it, so that the base path `/` is empty here.
+    pub base_path: String,
+    pub domains: Vec<Domain>,
+    /// The group's debugging domain, lower case.
+    pub default_domain: String,
+    /// Calls a day that the default domain answers (product: 1,000).
+    pub default_domain_calls_per_day: u64,
+    /// Keep the caller's AppCode and `Authorization` in the backend request.
+    pub forward_app_code: bool,
+}
+
+/// A name that calls arrive under. Names are lower case, without port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Domain {
+    /// `*`: any Host that no other domain matches.
+    Any,
+    Exact(String),
+    /// `*.example.net`, kept as `.example.net`.
+    Wildcard(String),
+    Address(IpAddr),
+}

@@ -1,0 +1,79 @@
+//! `gateway.toml`, checked.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+pub struct Instance {
+    pub name: String,
+    /// `None`: one for each core the process may use.
+    pub workers: Option<NonZeroUsize>,
+    /// Source addresses toward backends, used in turn; empty: the kernel chooses.
+    pub egress_addresses: Vec<IpAddr>,
+    pub state_directory: PathBuf,
+    /// Group `g` answers on `g.SUFFIX`, for debugging, with a daily quota. Lower case.
+    pub default_domain_suffix: String,
+    pub driver: Driver,
+}
+
+/// How a worker waits for I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// io_uring, or epoll with a warning where the machine forbids it.
+    Auto,
+    IoUring,
+    Epoll,
+}
+
+pub struct Listener {
+    pub address: SocketAddr,
+    pub scheme: Scheme,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+pub struct Security {
+    /// Accepted clock difference of a signature, and how long a nonce is remembered, in milliseconds.
+    pub signature_window_ms: u64,
+    /// Nonces remembered at most, over all workers, within one window.
+    pub nonce_capacity: usize,
+    pub nonce_full: NonceFull,
+    /// Variants of the canonical string accepted beside it.
+    pub tolerances: Vec<Tolerance>,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+/// What happens to a signed call whose nonce finds no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceFull {
+    Refuse,
+    Accept,
+}
+
+/// A variant of the string to sign that some client libraries produce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tolerance {
+    /// The path as sent, percent-encoded.
+    RawPath,
+    /// `k=` for an empty value.
+    EmptyValueEquals,
+    /// A query parameter beats a form parameter of the same name.
+    QueryFirst,
+    /// Parameters in order of their UTF-8 bytes.
+    ByteOrder,
+    /// Values of a repeated parameter joined by commas.
+    CommaJoined,
+}
+
+/// Where access log lines go.
+#[derive(Clone, Debug)]
+pub enum AccessLog {
+    Off,
+    Stdout,
+    File(PathBuf),
+}

@@ -1,0 +1,56 @@
+//! The catalog: every document, typed, checked together and cross-referenced. A value that exists is valid.
+//!
+//! Built once by the loader, off the workers, and immutable from then on; each worker compiles its own tables
+//! from it. Places in it are indexes ([`GroupId`] and its kin), so that tables hold small numbers, not references.
+
+pub mod api;
+pub mod app;
+pub mod group;
+pub mod instance;
+pub mod limits;
+pub mod vpc_access;
+
+pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
+pub use app::{App, AppKey, Authorization, Secret};
+pub use group::{Domain, Group};
+pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
+pub use limits::Limits;
+pub use vpc_access::{BackendInstance, VpcAccess};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+        impl $name {
+            pub fn index(self) -> usize { self.0 as usize }
+        }
+    )*};
+}
+ids! {
+    /// Place in [`Catalog::groups`].
+    GroupId;
+    /// Place in [`Catalog::apis`]: one API as published to one stage.
+    ApiId;
+    /// Place in [`Catalog::apps`].
+    AppId;
+    /// Place in [`Catalog::vpc_accesses`].
+    VpcAccessId;
+    /// Place in [`Catalog::stages`].
+    StageId;
+}
+
+pub struct Catalog {
+    pub instance: Instance,
+    pub listeners: Vec<Listener>,
+    pub security: Security,
+    pub limits: Limits,
+    pub access_log: AccessLog,
+    /// Stage names, `RELEASE` first.
+    pub stages: Vec<String>,
+    pub vpc_accesses: Vec<VpcAccess>,
+    pub groups: Vec<Group>,
+    /// What is published: one entry for each API and stage.
+    pub apis: Vec<Api>,
+    pub apps: Vec<App>,
+}

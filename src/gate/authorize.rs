@@ -1,0 +1,1 @@
+//! App, API, stage, expiry.

@@ -1,0 +1,30 @@
+//! What the gate says of a call.
+
+use super::Refusal;
+use super::route::PathMatch;
+use crate::catalog::{ApiId, AppId};
+
+/// The result of [`super::decide`], with what was learnt on the way: a refused call is logged with its API and app too.
+pub struct Decision {
+    pub verdict: Verdict,
+    pub api: Option<ApiId>,
+    /// Who calls, once authenticated.
+    pub app: Option<AppId>,
+    /// The caller asked for `X-Ca-Debug-Info`.
+    pub debug: bool,
+}
+
+pub enum Verdict {
+    /// The call may pass; [`super::map`] writes its backend request.
+    Forward(Forward),
+    /// The signature covers the form body: read it (at most `limits.form_bytes`), then decide again with `Call::form`.
+    NeedForm,
+    Refuse(Refusal),
+}
+
+pub struct Forward {
+    pub api: ApiId,
+    pub path: PathMatch,
+    /// MD5 that the body must have (`Content-MD5`), to be checked while it streams.
+    pub body_md5: Option<[u8; 16]>,
+}
