@@ -4,7 +4,7 @@ pub mod apps;
 pub mod nonce;
 
 use super::{Call, Refusal};
-use crate::catalog::{ApiId, AppId, Authentication, Security};
+use crate::catalog::{ApiId, AppId, Authentication, Catalog};
 use apps::Apps;
 use nonce::NonceSet;
 
@@ -27,7 +27,7 @@ pub fn authenticate(
     _call: &Call<'_>,
     _api: ApiId,
     _rules: &Authentication,
-    _security: &Security,
+    _catalog: &Catalog,
     _apps: &Apps,
     _nonces: &NonceSet,
     _scratch: &mut Scratch,
