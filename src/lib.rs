@@ -5,9 +5,10 @@ pub mod command; // one file a subcommand
 pub mod document; // files as written, with spans; diagnostics with file:line:column
 pub mod gate; // the decision, pure: route, authenticate, authorize, admit, map
 pub mod http; // wire formats, pure: head, framing, chunked, serialise
+pub mod net; // the facade over the runtime: streams, blocks, deadlines, clock
 pub mod observe; // access log, counters
 pub mod proxy; // a connection's life: joins gate, http and upstream
 pub mod publish; // draft -> stage; versions
 pub mod sys; // the only system calls that no crate covers
 pub mod upstream; // VPC pools of a worker
-pub mod worker; // a core: runtime, listener, buffers, deadlines, drain
+pub mod worker; // a core: its thread, listeners, tables, drain

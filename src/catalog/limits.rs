@@ -20,6 +20,8 @@ pub struct Limits {
     pub send_timeout: Duration,
     /// Longest time between two requests of a connection.
     pub idle_timeout: Duration,
+    /// How long a client that is still sending a refused request is listened to, so that it gets its answer.
+    pub linger_timeout: Duration,
     pub connect_timeout: Duration,
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     pub answer_timeout: Duration,
@@ -46,6 +48,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(30),
             send_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
+            linger_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(3),
             answer_timeout: Duration::from_secs(60),
             connections_per_worker: 20_000,

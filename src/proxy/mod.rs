@@ -1,1 +1,20 @@
-//! (being built)
+//! A connection's life: the one place that joins gate, http and upstream.
+//!
+//! Read [`exchange`] first: it is the list of steps that every request takes. [`connection`] repeats it,
+//! [`forward`] is the client's side of it and [`answer`] the backend's; [`transfer`] is what happens to body bytes.
+
+mod answer;
+mod connection;
+mod core;
+mod exchange;
+mod failure;
+mod forward;
+mod refuse;
+mod request;
+mod request_id;
+mod response_head;
+mod story;
+mod transfer;
+
+pub use connection::serve;
+pub use core::Core;

@@ -1,0 +1,54 @@
+//! The only place that reads clocks. What needs the time is given it.
+
+use std::cell::Cell;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::http::date::{IMF_FIXDATE_BYTES, write_imf_fixdate};
+
+/// A worker's clock: exact readings on demand, and a coarse one that the sweeper renews.
+pub struct Clock {
+    started: Instant,
+    coarse_ms: Cell<u64>,
+    date_s: Cell<u64>,
+    date: Cell<[u8; IMF_FIXDATE_BYTES]>,
+}
+
+/// Unix time, in milliseconds.
+pub fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        #[allow(clippy::disallowed_methods)] // here is the clock
+        let started = Instant::now();
+        Self { started, coarse_ms: Cell::new(0), date_s: Cell::new(0), date: Cell::new([0; IMF_FIXDATE_BYTES]) }
+    }
+}
+
+impl Clock {
+    /// Microseconds since the worker started; never goes back.
+    pub fn now_us(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
+    /// Milliseconds since the worker started, as of the last sweep: what deadlines are measured in.
+    pub fn coarse_ms(&self) -> u64 {
+        self.coarse_ms.get()
+    }
+
+    /// Renews the coarse reading.
+    pub fn renew(&self) {
+        self.coarse_ms.set(self.now_us() / 1000);
+    }
+
+    /// The `Date` of an answer made at `unix_ms`, formatted once a second.
+    pub fn date(&self, unix_ms: u64) -> [u8; IMF_FIXDATE_BYTES] {
+        let seconds = unix_ms / 1000;
+        if self.date_s.get() != seconds {
+            self.date_s.set(seconds);
+            self.date.set(write_imf_fixdate(seconds));
+        }
+        self.date.get()
+    }
+}

@@ -1,0 +1,322 @@
+//! Deadlines without timers: each connection has a few cells, and a sweeper per worker looks at all of them many times
+//! a second and ends what is overdue by shutting its socket down.
+//!
+//! Arming a deadline is two stores. A task that was waiting sees the end of its stream or an error, and finds in
+//! [`Timer::expired`] that it was us.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::sys::{self, Direction};
+
+/// How often the sweeper looks: the resolution of every timeout of the data path.
+pub const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a client that has ended its side waits for its answer before it is asked whether it is still there.
+pub const HALF_CLOSE_PROBE: Duration = Duration::from_secs(1);
+
+/// What is being waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wait {
+    #[default]
+    Nothing,
+    /// Between two requests.
+    Idle,
+    /// The rest of a request head.
+    Head,
+    /// The next bytes of a request body.
+    Body,
+    /// The client has ended its side and waits for its answer: after a while, ask whether it is still there.
+    HalfClosed,
+    /// As above, and it has been asked: look for the reset that says it is not.
+    Probed,
+    /// The client takes bytes of an answer.
+    Send,
+    /// A connection to the backend.
+    Connect,
+    /// The backend takes bytes of the request.
+    Forward,
+    /// The head of the backend's answer.
+    FirstByte,
+    /// The next bytes of the backend's answer.
+    Answer,
+}
+
+/// One deadline.
+#[derive(Debug)]
+pub struct Timer {
+    at_ms: Cell<u64>,
+    wait: Cell<Wait>,
+    expired: Cell<Wait>,
+}
+
+/// The deadlines of a connection, one for each direction of its two sockets.
+#[derive(Debug)]
+pub struct Watch {
+    client: RawFd,
+    backend: Cell<RawFd>,
+    pub from_client: Timer,
+    pub to_client: Timer,
+    pub from_backend: Timer,
+    pub to_backend: Timer,
+    /// The client was found gone while its answer was being waited for.
+    pub client_gone: Cell<bool>,
+}
+
+impl Default for Timer {
+    fn default() -> Self {
+        Self { at_ms: Cell::new(u64::MAX), wait: Cell::default(), expired: Cell::default() }
+    }
+}
+
+impl Timer {
+    pub fn arm(&self, wait: Wait, now_ms: u64, after: Duration) {
+        self.wait.set(wait);
+        self.at_ms.set(now_ms.saturating_add(after.as_millis() as u64));
+    }
+    pub fn clear(&self) {
+        self.at_ms.set(u64::MAX);
+        self.wait.set(Wait::Nothing);
+    }
+    pub fn wait(&self) -> Wait {
+        self.wait.get()
+    }
+    /// What was overdue when the sweeper ended this direction; `Nothing` if it did not.
+    pub fn expired(&self) -> Wait {
+        self.expired.get()
+    }
+    /// Notes the end of a deadline that has come.
+    fn expire_if_due(&self, now_ms: u64) -> bool {
+        let due = self.at_ms.get() <= now_ms;
+        if due {
+            self.expired.set(self.wait.get());
+            self.clear();
+        }
+        due
+    }
+}
+
+impl Watch {
+    fn new(client: RawFd) -> Self {
+        Self {
+            client,
+            backend: Cell::new(-1),
+            from_client: Timer::default(),
+            to_client: Timer::default(),
+            from_backend: Timer::default(),
+            to_backend: Timer::default(),
+            client_gone: Cell::new(false),
+        }
+    }
+
+    /// Names the backend connection in use; `None` before it is closed or given back.
+    pub fn set_backend(&self, fd: Option<RawFd>) {
+        self.backend.set(fd.unwrap_or(-1));
+        for timer in [&self.from_backend, &self.to_backend] {
+            timer.clear();
+            timer.expired.set(Wait::Nothing);
+        }
+    }
+
+    /// What was overdue of the backend; `Nothing` if it kept its deadlines.
+    pub fn backend_expired(&self) -> Wait {
+        match self.from_backend.expired() {
+            Wait::Nothing => self.to_backend.expired(),
+            wait => wait,
+        }
+    }
+
+    /// It was us who ended the backend's connection.
+    pub fn is_over(&self) -> bool {
+        self.client_gone.get() || self.backend_expired() != Wait::Nothing
+    }
+
+    /// An answer is about to be sent: the backend has met its deadline, and a client is no longer asked whether it is
+    /// there.
+    pub fn answer_begins(&self) {
+        self.from_backend.clear();
+        if matches!(self.from_client.wait(), Wait::HalfClosed | Wait::Probed) {
+            self.from_client.clear();
+        }
+    }
+
+    /// Ends what is in flight to and from the backend.
+    pub fn cancel_backend(&self) {
+        if self.backend.get() >= 0 {
+            sys::shutdown(self.backend.get(), Direction::Both);
+        }
+    }
+
+    /// Ends a receive in flight from the client.
+    pub fn cancel_from_client(&self) {
+        sys::shutdown(self.client, Direction::Read);
+    }
+
+    fn sweep(&self, now_ms: u64) {
+        if self.from_backend.expire_if_due(now_ms) | self.to_backend.expire_if_due(now_ms) {
+            self.cancel_backend();
+        }
+        if self.to_client.expire_if_due(now_ms) {
+            sys::shutdown(self.client, Direction::Both);
+        }
+        match self.from_client.wait.get() {
+            Wait::HalfClosed | Wait::Probed => self.probe(now_ms),
+            // The client may still be told why.
+            _ if self.from_client.expire_if_due(now_ms) => self.cancel_from_client(),
+            _ => {}
+        }
+    }
+
+    /// Finds out whether a client that has ended its side still waits for its answer. Until that begins, an interim
+    /// answer may be sent at any time (RFC 9110, section 15.2.1); a client that is there discards it, and one that has
+    /// closed both directions answers it with a reset.
+    fn probe(&self, now_ms: u64) {
+        if self.from_client.at_ms.get() > now_ms {
+            return;
+        }
+        if self.from_client.wait.get() == Wait::HalfClosed {
+            sys::send_now(self.client, b"HTTP/1.1 100 Continue\r\n\r\n");
+        } else if sys::is_reset(self.client) {
+            self.client_gone.set(true);
+            self.from_client.clear();
+            self.cancel_backend();
+            return;
+        }
+        self.from_client.arm(Wait::Probed, now_ms, SWEEP_INTERVAL);
+    }
+}
+
+/// All connections of a worker.
+#[derive(Default)]
+pub struct Watches {
+    slots: RefCell<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    watches: Vec<Option<Rc<Watch>>>,
+    free: Vec<u32>,
+}
+
+/// A connection's place among the watches; given up when dropped.
+pub struct Watched {
+    watch: Rc<Watch>,
+    place: u32,
+    watches: Rc<Watches>,
+}
+
+impl std::ops::Deref for Watched {
+    type Target = Watch;
+    fn deref(&self) -> &Watch {
+        &self.watch
+    }
+}
+
+impl Watches {
+    pub fn add(self: &Rc<Self>, client: RawFd) -> Watched {
+        let watch = Rc::new(Watch::new(client));
+        let slots = &mut *self.slots.borrow_mut();
+        let place = slots.free.pop().unwrap_or_else(|| {
+            slots.watches.push(None);
+            (slots.watches.len() - 1) as u32
+        });
+        slots.watches[place as usize] = Some(watch.clone());
+        Watched { watch, place, watches: self.clone() }
+    }
+
+    pub fn len(&self) -> usize {
+        let slots = self.slots.borrow();
+        slots.watches.len() - slots.free.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ends everything overdue.
+    pub fn sweep(&self, now_ms: u64) {
+        self.slots.borrow().watches.iter().flatten().for_each(|watch| watch.sweep(now_ms));
+    }
+
+    /// Ends every connection that waits between two requests.
+    pub fn end_idle(&self) {
+        for watch in self.slots.borrow().watches.iter().flatten() {
+            if watch.from_client.wait.get() == Wait::Idle {
+                watch.from_client.expired.set(Wait::Idle);
+                watch.from_client.clear();
+                watch.cancel_from_client();
+            }
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let slots = &mut *self.watches.slots.borrow_mut();
+        slots.watches[self.place as usize] = None;
+        slots.free.push(self.place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (near, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn what_is_overdue_ends() {
+        let (mut near, _far) = pair();
+        let watches = Rc::<Watches>::default();
+        let watch = watches.add(near.as_raw_fd());
+        watch.from_client.arm(Wait::Head, 1000, Duration::from_millis(100));
+        watches.sweep(1099);
+        assert_eq!(watch.from_client.expired(), Wait::Nothing);
+        watches.sweep(1100);
+        assert_eq!(watch.from_client.expired(), Wait::Head);
+        assert_eq!(near.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_place_is_used_again() {
+        let (near, _far) = pair();
+        let watches = Rc::<Watches>::default();
+        drop(watches.add(near.as_raw_fd()));
+        let again = watches.add(near.as_raw_fd());
+        assert_eq!((again.place, watches.len()), (0, 1));
+        drop(again);
+        assert!(watches.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_closed_both_ways_is_found_gone_and_one_that_waits_is_not() {
+        for waits in [false, true] {
+            let (near, far) = pair();
+            let watches = Rc::<Watches>::default();
+            let watch = watches.add(near.as_raw_fd());
+            if waits {
+                far.shutdown(std::net::Shutdown::Write).unwrap();
+            }
+            let far = waits.then_some(far);
+            watch.from_client.arm(Wait::HalfClosed, 0, Duration::ZERO);
+            let deadline = std::time::SystemTime::now() + Duration::from_millis(if waits { 200 } else { 10_000 });
+            let mut now_ms = 0;
+            while !watch.client_gone.get() && std::time::SystemTime::now() < deadline {
+                now_ms += 1000;
+                watches.sweep(now_ms);
+                std::thread::yield_now();
+            }
+            assert_eq!(watch.client_gone.get(), !waits);
+            drop(far);
+        }
+    }
+}

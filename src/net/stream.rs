@@ -1,0 +1,189 @@
+//! A TCP connection of a worker, over monoio: receive, send, wait, cancel.
+//!
+//! Hazards this facade stands for: a future of [`Stream::recv`] or [`Stream::send`] must run to its end (dropping it
+//! loses what the kernel has already taken or given); the way to cancel is [`Stream::shutdown`]. Only
+//! [`Stream::readable`] may be dropped: it moves no bytes.
+
+use std::cell::{Cell, UnsafeCell};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use monoio::io::{AsyncReadRent, AsyncWriteRent};
+use monoio::net::TcpStream;
+use pin_project_lite::pin_project;
+use socket2::SockRef;
+
+use super::block::{Block, Receiving, Sending, SendingTwo, Vectors};
+use crate::sys::{self, Direction, Peeked};
+
+pub struct Stream {
+    tcp: UnsafeCell<TcpStream>,
+    spare_vectors: Cell<Option<Box<Vectors>>>,
+}
+
+impl Stream {
+    pub fn new(tcp: TcpStream) -> Self {
+        Self { tcp: UnsafeCell::new(tcp), spare_vectors: Cell::new(None) }
+    }
+
+    /// The stream as monoio's operations want it.
+    #[allow(clippy::mut_from_ref)]
+    fn operate(&self) -> &mut TcpStream {
+        // SAFETY: monoio's read and write use the reference only to clone the descriptor while the operation is made;
+        // nothing keeps it across an await, the type is neither Send nor Sync, and no call here re-enters another.
+        unsafe { &mut *self.tcp.get() }
+    }
+
+    pub fn fd(&self) -> RawFd {
+        // SAFETY: a shared borrow for the time of one call that reads an integer; see `operate`.
+        unsafe { &*self.tcp.get() }.as_raw_fd()
+    }
+
+    /// Receives into the room behind the block's bytes. `Ok(0)`: the peer has ended its side, or the read side was shut.
+    pub async fn recv(&self, block: Block) -> (io::Result<usize>, Block) {
+        let (result, Receiving(block)) = self.operate().read(Receiving(block)).await;
+        (result, block)
+    }
+
+    /// Sends all of the block's bytes. The block comes back as it was given.
+    pub async fn send(&self, block: Block) -> (io::Result<()>, Block) {
+        let (result, Sending(mut block)) = self.operate().write(Sending(block)).await;
+        match result {
+            Ok(n) if n == block.len() => (Ok(()), block),
+            Ok(0) => (Err(io::ErrorKind::WriteZero.into()), block),
+            Ok(n) => {
+                block.advance(n);
+                let (result, mut block) = self.send_rest(block).await;
+                block.retreat(n);
+                (result, block)
+            }
+            Err(error) => (Err(error), block),
+        }
+    }
+
+    async fn send_rest(&self, mut block: Block) -> (io::Result<()>, Block) {
+        let mut sent = 0;
+        let result = loop {
+            if block.is_empty() {
+                break Ok(());
+            }
+            let (result, Sending(back)) = self.operate().write(Sending(block)).await;
+            block = back;
+            match result {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    block.advance(n);
+                    sent += n;
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        block.retreat(sent);
+        (result, block)
+    }
+
+    /// Sends all bytes of two blocks, in one operation where the kernel takes them at once.
+    pub async fn send_two(&self, first: Block, second: Block) -> (io::Result<()>, Block, Block) {
+        let whole = SendingTwo::new(first, second, self.spare_vectors.take());
+        let (result, SendingTwo { blocks: [mut first, mut second], vectors }) = self.operate().writev(whole).await;
+        self.spare_vectors.set(Some(vectors));
+        let n = match result {
+            Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), first, second),
+            Ok(n) => n,
+            Err(error) => return (Err(error), first, second),
+        };
+        if n < first.len() {
+            first.advance(n);
+            let (result, mut first) = self.send_rest(first).await;
+            first.retreat(n);
+            if result.is_err() {
+                return (result, first, second);
+            }
+            let (result, second) = self.send_rest(second).await;
+            return (result, first, second);
+        }
+        let n = n - first.len();
+        second.advance(n);
+        let (result, mut second) = self.send_rest(second).await;
+        second.retreat(n);
+        (result, first, second)
+    }
+
+    /// Waits until bytes, the end or an error can be received. Holds no buffer, and may be dropped.
+    pub fn readable(&self) -> impl Future<Output = io::Result<()>> + use<'_> {
+        // SAFETY: a shared borrow; nothing ever takes an exclusive one across an await (see `operate`).
+        unsafe { &*self.tcp.get() }.readable(false)
+    }
+
+    /// Waits until bytes can be sent: for a connection being made, until it is made or has failed.
+    pub async fn writable(&self) -> io::Result<()> {
+        // SAFETY: as in `readable`.
+        unsafe { &*self.tcp.get() }.writable(false).await
+    }
+
+    /// The error that a connection attempt ended with.
+    pub fn take_error(&self) -> io::Result<()> {
+        SockRef::from(self).take_error()?.map_or(Ok(()), Err)
+    }
+
+    /// Closing will reset the connection, so that its peer does not take the end for a proper one.
+    pub fn reset_on_close(&self) {
+        let _ = SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
+    }
+
+    pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        SockRef::from(self).set_nonblocking(nonblocking)
+    }
+
+    pub fn peek(&self) -> Peeked {
+        sys::peek(self.fd())
+    }
+
+    /// Ends traffic in one direction or both, and with it the operations in flight.
+    pub fn shutdown(&self, direction: Direction) {
+        sys::shutdown(self.fd(), direction);
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is open as long as `self`, which the borrow is bound to.
+        unsafe { BorrowedFd::borrow_raw(self.fd()) }
+    }
+}
+
+/// A wait for a stream to become readable that outlives the question: it can be asked, left, and asked again later.
+pub trait Ready {
+    /// Ready once for each time the stream was seen readable.
+    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()>;
+}
+
+pin_project! {
+    pub struct Readiness<M, F> {
+        make: M,
+        #[pin]
+        pending: Option<F>,
+    }
+}
+
+/// `make` starts a wait: [`Stream::readable`].
+pub fn readiness<M: FnMut() -> F, F: Future>(make: M) -> Readiness<M, F> {
+    Readiness { make, pending: None }
+}
+
+impl<M: FnMut() -> F, F: Future> Ready for Readiness<M, F> {
+    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if this.pending.is_none() {
+            this.pending.set(Some((this.make)()));
+        }
+        if let Some(pending) = this.pending.as_mut().as_pin_mut() {
+            ready!(pending.poll(context));
+        }
+        this.pending.set(None);
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,288 @@
+//! One access log line: the product's field names, then timers and how the request ended.
+
+/// What is known of a request when it has ended. Byte strings are as received; the line escapes them.
+pub struct Record<'a> {
+    pub instance: &'a str,
+    /// Upper-case UUID.
+    pub request_id: &'a [u8],
+    /// Unix time at which the head was complete, in milliseconds.
+    pub unix_ms: u64,
+    pub client_ip: std::net::IpAddr,
+    pub protocol: &'a str,
+    pub method: &'a [u8],
+    pub domain: &'a [u8],
+    pub path: &'a [u8],
+    /// Without the values of secrets.
+    pub query: &'a [u8],
+    pub group: &'a str,
+    pub api: &'a str,
+    pub stage: &'a str,
+    pub app: &'a str,
+    pub app_key: &'a [u8],
+    pub nonce: &'a [u8],
+    /// 0: nothing was answered.
+    pub status: u16,
+    pub error_code: &'a str,
+    pub error_message: &'a [u8],
+    pub backend: Option<std::net::SocketAddr>,
+    pub backend_reused: bool,
+    pub retried: bool,
+    /// Bytes of the request, head and body.
+    pub request_bytes: u64,
+    /// Bytes of the answer, head and body.
+    pub response_bytes: u64,
+    pub timers: Timers,
+    pub ended: Ended,
+}
+
+/// Phases of a request, in microseconds since its head was complete; 0 where it did not come so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timers {
+    /// The gate had decided.
+    pub decided_us: u64,
+    /// The request head had gone to the backend.
+    pub forwarded_us: u64,
+    /// The head of the backend's answer was there.
+    pub first_byte_us: u64,
+    /// The answer had gone to the client.
+    pub total_us: u64,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Answered, by the backend or by the gateway.
+    Answered,
+    /// The client was gone before its answer was.
+    ClientGone,
+    /// The client did not take its answer, or send its request, in time.
+    ClientTimeout,
+    /// The backend's answer broke off after it had begun.
+    BackendBroke,
+    /// The backend's answer stalled after it had begun.
+    BackendTimeout,
+}
+
+impl Ended {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ended::Answered => "answered",
+            Ended::ClientGone => "client-gone",
+            Ended::ClientTimeout => "client-timeout",
+            Ended::BackendBroke => "backend-broke",
+            Ended::BackendTimeout => "backend-timeout",
+        }
+    }
+}
+
+impl Record<'_> {
+    /// Writes the line, a JSON object, without its line end.
+    pub fn write(&self, line: &mut Vec<u8>) {
+        line.extend_from_slice(b"{\"requestHandleTime\":\"");
+        write_utc(line, self.unix_ms);
+        line.push(b'"');
+        text(line, "requestId", self.request_id);
+        text(line, "instanceId", self.instance.as_bytes());
+        text(line, "clientIp", Address::of(self.client_ip).as_bytes());
+        text(line, "requestProtocol", self.protocol.as_bytes());
+        text(line, "httpMethod", self.method);
+        text(line, "domain", self.domain);
+        text(line, "path", self.path);
+        text(line, "requestQueryString", self.query);
+        text(line, "apiGroupName", self.group.as_bytes());
+        text(line, "apiName", self.api.as_bytes());
+        text(line, "apiStageName", self.stage.as_bytes());
+        text(line, "appName", self.app.as_bytes());
+        text(line, "consumerAppKey", self.app_key);
+        text(line, "clientNonce", self.nonce);
+        number(line, "statusCode", self.status.into());
+        text(line, "errorCode", self.error_code.as_bytes());
+        text(line, "errorMessage", self.error_message);
+        if let Some(backend) = self.backend {
+            let port = backend.port();
+            text(line, "backend", Address::of(backend.ip()).with_port(port).as_bytes());
+        }
+        flag(line, "backendReused", self.backend_reused);
+        flag(line, "retried", self.retried);
+        number(line, "requestSize", self.request_bytes);
+        number(line, "responseSize", self.response_bytes);
+        let service_us = self.timers.first_byte_us.saturating_sub(self.timers.forwarded_us);
+        number(line, "serviceLatency", service_us / 1000);
+        number(line, "totalLatency", self.timers.total_us / 1000);
+        number(line, "decidedUs", self.timers.decided_us);
+        number(line, "forwardedUs", self.timers.forwarded_us);
+        number(line, "firstByteUs", self.timers.first_byte_us);
+        number(line, "totalUs", self.timers.total_us);
+        text(line, "ended", self.ended.as_str().as_bytes());
+        line.push(b'}');
+    }
+}
+
+fn key(line: &mut Vec<u8>, name: &str) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
+}
+
+fn number(line: &mut Vec<u8>, name: &str, n: u64) {
+    key(line, name);
+    line.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+}
+
+fn flag(line: &mut Vec<u8>, name: &str, on: bool) {
+    key(line, name);
+    line.extend_from_slice(if on { b"true" } else { b"false" });
+}
+
+/// A string; left out where it is empty. Bytes that are not UTF-8 are written as the characters of ISO-8859-1.
+fn text(line: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    key(line, name);
+    line.push(b'"');
+    let plain = |b: &u8| (0x20..0x7f).contains(b) && *b != b'"' && *b != b'\\';
+    if bytes.iter().all(plain) {
+        line.extend_from_slice(bytes);
+    } else {
+        let is_utf8 = std::str::from_utf8(bytes).is_ok();
+        for &b in bytes {
+            match b {
+                _ if plain(&b) => line.push(b),
+                b'"' | b'\\' => line.extend_from_slice(&[b'\\', b]),
+                0x80.. if is_utf8 => line.push(b),
+                _ => {
+                    const HEX: &[u8; 16] = b"0123456789abcdef";
+                    line.extend_from_slice(b"\\u00");
+                    line.extend_from_slice(&[HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
+                }
+            }
+        }
+    }
+    line.push(b'"');
+}
+
+/// An address in text, without an allocation.
+struct Address {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Address {
+    fn of(ip: std::net::IpAddr) -> Self {
+        Self::format(format_args!("{ip}"))
+    }
+    fn with_port(self, port: u16) -> Self {
+        match std::str::from_utf8(self.as_bytes()) {
+            Ok(ip) if ip.contains(':') => Self::format(format_args!("[{ip}]:{port}")),
+            Ok(ip) => Self::format(format_args!("{ip}:{port}")),
+            Err(_) => self,
+        }
+    }
+    fn format(arguments: std::fmt::Arguments<'_>) -> Self {
+        let mut bytes = [0; 64];
+        let mut rest = &mut bytes[..];
+        // The longest address with a port takes 47 bytes.
+        let _ = std::io::Write::write_fmt(&mut rest, arguments);
+        let len = 64 - rest.len();
+        Self { bytes, len }
+    }
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// `yyyy-MM-ddTHH:mm:ssZ`.
+fn write_utc(line: &mut Vec<u8>, unix_ms: u64) {
+    let seconds = unix_ms / 1000;
+    let (year, month, day) = civil_from_days(seconds / 86_400);
+    let of_day = seconds % 86_400;
+    let two = |line: &mut Vec<u8>, n: u64| line.extend_from_slice(&[b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8]);
+    two(line, year / 100);
+    two(line, year % 100);
+    line.push(b'-');
+    two(line, month);
+    line.push(b'-');
+    two(line, day);
+    line.push(b'T');
+    two(line, of_day / 3600);
+    line.push(b':');
+    two(line, of_day / 60 % 60);
+    line.push(b':');
+    two(line, of_day % 60);
+    line.push(b'Z');
+}
+
+/// Days since 1970-01-01 to year, month, day, in the proleptic Gregorian calendar.
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let of_era = days % 146_097;
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record<'static> {
+        Record {
+            instance: "edge-1",
+            request_id: b"7AD052CB-EE8B-4DFD-BBAF-EFB340E0A5AF",
+            unix_ms: 1_709_210_096_789,
+            client_ip: "127.0.0.1".parse().unwrap(),
+            protocol: "HTTP",
+            method: b"GET",
+            domain: b"api.example.com",
+            path: b"/a\"b\\c\x01",
+            query: "q=\u{4f60}".as_bytes(),
+            group: "g",
+            api: "a",
+            stage: "RELEASE",
+            app: "",
+            app_key: b"\xff",
+            nonce: b"",
+            status: 200,
+            error_code: "",
+            error_message: b"",
+            backend: Some("[::1]:80".parse().unwrap()),
+            backend_reused: true,
+            retried: false,
+            request_bytes: 1,
+            response_bytes: 2,
+            timers: Timers { decided_us: 3, forwarded_us: 10, first_byte_us: 2_010, total_us: 3_000 },
+            ended: Ended::Answered,
+        }
+    }
+
+    #[test]
+    fn a_line_is_json_with_the_products_names() {
+        let mut line = Vec::new();
+        record().write(&mut line);
+        let json: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(json["requestHandleTime"], "2024-02-29T12:34:56Z");
+        assert_eq!(json["path"], "/a\"b\\c\u{1}");
+        assert_eq!(json["requestQueryString"], "q=\u{4f60}");
+        assert_eq!(json["consumerAppKey"], "\u{ff}");
+        assert_eq!(json["backend"], "[::1]:80");
+        assert_eq!(json["serviceLatency"], 2);
+        assert_eq!(json["ended"], "answered");
+        assert!(json.get("errorCode").is_none());
+    }
+
+    #[test]
+    fn dates_at_the_edges() {
+        for (unix_s, text) in
+            [(0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (4_102_444_799, "2099-12-31T23:59:59Z")]
+        {
+            let mut line = Vec::new();
+            write_utc(&mut line, unix_s * 1000);
+            assert_eq!(line, text.as_bytes());
+        }
+    }
+}

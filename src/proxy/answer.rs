@@ -1,0 +1,251 @@
+//! The backend's side of an exchange: its answer is read, given a head of ours, and relayed.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::connection::Connection;
+use super::failure::{AttemptFailure, Failure, ended_within_answer};
+use super::request::Request;
+use super::request_id::RequestId;
+use super::response_head::{Ours, write_head, write_interim};
+use super::story::Story;
+use super::transfer::Transfer;
+use crate::gate::{ErrorCode, Refusal, Tables};
+use crate::http::chunked::ChunkLimits;
+use crate::http::framing::response_framing;
+use crate::http::head::{Parsed, ResponseHead, ResponseView, Version, parse_response};
+use crate::http::serialise::HeadWriter;
+use crate::net::clock::unix_ms;
+use crate::net::{Block, Stream, Wait};
+use crate::observe::record::Ended;
+
+/// Room kept free before what a backend sends: a head of ours takes the place of its head, and a size line goes before
+/// a chunk. No head of ours is longer than the backend's by more than this.
+const HEADROOM: usize = 1024;
+
+/// What relaying an answer needs to know of the request.
+pub struct Answer<'a> {
+    c: &'a Connection<'a>,
+    backend: &'a Stream,
+    request_sent: &'a Cell<bool>,
+    story: &'a Story,
+    tables: Rc<Tables>,
+    id: RequestId,
+    to_head: bool,
+    version: Version,
+    keep_alive: bool,
+}
+
+pub struct Relayed {
+    /// The whole answer was read, nothing followed it, and the backend allows another request.
+    pub backend_reusable: bool,
+    /// The client may send another request.
+    pub client_reusable: bool,
+}
+
+impl<'a> Answer<'a> {
+    pub fn new(
+        c: &'a Connection<'a>,
+        request: &Request,
+        backend: &'a Stream,
+        request_sent: &'a Cell<bool>,
+        story: &'a Story,
+    ) -> Self {
+        let (version, keep_alive) = (request.head.version, request.framing.keep_alive);
+        let to_head = request.view().method() == b"HEAD";
+        let tables = request.tables.clone();
+        Self { c, backend, request_sent, story, tables, id: request.id, to_head, version, keep_alive }
+    }
+
+    /// The answer breaks off. A client that would take the end of its connection for the end of the body is sent a reset.
+    fn broken(&self, ended: Ended) -> Failure {
+        self.c.stream.reset_on_close();
+        Failure::End(ended)
+    }
+
+    async fn send(&self, block: Block) -> Result<Block, Failure> {
+        let len = block.len();
+        let (result, block) = self.c.send(block).await;
+        match result {
+            Ok(()) => {
+                self.story.sent(len);
+                Ok(block)
+            }
+            Err(_) => {
+                self.c.core.blocks.put(block);
+                Err(Failure::of_client(&self.c.watch))
+            }
+        }
+    }
+}
+
+/// Relays one answer, from the backend's first byte to the client's last.
+pub async fn relay(a: &Answer<'_>) -> Result<Relayed, AttemptFailure> {
+    let (plan, block) = read_head(a).await?;
+    Ok(relay_body(a, plan, block).await?)
+}
+
+/// How an answer goes out, once its head and what came with it have been read.
+struct Plan {
+    transfer: Transfer,
+    /// All of the body is in the block, with what ends it.
+    ended: bool,
+    /// The backend sent bytes that no request asked for.
+    surplus: bool,
+    backend_keep_alive: bool,
+    client_keep_alive: bool,
+}
+
+/// Reads heads until the final one. The block returned holds the client's head and what has come of the body.
+async fn read_head(a: &Answer<'_>) -> Result<(Plan, Block), AttemptFailure> {
+    let mut block = a.c.core.blocks.small();
+    block.clear(HEADROOM);
+    let mut scanned = 0;
+    let mut silent = true;
+    loop {
+        let (result, back) = a.backend.recv(block).await;
+        block = back;
+        if !matches!(result, Ok(n) if n > 0) {
+            let failure = Failure::before_answer(&a.c.watch, result.err().as_ref(), silent);
+            return Err(AttemptFailure { failure, unanswered: silent && !a.c.watch.is_over() });
+        }
+        silent = false;
+        // Several interim heads may have come at once.
+        while !block.is_empty() {
+            match read_one(a, &mut block, scanned).map_err(Failure::Tell)? {
+                Head::Final(plan) => return Ok((plan, block)),
+                Head::Interim(None) => scanned = 0,
+                Head::Interim(Some(interim)) => {
+                    scanned = 0;
+                    let sent = a.send(interim).await?;
+                    a.c.core.blocks.put(sent);
+                }
+                Head::Partial => {
+                    scanned = block.len();
+                    break;
+                }
+            }
+        }
+        if block.room() == 0 {
+            block = a.c.core.blocks.enlarged(block, HEADROOM);
+        }
+    }
+}
+
+enum Head {
+    Partial,
+    /// An interim answer, and its copy for a client that may be sent it.
+    Interim(Option<Block>),
+    Final(Plan),
+}
+
+/// Looks for one head at the start of the block and takes it off; a final one is replaced by the client's.
+fn read_one(a: &Answer<'_>, block: &mut Block, scanned: usize) -> Result<Head, Refusal> {
+    let limits = &a.tables.catalog.limits;
+    let head = &mut *a.c.core.response_head.borrow_mut();
+    match parse_response(block.filled(), scanned, &limits.head, head).map_err(malformed)? {
+        Parsed::Partial => return Ok(Head::Partial),
+        Parsed::Complete => {}
+    }
+    if head.status < 200 {
+        return read_interim(a, block, head);
+    }
+    let view = ResponseView { buffer: block.filled(), head };
+    let framing = response_framing(&view, a.to_head).map_err(malformed)?;
+    let mut transfer = Transfer::new(framing.body, a.version == Version::Http11);
+    // A body that ends with the connection leaves none to keep; a request not all read leaves no place for another.
+    let ends_with_connection = matches!(transfer, Transfer::Raw | Transfer::Content(_));
+    let client_keep_alive = a.keep_alive && a.request_sent.get() && !ends_with_connection && !a.c.core.draining.get();
+
+    a.story.answered(a.c, head.status);
+    a.c.watch.answer_begins();
+    let ours = Ours {
+        to_head: a.to_head,
+        version: a.version,
+        keep_alive: client_keep_alive,
+        request_id: &a.id,
+        date: &a.c.core.clock.date(unix_ms()),
+        latencies: a.story.debug.get().then(|| a.story.latencies(a.c)),
+    };
+    let buffer = &mut a.c.core.head_buffer.borrow_mut()[..];
+    let mut writer = HeadWriter::new(buffer);
+    write_head(&view, framing.body, &ours, &mut writer);
+    let too_large = Refusal::because(ErrorCode::N502RE, "the head of the backend's answer is too large");
+    let len = writer.finish().ok_or(too_large.clone())?;
+
+    block.advance(head.len);
+    let (ended, surplus) = pass(&mut transfer, block, &limits.chunked)?;
+    if !block.prepend(&a.c.core.head_buffer.borrow()[..len]) {
+        return Err(too_large);
+    }
+    Ok(Head::Final(Plan { transfer, ended, surplus, backend_keep_alive: framing.keep_alive, client_keep_alive }))
+}
+
+fn read_interim(a: &Answer<'_>, block: &mut Block, head: &ResponseHead) -> Result<Head, Refusal> {
+    // No upgrade was passed on.
+    if head.status == 101 {
+        return Err(Refusal::because(ErrorCode::N502RE, "the backend switched protocols unasked"));
+    }
+    // `100 Continue` is between the backend and us; an HTTP/1.0 client knows no interim answers (RFC 9110, section 15.2).
+    let mut copy = None;
+    if head.status != 100 && a.version == Version::Http11 {
+        let mut interim = a.c.core.blocks.small();
+        let view = ResponseView { buffer: block.filled(), head };
+        if interim.fill_with(|room| {
+            let mut writer = HeadWriter::new(room);
+            write_interim(&view, &mut writer);
+            writer.finish()
+        }) {
+            copy = Some(interim);
+        }
+    }
+    block.advance(head.len);
+    Ok(Head::Interim(copy))
+}
+
+fn malformed<E>(_: E) -> Refusal {
+    Refusal::because(ErrorCode::N502RE, "the backend's answer is malformed")
+}
+
+/// Makes of the bytes received what the client is sent. Returns whether the body is whole, and whether more followed it.
+fn pass(transfer: &mut Transfer, block: &mut Block, limits: &ChunkLimits) -> Result<(bool, bool), Refusal> {
+    let passed = transfer.pass(block.filled_mut(), limits).map_err(malformed)?;
+    let surplus = passed.ended && passed.consumed < block.len();
+    block.narrow(passed.output);
+    block.prepend(passed.prefix.as_bytes());
+    // What ended the body as it came in was no shorter than what ends it now.
+    let fits = !passed.ended || transfer.tail().iter().all(|part| block.append(part));
+    if fits { Ok((passed.ended, surplus)) } else { Err(malformed(())) }
+}
+
+/// Sends what the block holds, then the rest of the body as it comes.
+async fn relay_body(a: &Answer<'_>, mut plan: Plan, mut block: Block) -> Result<Relayed, Failure> {
+    loop {
+        if !block.is_empty() {
+            block = a.send(block).await?;
+        }
+        if plan.ended {
+            break;
+        }
+        block = a.c.core.blocks.grown(block);
+        block.clear(HEADROOM);
+        a.c.watch.from_backend.arm(Wait::Answer, a.c.core.clock.coarse_ms(), a.tables.catalog.limits.answer_timeout);
+        let (result, back) = a.backend.recv(block).await;
+        block = back;
+        a.c.watch.from_backend.clear();
+        match result {
+            Ok(n) if n > 0 => {
+                let passed = pass(&mut plan.transfer, &mut block, &a.tables.catalog.limits.chunked);
+                (plan.ended, plan.surplus) = passed.map_err(|_| a.broken(Ended::BackendBroke))?;
+            }
+            Ok(_) if plan.transfer.ends_by_close() && !a.c.watch.is_over() => {
+                plan.ended = true;
+                plan.transfer.tail().iter().for_each(|part| _ = block.append(part));
+            }
+            _ => return Err(a.broken(ended_within_answer(&a.c.watch))),
+        }
+    }
+    a.c.core.blocks.put(block);
+    let asked_for = plan.ended && !plan.surplus && a.request_sent.get();
+    Ok(Relayed { backend_reusable: asked_for && plan.backend_keep_alive, client_reusable: plan.client_keep_alive })
+}

@@ -1,0 +1,102 @@
+//! A client connection's life: wait, exchange, again, until either side ends it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+
+use super::core::Core;
+use super::exchange::exchange;
+use crate::catalog::Scheme;
+use crate::net::{Block, Ready, Stream, Wait, Watched, stream::readiness};
+use crate::sys::{Direction, Peeked};
+
+/// What every step of an exchange is given.
+pub struct Connection<'w> {
+    pub core: &'w Core,
+    /// Before the stream: its place is given up before the descriptor is closed.
+    pub watch: Watched,
+    pub stream: Stream,
+    pub peer: IpAddr,
+    pub scheme: Scheme,
+}
+
+/// What an exchange leaves.
+pub enum After {
+    /// The connection goes on, perhaps with bytes of the next request.
+    Next(Option<Block>),
+    Close,
+    /// The answer has been sent, but the client may still be sending: closing at once could cost it the answer.
+    Linger,
+}
+
+/// Bytes of an abandoned request that are taken from a client, so that it gets its answer before the connection ends.
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// Serves a client until the connection ends.
+pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, scheme: Scheme) {
+    let connection =
+        Connection { core: &core, watch: core.watches.add(stream.fd()), stream, peer: peer.ip().to_canonical(), scheme };
+    let mut ready = pin!(readiness(|| connection.stream.readable()));
+    let mut received = None;
+    loop {
+        let block = match received.take() {
+            Some(block) => block,
+            None if connection.wait(ready.as_mut()).await => core.blocks.small(),
+            None => return,
+        };
+        match exchange(&connection, ready.as_mut(), block).await {
+            After::Next(block) => received = block,
+            After::Close => return,
+            After::Linger => return connection.linger().await,
+        }
+    }
+}
+
+impl Connection<'_> {
+    /// Waits for the next request without holding a buffer; false when the connection ends instead.
+    async fn wait(&self, mut ready: Pin<&mut dyn Ready>) -> bool {
+        if self.core.draining.get() {
+            return false;
+        }
+        self.watch.from_client.arm(Wait::Idle, self.core.clock.coarse_ms(), self.core.limits().idle_timeout);
+        std::future::poll_fn(|context| ready.as_mut().poll_ready(context)).await;
+        self.watch.from_client.clear();
+        self.watch.from_client.expired() == Wait::Nothing
+    }
+
+    /// Sends to the client within its deadline.
+    pub async fn send(&self, block: Block) -> (io::Result<()>, Block) {
+        self.watch.to_client.arm(Wait::Send, self.core.clock.coarse_ms(), self.core.limits().send_timeout);
+        let sent = self.stream.send(block).await;
+        self.watch.to_client.clear();
+        sent
+    }
+
+    /// Looks whether the client has broken its connection; what was being waited for on its behalf is then over.
+    pub fn is_gone(&self) -> bool {
+        let gone = self.stream.peek() == Peeked::Broken;
+        if gone {
+            self.watch.client_gone.set(true);
+        }
+        gone
+    }
+
+    /// Ends our side, then takes what the client still sends for a moment (RFC 9112, section 9.6).
+    async fn linger(&self) {
+        self.stream.shutdown(Direction::Write);
+        self.watch.from_client.arm(Wait::Body, self.core.clock.coarse_ms(), self.core.limits().linger_timeout);
+        let mut block = self.core.blocks.small();
+        let mut taken = 0;
+        while taken < LINGER_BYTES {
+            block.clear(0);
+            let (result, back) = self.stream.recv(block).await;
+            block = back;
+            match result {
+                Ok(n) if n > 0 => taken += n,
+                _ => break,
+            }
+        }
+        self.core.blocks.put(block);
+    }
+}

@@ -1,0 +1,253 @@
+//! The client's side of an exchange: its request goes to the backend, then it is watched until its answer is there.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+use subtle::ConstantTimeEq;
+
+use super::connection::Connection;
+use super::failure::Failure;
+use super::request::Request;
+use super::story::Story;
+use super::transfer::{Passed, Transfer};
+use crate::gate::{ErrorCode, Refusal};
+use crate::http::chunked::ChunkLimits;
+use crate::http::head::Version;
+use crate::net::deadline::HALF_CLOSE_PROBE;
+use crate::net::{Block, Ready, Stream, Wait};
+use crate::observe::record::Ended;
+use crate::sys::Peeked;
+
+/// Room kept free before what is received, for the size line of a chunk.
+const HEADROOM: usize = 32;
+
+/// A request on its way to a backend.
+pub struct Outgoing {
+    head: Option<Block>,
+    /// What has been received of the body with the head; `output` is in the request's block.
+    first: Passed,
+    /// What is still to come.
+    transfer: Transfer,
+    check: Option<BodyCheck>,
+    content: u64,
+    content_limit: u64,
+    timeout: Duration,
+    idempotent: bool,
+    /// Bytes of the body beyond the first part have gone out: they are nowhere kept.
+    streamed: bool,
+}
+
+/// `Content-MD5`: the end of a body is held back until its digest agrees.
+struct BodyCheck {
+    expected: [u8; 16],
+    digest: Md5,
+}
+
+pub struct ClientSide {
+    /// Bytes of the next request, when they came in a buffer of their own.
+    pub received: Option<Block>,
+}
+
+impl Outgoing {
+    pub fn new(
+        request: &mut Request,
+        body_md5: Option<[u8; 16]>,
+        timeout: Duration,
+    ) -> Result<Self, Refusal> {
+        let (transfer, mut first) = request.first_part(body_md5.is_some())?;
+        let mut check = body_md5.map(|expected| BodyCheck { expected, digest: Md5::new() });
+        let content_limit = request.tables.catalog.limits.body_bytes;
+        if first.content > content_limit {
+            return Err(Refusal::new(ErrorCode::I413RL));
+        }
+        if let Some(check) = &mut check {
+            check.digest.update(&request.block.filled()[first.output.clone()]);
+            if first.ended {
+                check.agree()?;
+            }
+        }
+        if first.ended {
+            request.append_tail(&mut first, &transfer);
+        }
+        let idempotent = matches!(request.view().method(), b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
+        let content = first.content;
+        Ok(Self { head: None, first, transfer, check, content, content_limit, timeout, idempotent, streamed: false })
+    }
+
+    pub fn set_head(&mut self, head: Block) {
+        self.head = Some(head);
+    }
+
+    /// All of the body has been received.
+    pub fn is_whole(&self) -> bool {
+        self.first.ended
+    }
+
+    /// The request may be sent a second time: it says so by its method (RFC 9110, section 9.2.2), and all of it is
+    /// still here.
+    pub fn can_be_repeated(&self) -> bool {
+        self.idempotent && !self.streamed
+    }
+
+    /// Takes what one receive delivered. The end of the body is refused where it is not what it should be, and then
+    /// never sent.
+    fn take(&mut self, block: &mut Block, limits: &ChunkLimits) -> Result<Passed, Refusal> {
+        let passed = self.transfer.pass(block.filled_mut(), limits)?;
+        self.content += passed.content;
+        if self.content > self.content_limit {
+            return Err(Refusal::new(ErrorCode::I413RL));
+        }
+        if let Some(check) = &mut self.check {
+            check.digest.update(&block.filled()[passed.output.clone()]);
+            if passed.ended {
+                check.agree()?;
+            }
+        }
+        Ok(passed)
+    }
+
+    pub fn give_back(self, c: &Connection<'_>) {
+        if let Some(head) = self.head {
+            c.core.blocks.put(head);
+        }
+    }
+}
+
+impl BodyCheck {
+    fn agree(&mut self) -> Result<(), Refusal> {
+        let digest: [u8; 16] = self.digest.finalize_reset().into();
+        if bool::from(digest.ct_eq(&self.expected)) {
+            return Ok(());
+        }
+        Err(Refusal::because(ErrorCode::I400I5, "it is not the digest of the body"))
+    }
+}
+
+/// Sends the request, then watches the client until the exchange is over.
+pub async fn client_side(
+    c: &Connection<'_>,
+    ready: Pin<&mut dyn Ready>,
+    request: &mut Request,
+    outgoing: &mut Outgoing,
+    backend: &Stream,
+    request_sent: &Cell<bool>,
+    story: &Story,
+) -> Result<ClientSide, Failure> {
+    let mut received = None;
+    // A backend that stops taking its request may have answered it: the other side will see.
+    let mut taken = send_first_part(c, request, outgoing, backend).await.is_ok();
+    story.forwarded(c);
+    if taken && !outgoing.is_whole() {
+        (taken, received) = pump(c, outgoing, backend, story).await?;
+    }
+    request_sent.set(taken);
+    c.watch.from_backend.arm(Wait::FirstByte, c.core.clock.coarse_ms(), outgoing.timeout);
+    if taken && received.is_none() && !request.has_another() {
+        watch_client(c, ready, request, story).await?;
+    }
+    Ok(ClientSide { received })
+}
+
+/// Sends the head and what has been received of the body with it.
+async fn send_first_part(c: &Connection<'_>, request: &mut Request, outgoing: &mut Outgoing, backend: &Stream) -> io::Result<()> {
+    let Some(mut head) = outgoing.head.take() else { return Ok(()) };
+    head.append(outgoing.first.prefix.as_bytes());
+    c.watch.to_backend.arm(Wait::Forward, c.core.clock.coarse_ms(), outgoing.timeout);
+    let result = if outgoing.first.output.is_empty() {
+        let (result, back) = backend.send(head).await;
+        head = back;
+        result
+    } else {
+        let mut body = std::mem::replace(&mut request.block, Block::with_room(0));
+        let whole = body.window(outgoing.first.output.clone());
+        let (result, back, mut body) = backend.send_two(head, body).await;
+        head = back;
+        body.restore(whole);
+        request.block = body;
+        result
+    };
+    c.watch.to_backend.clear();
+    c.core.blocks.put(head);
+    result
+}
+
+/// Passes on the rest of the body as it comes. False: the backend has stopped taking it. Bytes behind the body are the
+/// next request's.
+async fn pump(
+    c: &Connection<'_>,
+    outgoing: &mut Outgoing,
+    backend: &Stream,
+    story: &Story,
+) -> Result<(bool, Option<Block>), Failure> {
+    let now_ms = || c.core.clock.coarse_ms();
+    let tables = c.core.tables();
+    let limits = &tables.catalog.limits;
+    let mut block = c.core.blocks.small();
+    outgoing.streamed = true;
+    loop {
+        block = c.core.blocks.grown(block);
+        block.clear(HEADROOM);
+        c.watch.from_client.arm(Wait::Body, now_ms(), limits.body_timeout);
+        let (result, back) = c.stream.recv(block).await;
+        block = back;
+        c.watch.from_client.clear();
+        match result {
+            Ok(n) if n > 0 => story.received(n),
+            _ if c.watch.from_client.expired() == Wait::Body => {
+                return Err(Refusal::because(ErrorCode::I400BD, "it took too long").into());
+            }
+            _ => return Err(Failure::End(Ended::ClientGone)),
+        }
+        let passed = outgoing.take(&mut block, &limits.chunked)?;
+        let received = passed.ended.then(|| c.core.blocks.split_off(&mut block, passed.consumed)).flatten();
+        block.narrow(passed.output);
+        block.prepend(passed.prefix.as_bytes());
+        let mut sent = Ok(());
+        if passed.ended {
+            for part in outgoing.transfer.tail() {
+                if !block.append(part) {
+                    (sent, block) = send(c, backend, block, outgoing.timeout).await;
+                    block.clear(0);
+                    block.append(part);
+                }
+            }
+        }
+        if sent.is_ok() && !block.is_empty() {
+            (sent, block) = send(c, backend, block, outgoing.timeout).await;
+        }
+        if sent.is_err() || passed.ended {
+            c.core.blocks.put(block);
+            return Ok((sent.is_ok(), received));
+        }
+    }
+}
+
+async fn send(c: &Connection<'_>, backend: &Stream, block: Block, timeout: Duration) -> (io::Result<()>, Block) {
+    c.watch.to_backend.arm(Wait::Forward, c.core.clock.coarse_ms(), timeout);
+    let sent = backend.send(block).await;
+    c.watch.to_backend.clear();
+    sent
+}
+
+/// Waits until the client sends more, or leaves. One that ended its side may still want its answer.
+async fn watch_client(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, request: &Request, story: &Story) -> Result<(), Failure> {
+    loop {
+        poll_fn(|context| ready.as_mut().poll_ready(context)).await;
+        match c.stream.peek() {
+            Peeked::Nothing => {}
+            Peeked::Broken => {
+                c.watch.client_gone.set(true);
+                return Err(Failure::End(Ended::ClientGone));
+            }
+            Peeked::End if request.head.version == Version::Http11 && !story.has_answer() => {
+                c.watch.from_client.arm(Wait::HalfClosed, c.core.clock.coarse_ms(), HALF_CLOSE_PROBE);
+                return Ok(());
+            }
+            Peeked::End | Peeked::Bytes => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Answers of the gateway's own making: the product's error code and message in the head, and no body.
+
+use super::connection::{After, Connection};
+use super::request::Request;
+use super::response_head::write_connection;
+use super::story::Story;
+use crate::gate::Refusal;
+use crate::http::framing::BodyLength;
+use crate::http::serialise::HeadWriter;
+use crate::http::status::reason_phrase;
+use crate::net::clock::unix_ms;
+use crate::observe::record::Ended;
+
+/// Tells the client why its request does not pass.
+pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal, story: &Story) -> After {
+    c.core.counters.refusals.add(1);
+    // The next request can only be found where the body of this one is all there.
+    let whole = request.next_at.is_some()
+        || request.framing.body == BodyLength::None
+        || (matches!(request.framing.body, BodyLength::Exact(_)) && request.first_part(false).is_ok_and(|(_, p)| p.ended));
+    let keep_alive = whole && request.framing.keep_alive && !refusal.closes() && !c.core.draining.get();
+    story.refused(refusal);
+
+    let mut block = c.core.blocks.small();
+    block.fill_with(|room| {
+        let mut writer = HeadWriter::new(room);
+        write(c, request, refusal, keep_alive, story, &mut writer);
+        writer.finish()
+    });
+    let len = block.len();
+    let (result, block) = c.send(block).await;
+    c.core.blocks.put(block);
+    match result {
+        Ok(()) => story.sent(len),
+        Err(_) => {
+            story.ended.set(Ended::ClientGone);
+            return After::Close;
+        }
+    }
+    if keep_alive {
+        request.next_at = request.next_at.or(Some(request.head.len));
+        After::Next(None)
+    } else {
+        After::Linger
+    }
+}
+
+fn write(
+    c: &Connection<'_>,
+    request: &Request,
+    refusal: &Refusal,
+    keep_alive: bool,
+    story: &Story,
+    writer: &mut HeadWriter<'_>,
+) {
+    let status = refusal.code.status();
+    writer.bytes(b"HTTP/1.1 ");
+    writer.number(status.into());
+    writer.bytes(b" ");
+    writer.bytes(reason_phrase(status).as_bytes());
+    writer.bytes(b"\r\n");
+    writer.field(b"Date", &c.core.clock.date(unix_ms()));
+    writer.bytes(b"Content-Length: 0\r\n");
+    write_connection(request.head.version, keep_alive, writer);
+    writer.field(b"X-Ca-Request-Id", &request.id);
+    writer.field(b"X-Ca-Error-Code", refusal.code.as_str().as_bytes());
+    writer.bytes(b"X-Ca-Error-Message: ");
+    refusal.write_message(writer);
+    writer.bytes(b"\r\n");
+    if story.debug.get() {
+        let (service, total) = story.latencies(c);
+        super::response_head::write_debug_info(service, total, writer);
+    }
+    writer.bytes(b"\r\n");
+}

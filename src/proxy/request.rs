@@ -1,0 +1,276 @@
+//! A request as it comes in: its head, then as much of its body as the gate asks for.
+
+use std::rc::Rc;
+
+use super::connection::{After, Connection};
+use super::failure::Failure;
+use super::request_id::RequestId;
+use super::transfer::{Passed, Transfer};
+use crate::gate::{self, Call, Decision, ErrorCode, Forward, Refusal, Tables};
+use crate::http::framing::{BodyLength, RequestFraming, request_framing};
+use crate::http::head::{Parsed, RequestHead, RequestView, parse_request};
+use crate::http::target::parse_target;
+use crate::net::{Block, Wait};
+use crate::observe::record::Ended;
+
+pub struct Request {
+    /// Head, then what has been received of the body, then perhaps bytes of the next request.
+    pub block: Block,
+    pub head: Box<RequestHead>,
+    pub framing: RequestFraming,
+    pub id: RequestId,
+    /// The tables in force when the head was read.
+    pub tables: Rc<Tables>,
+    /// Unix time at which the head was complete.
+    pub unix_ms: u64,
+    /// The same on the worker's clock.
+    pub started_us: u64,
+    /// Where the next request begins in the block, once the whole body is known to be there.
+    pub next_at: Option<usize>,
+}
+
+/// How reading a head can end without one.
+pub enum NoRequest {
+    /// The client closed between requests, or left in the middle of a head.
+    Gone(Block),
+    /// What came is no request: the client is told, and the connection closes.
+    Refused(Box<Request>, Refusal),
+}
+
+impl Request {
+    /// Reads a head. `block` may hold bytes received with the request before.
+    pub async fn read(c: &Connection<'_>, mut block: Block) -> Result<Request, NoRequest> {
+        let tables = c.core.tables();
+        let limits = &tables.catalog.limits;
+        let mut head = c.core.request_head();
+        let mut scanned = 0;
+        let outcome = loop {
+            if !block.is_empty() {
+                match parse_request(block.filled(), scanned, &limits.head, &mut head) {
+                    Ok(Parsed::Complete) => break Ok(()),
+                    Ok(Parsed::Partial) => scanned = block.len(),
+                    Err(error) => break Err(error.into()),
+                }
+                if c.watch.from_client.wait() != Wait::Head {
+                    c.watch.from_client.arm(Wait::Head, c.core.clock.coarse_ms(), limits.head_timeout);
+                }
+            }
+            block = with_room(c, block);
+            let (result, back) = c.stream.recv(block).await;
+            block = back;
+            match result {
+                Ok(n) if n > 0 => {}
+                _ if c.watch.from_client.expired() == Wait::Head => {
+                    break Err(Refusal::because(ErrorCode::I400HD, "the request head took too long"));
+                }
+                _ => {
+                    c.core.put_request_head(head);
+                    return Err(NoRequest::Gone(block));
+                }
+            }
+        };
+        c.watch.from_client.clear();
+        let mut request = Request {
+            block,
+            head,
+            framing: RequestFraming { body: BodyLength::None, keep_alive: false, expects_continue: false },
+            id: c.core.request_ids.next(),
+            unix_ms: crate::net::clock::unix_ms(),
+            started_us: c.core.clock.now_us(),
+            tables: tables.clone(),
+            next_at: None,
+        };
+        if outcome.is_err() {
+            // What was read of it says nothing.
+            *request.head = RequestHead::default();
+        }
+        let framed = outcome.and_then(|()| request_framing(&request.view()).map_err(Refusal::from));
+        match framed {
+            Ok(framing) => {
+                request.framing = framing;
+                Ok(request)
+            }
+            Err(refusal) => Err(NoRequest::Refused(Box::new(request), refusal)),
+        }
+    }
+
+    /// Bytes received so far that are not another request's.
+    pub fn received_bytes(&self) -> u64 {
+        self.next_at.unwrap_or(self.block.len()) as u64
+    }
+
+    pub fn view(&self) -> RequestView<'_> {
+        RequestView { buffer: self.block.filled(), head: &self.head }
+    }
+
+    /// Asks the gate. Where the signature covers a form body, the body is read first.
+    pub async fn decide(&mut self, c: &Connection<'_>) -> Result<Decision, Failure> {
+        if let BodyLength::Exact(n) = self.framing.body
+            && n > self.tables.catalog.limits.body_bytes
+        {
+            return Err(Refusal::new(ErrorCode::I413RL).into());
+        }
+        let decision = self.judge(c, None)?;
+        if !matches!(decision.verdict, gate::Verdict::NeedForm) {
+            return Ok(decision);
+        }
+        self.read_form(c).await?;
+        self.judge(c, Some(()))
+    }
+
+    /// The gate's view of this request.
+    pub fn call<'a>(&'a self, c: &Connection<'_>, form: Option<()>) -> Result<Call<'a>, Refusal> {
+        let request = self.view();
+        Ok(Call {
+            request,
+            target: parse_target(request.method(), request.target())?,
+            scheme: c.scheme,
+            peer: c.peer,
+            form: form.map(|()| self.form()),
+            now_ms: self.unix_ms,
+        })
+    }
+
+    fn judge(&self, c: &Connection<'_>, form: Option<()>) -> Result<Decision, Failure> {
+        let call = self.call(c, form)?;
+        Ok(gate::decide(&call, &self.tables, &c.core.shared, &mut c.core.scratch.borrow_mut()))
+    }
+
+    /// The whole body, once [`Request::read_form`] has read it.
+    fn form(&self) -> &[u8] {
+        let body = &self.block.filled()[self.head.len..];
+        match self.framing.body {
+            BodyLength::Exact(n) => &body[..body.len().min(usize::try_from(n).unwrap_or(usize::MAX))],
+            _ => &[],
+        }
+    }
+
+    /// Reads the whole body into the block behind the head, without its coding: from then on its length is exact.
+    async fn read_form(&mut self, c: &Connection<'_>) -> Result<(), Failure> {
+        let limits = &self.tables.clone().catalog.limits;
+        if matches!(self.framing.body, BodyLength::Exact(n) if n > limits.form_bytes as u64) {
+            return Err(Refusal::new(ErrorCode::I413RL).into());
+        }
+        self.ask_to_continue(c).await?;
+        let mut transfer = Transfer::new(self.framing.body, false);
+        // Content so far ends at `content_end`; bytes received behind it are still as they came.
+        let mut content_end = self.head.len;
+        loop {
+            let received = &mut self.block.filled_mut()[content_end..];
+            let passed = transfer.pass(received, &limits.chunked).map_err(Refusal::from)?;
+            received.copy_within(passed.output.clone(), 0);
+            let content_len = passed.output.len();
+            let unread = received.len() - passed.consumed;
+            received.copy_within(passed.consumed.., content_len);
+            content_end += content_len;
+            self.block.narrow(0..content_end + unread);
+            if content_end - self.head.len > limits.form_bytes {
+                return Err(Refusal::new(ErrorCode::I413RL).into());
+            }
+            if passed.ended {
+                break;
+            }
+            self.block = with_room(c, std::mem::replace(&mut self.block, Block::with_room(0)));
+            self.receive_body(c).await?;
+        }
+        let length = (content_end - self.head.len) as u64;
+        self.framing.body = if length == 0 { BodyLength::None } else { BodyLength::Exact(length) };
+        Ok(())
+    }
+
+    async fn receive_body(&mut self, c: &Connection<'_>) -> Result<(), Failure> {
+        c.watch.from_client.arm(Wait::Body, c.core.clock.coarse_ms(), self.tables.catalog.limits.body_timeout);
+        let (result, block) = c.stream.recv(std::mem::replace(&mut self.block, Block::with_room(0))).await;
+        self.block = block;
+        c.watch.from_client.clear();
+        match result {
+            Ok(n) if n > 0 => Ok(()),
+            _ if c.watch.from_client.expired() == Wait::Body => {
+                Err(Refusal::because(ErrorCode::I400BD, "the body took too long").into())
+            }
+            _ => Err(Failure::End(Ended::ClientGone)),
+        }
+    }
+
+    /// Tells a client that waits for it to send its body (RFC 9110, section 10.1.1).
+    pub async fn ask_to_continue(&mut self, c: &Connection<'_>) -> Result<(), Failure> {
+        if !std::mem::take(&mut self.framing.expects_continue) || self.block.len() > self.head.len {
+            return Ok(());
+        }
+        let mut block = c.core.blocks.small();
+        block.append(b"HTTP/1.1 100 Continue\r\n\r\n");
+        let (result, block) = c.send(block).await;
+        c.core.blocks.put(block);
+        result.map_err(|_| Failure::of_client(&c.watch))
+    }
+
+    /// Takes what has been received of the body: what of it goes to the backend, and what is still to come.
+    /// `bare`: the content is looked at on its way.
+    pub fn first_part(&mut self, bare: bool) -> Result<(Transfer, Passed), Refusal> {
+        let limits = &self.tables.catalog.limits;
+        let mut transfer = Transfer::to_backend(self.framing.body, bare);
+        let head_len = self.head.len;
+        let mut passed = transfer.pass(&mut self.block.filled_mut()[head_len..], &limits.chunked)?;
+        passed.output = passed.output.start + head_len..passed.output.end + head_len;
+        passed.consumed += head_len;
+        self.next_at = passed.ended.then_some(passed.consumed);
+        Ok((transfer, passed))
+    }
+
+    /// Ends a body that is whole, in place: what ended it as it came in was no shorter.
+    pub fn append_tail(&mut self, first: &mut Passed, transfer: &Transfer) {
+        for part in transfer.tail() {
+            let end = first.output.end + part.len();
+            if end <= first.consumed {
+                self.block.filled_mut()[first.output.end..end].copy_from_slice(part);
+                first.output.end = end;
+            }
+        }
+    }
+
+    /// Bytes that belong to the next request have been received with this one.
+    pub fn has_another(&self) -> bool {
+        self.next_at.is_some_and(|next| next < self.block.len())
+    }
+
+    /// Writes the head of the backend request.
+    pub fn map(
+        &self,
+        c: &Connection<'_>,
+        forward: &Forward,
+        instance: &crate::catalog::BackendInstance,
+    ) -> Result<Block, Refusal> {
+        let call = self.call(c, None)?;
+        let outgoing = gate::map::Outgoing { instance, request_id: &self.id, body: self.framing.body };
+        let mut out = c.core.blocks.small();
+        let written = out.fill_with(|room| {
+            let mut writer = crate::http::serialise::HeadWriter::new(room);
+            gate::map::write_request(&call, forward, &self.tables, &outgoing, &mut writer);
+            writer.finish()
+        });
+        if written { Ok(out) } else { Err(Refusal::new(ErrorCode::I413UL)) }
+    }
+}
+
+/// Makes sure that the block has room for a receive: its bytes move to the front, or into a larger block.
+fn with_room(c: &Connection<'_>, mut block: Block) -> Block {
+    if block.room() == 0 {
+        block.compact();
+    }
+    if block.room() > 0 { block } else { c.core.blocks.enlarged(block, 0) }
+}
+
+impl Request {
+    /// Gives buffers back, except for one with bytes of the next request.
+    pub fn give_back(mut self, c: &Connection<'_>, after: After) -> After {
+        c.core.put_request_head(self.head);
+        if let (After::Next(None), Some(next)) = (&after, self.next_at)
+            && next < self.block.len()
+        {
+            self.block.advance(next);
+            return After::Next(Some(self.block));
+        }
+        c.core.blocks.put(self.block);
+        after
+    }
+}

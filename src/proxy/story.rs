@@ -1,0 +1,156 @@
+//! What happened to a request, gathered on its way for its log line.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+
+use super::connection::Connection;
+use super::request::Request;
+use crate::catalog::{ApiId, AppId, Scheme};
+use crate::gate::authenticate::mask_app_code;
+use crate::gate::{Decision, Refusal};
+use crate::http::field::FieldId;
+use crate::http::serialise::HeadWriter;
+use crate::http::target::parse_target;
+use crate::observe::record::{Ended, Record, Timers};
+use crate::upstream::Pick;
+
+/// Cells, because both sides of an exchange write them.
+pub struct Story {
+    began_us: u64,
+    /// The caller asked for debug information.
+    pub debug: Cell<bool>,
+    pub status: Cell<u16>,
+    pub reused: Cell<bool>,
+    pub retried: Cell<bool>,
+    pub ended: Cell<Ended>,
+    api: Cell<Option<ApiId>>,
+    app: Cell<Option<AppId>>,
+    backend: Cell<Option<SocketAddr>>,
+    received: Cell<u64>,
+    sent: Cell<u64>,
+    timers: Cell<Timers>,
+}
+
+impl Story {
+    pub fn begin(c: &Connection<'_>) -> Self {
+        c.core.counters.requests.add(1);
+        Self {
+            began_us: c.core.clock.now_us(),
+            debug: Cell::new(false),
+            status: Cell::new(0),
+            reused: Cell::new(false),
+            retried: Cell::new(false),
+            ended: Cell::new(Ended::Answered),
+            api: Cell::new(None),
+            app: Cell::new(None),
+            backend: Cell::new(None),
+            received: Cell::new(0),
+            sent: Cell::new(0),
+            timers: Cell::default(),
+        }
+    }
+
+    pub fn decided(&self, c: &Connection<'_>, decision: &Decision) {
+        self.api.set(decision.api);
+        self.app.set(decision.app);
+        self.debug.set(decision.debug);
+        self.time(c, |timers, now_us| timers.decided_us = now_us);
+    }
+
+    pub fn picked(&self, pick: &Pick) {
+        self.backend.set(Some(pick.instance.backend.address));
+    }
+
+    pub fn forwarded(&self, c: &Connection<'_>) {
+        self.time(c, |timers, now_us| timers.forwarded_us = now_us);
+    }
+
+    /// The head of an answer is there.
+    pub fn answered(&self, c: &Connection<'_>, status: u16) {
+        self.status.set(status);
+        self.time(c, |timers, now_us| timers.first_byte_us = now_us);
+    }
+
+    /// The gateway answers itself.
+    pub fn refused(&self, refusal: &Refusal) {
+        self.status.set(refusal.code.status());
+    }
+
+    pub fn has_answer(&self) -> bool {
+        self.status.get() != 0
+    }
+
+    /// Bytes of the body received beyond those that came with the head.
+    pub fn received(&self, n: usize) {
+        self.received.set(self.received.get() + n as u64);
+    }
+
+    pub fn sent(&self, n: usize) {
+        self.sent.set(self.sent.get() + n as u64);
+    }
+
+    /// Milliseconds that the backend took, and in all, so far.
+    pub fn latencies(&self, c: &Connection<'_>) -> (u64, u64) {
+        let timers = self.timers.get();
+        let service_us = timers.first_byte_us.saturating_sub(timers.forwarded_us);
+        (service_us / 1000, (c.core.clock.now_us() - self.began_us) / 1000)
+    }
+
+    fn time(&self, c: &Connection<'_>, set: impl FnOnce(&mut Timers, u64)) {
+        let mut timers = self.timers.get();
+        set(&mut timers, c.core.clock.now_us() - self.began_us);
+        self.timers.set(timers);
+    }
+
+    /// Writes the line.
+    pub fn log(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>) {
+        if !c.core.log.is_on() {
+            return;
+        }
+        self.time(c, |timers, now_us| timers.total_us = now_us);
+        c.core.log.line(|line| self.record(c, request, refusal, line));
+    }
+
+    fn record(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>, line: &mut Vec<u8>) {
+        let catalog = &request.tables.catalog;
+        let view = request.view();
+        let target = parse_target(view.method(), view.target()).ok();
+        let api = self.api.get().map(|api| &catalog.apis[api.index()]);
+        let message = &mut c.core.head_buffer.borrow_mut()[..];
+        let mut writer = HeadWriter::new(message);
+        refusal.inspect(|refusal| refusal.write_message(&mut writer));
+        let message_len = writer.finish().unwrap_or(0);
+        let mut query = std::borrow::Cow::Borrowed(target.and_then(|t| t.query).unwrap_or_default());
+        if let Some(masked) = mask_app_code(&query) {
+            query = masked.into();
+        }
+        Record {
+            instance: &catalog.instance.name,
+            request_id: &request.id,
+            unix_ms: request.unix_ms,
+            client_ip: c.peer,
+            protocol: if c.scheme == Scheme::Https { "HTTPS" } else { "HTTP" },
+            method: view.method(),
+            domain: view.field(FieldId::Host).unwrap_or_default(),
+            path: target.map(|t| t.path).unwrap_or_default(),
+            query: &query,
+            group: api.map_or("", |api| &catalog.groups[api.group.index()].name),
+            api: api.map_or("", |api| &api.name),
+            stage: api.map_or("", |api| &catalog.stages[api.stage.index()]),
+            app: self.app.get().map_or("", |app| &catalog.apps[app.index()].name),
+            app_key: view.field(FieldId::XCaKey).unwrap_or_default(),
+            nonce: view.field(FieldId::XCaNonce).unwrap_or_default(),
+            status: self.status.get(),
+            error_code: refusal.map_or("", |refusal| refusal.code.as_str()),
+            error_message: &message[..message_len],
+            backend: self.backend.get(),
+            backend_reused: self.reused.get(),
+            retried: self.retried.get(),
+            request_bytes: request.received_bytes() + self.received.get(),
+            response_bytes: self.sent.get(),
+            timers: self.timers.get(),
+            ended: self.ended.get(),
+        }
+        .write(line);
+    }
+}

@@ -1,0 +1,126 @@
+//! A body on its way: what one receive delivered becomes what the next hop is sent, in the same buffer.
+//!
+//! The same code serves both directions. Pure: no I/O, no clock. Framing toward the next hop is always ours: what
+//! goes out is counted, chunked by us, or ends with the connection.
+
+use std::ops::Range;
+
+use crate::http::chunked::{ChunkError, ChunkLimits, Decoder, Output, SizeLine};
+use crate::http::framing::BodyLength;
+
+/// What remains of a body, and how it goes out.
+#[derive(Debug)]
+pub enum Transfer {
+    Ended,
+    /// Bytes still to come; goes out as it comes.
+    Exact(u64),
+    /// Chunked, and goes out in canonical chunks.
+    Chunks(Decoder),
+    /// Chunked, and goes out as bare content.
+    Content(Decoder),
+    /// Chunked, and goes out in chunks of ours, so that the output is all content.
+    Recoding { decoder: Decoder, begun: bool },
+    /// Ends with the connection it comes from, and with the one it goes to.
+    Raw,
+    /// Ends with the connection it comes from, and goes out in chunks of ours.
+    Chunking { begun: bool },
+}
+
+/// What one receive amounts to.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// To be sent before the output.
+    pub prefix: SizeLine,
+    /// The bytes to send.
+    pub output: Range<usize>,
+    /// The bytes received that belong to this message; what follows belongs to another, or to nothing.
+    pub consumed: usize,
+    /// Bytes of content among them.
+    pub content: u64,
+    /// The message is whole; [`Transfer::tail`] ends it.
+    pub ended: bool,
+}
+
+impl Transfer {
+    /// `chunks`: the next hop understands the chunked coding.
+    pub fn new(length: BodyLength, chunks: bool) -> Self {
+        match length {
+            BodyLength::None | BodyLength::Exact(0) => Self::Ended,
+            BodyLength::Exact(n) => Self::Exact(n),
+            BodyLength::Chunked if chunks => Self::Chunks(Decoder::new()),
+            BodyLength::Chunked => Self::Content(Decoder::new()),
+            BodyLength::UntilClose if chunks => Self::Chunking { begun: false },
+            BodyLength::UntilClose => Self::Raw,
+        }
+    }
+
+    /// As it goes to a backend. `bare`: the output must be content alone, because it is looked at on its way.
+    pub fn to_backend(length: BodyLength, bare: bool) -> Self {
+        match length {
+            BodyLength::Chunked if bare => Self::Recoding { decoder: Decoder::new(), begun: false },
+            _ => Self::new(length, true),
+        }
+    }
+
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Ended)
+    }
+
+    /// Takes the bytes of one receive.
+    pub fn pass(&mut self, bytes: &mut [u8], limits: &ChunkLimits) -> Result<Passed, ChunkError> {
+        match self {
+            Self::Ended => Ok(Passed { ended: true, ..Passed::default() }),
+            Self::Exact(left) => {
+                let n = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= n as u64;
+                let ended = *left == 0;
+                Ok(Passed { output: 0..n, consumed: n, content: n as u64, ended, ..Passed::default() })
+            }
+            Self::Chunks(decoder) => pass_decoded(decoder, bytes, Output::Chunks, limits),
+            Self::Content(decoder) => pass_decoded(decoder, bytes, Output::Content, limits),
+            Self::Recoding { decoder, begun } => {
+                let mut passed = pass_decoded(decoder, bytes, Output::Content, limits)?;
+                if !passed.output.is_empty() {
+                    passed.prefix = size_line(begun, passed.output.len());
+                }
+                Ok(passed)
+            }
+            Self::Raw => Ok(Passed { output: 0..bytes.len(), consumed: bytes.len(), content: bytes.len() as u64, ..Passed::default() }),
+            Self::Chunking { begun } => {
+                let prefix = size_line(begun, bytes.len());
+                let n = bytes.len();
+                Ok(Passed { prefix, output: 0..n, consumed: n, content: n as u64, ended: false })
+            }
+        }
+    }
+
+    /// The end of the sender's connection is the end of the body; for the others, the body is cut short.
+    pub fn ends_by_close(&self) -> bool {
+        matches!(self, Self::Ended | Self::Raw | Self::Chunking { .. })
+    }
+
+    /// What ends the message toward the next hop, once it is whole.
+    pub fn tail(&self) -> [&[u8]; 3] {
+        match self {
+            Self::Chunks(decoder) => [b"0\r\n", decoder.trailers(), b"\r\n"],
+            Self::Chunking { begun: true } | Self::Recoding { begun: true, .. } => [b"\r\n0\r\n\r\n", b"", b""],
+            Self::Chunking { begun: false } | Self::Recoding { begun: false, .. } => [b"0\r\n\r\n", b"", b""],
+            Self::Ended | Self::Exact(_) | Self::Content(_) | Self::Raw => [b"", b"", b""],
+        }
+    }
+}
+
+/// The line before a chunk of ours; it ends the chunk before, too.
+fn size_line(begun: &mut bool, len: usize) -> SizeLine {
+    let mut line = SizeLine::default();
+    if std::mem::replace(begun, true) {
+        line.push(b"\r\n");
+    }
+    line.push_size(len as u64);
+    line
+}
+
+fn pass_decoded(decoder: &mut Decoder, bytes: &mut [u8], output: Output, limits: &ChunkLimits) -> Result<Passed, ChunkError> {
+    let step = decoder.decode(bytes, output, limits)?;
+    Ok(Passed { prefix: step.prefix, output: step.output, consumed: step.consumed, content: step.content as u64, ended: step.done })
+}

@@ -1,0 +1,48 @@
+//! Idle connections to an instance: last in, first out, bounded, and looked at before they are trusted.
+
+use super::Instance;
+use crate::net::stream::Stream;
+use crate::sys::Peeked;
+
+/// A connection unused for longer than this is looked at before it is used: its backend may have closed it.
+const TRUSTED_FOR_MS: u64 = 100;
+
+pub(super) struct Idle {
+    stream: Stream,
+    since_ms: u64,
+}
+
+impl Instance {
+    /// The warmest idle connection. `careful`: the request could not be sent again, so even a connection used a moment
+    /// ago is looked at first.
+    pub fn take_idle(&self, now_ms: u64, careful: bool) -> Option<Stream> {
+        loop {
+            let idle = self.idle.borrow_mut().pop()?;
+            let trusted = !careful && now_ms.saturating_sub(idle.since_ms) <= TRUSTED_FOR_MS;
+            // Bytes that nobody asked for are as bad as the end: they would be read as the next answer.
+            if trusted || idle.stream.peek() == Peeked::Nothing {
+                return Some(idle.stream);
+            }
+        }
+    }
+
+    /// Keeps a connection whose last exchange ended cleanly.
+    pub fn keep(&self, stream: Stream, now_ms: u64, at_most: usize) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < at_most {
+            idle.push(Idle { stream, since_ms: now_ms });
+        }
+    }
+
+    /// Closes connections that have waited longer than `timeout_ms`: the oldest are at the front.
+    pub(super) fn end_idle(&self, now_ms: u64, timeout_ms: u64) {
+        let mut idle = self.idle.borrow_mut();
+        let old = idle.iter().take_while(|i| now_ms.saturating_sub(i.since_ms) > timeout_ms).count();
+        idle.drain(..old);
+    }
+
+    /// Idle connections kept.
+    pub fn idle_connections(&self) -> usize {
+        self.idle.borrow().len()
+    }
+}

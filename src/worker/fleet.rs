@@ -1,0 +1,190 @@
+//! All workers of the process: started together, stopped together.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use super::Provision;
+use crate::catalog::{AccessLog, Catalog, Driver};
+use crate::gate::Shared;
+use crate::net::{clock, listen, runtime};
+use crate::observe::access_log::{Destination, Reopen, Sink, Writer};
+use crate::observe::counters::Counters;
+use crate::sys;
+
+/// Descriptors that a process needs beside those of its connections.
+const DESCRIPTORS_ASIDE: u64 = 256;
+
+pub struct Fleet {
+    workers: Vec<JoinHandle<()>>,
+    counters: Vec<Arc<Counters>>,
+    shared: Arc<Shared>,
+    stop: Arc<AtomicBool>,
+    log: Option<Writer>,
+    drain_timeout: Duration,
+    pub driver: Driver,
+}
+
+/// Why the gateway does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    AccessLog(io::Error),
+    /// The driver that the instance asks for cannot be had.
+    Driver(String),
+    Worker(io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Listen(address, error) => {
+                write!(f, "cannot listen on {address}: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => write!(f, "\n  help: another process has it: `ss -ltnp 'sport = :{}'`", address.port()),
+                    io::ErrorKind::PermissionDenied => {
+                        f.write_str("\n  help: ports below 1024 need CAP_NET_BIND_SERVICE, or `sysctl net.ipv4.ip_unprivileged_port_start`")
+                    }
+                    io::ErrorKind::AddrNotAvailable => f.write_str("\n  help: this machine has no such address: `ip address`"),
+                    _ => Ok(()),
+                }
+            }
+            Self::AccessLog(error) => write!(f, "cannot open the access log: {error}"),
+            Self::Driver(trouble) => write!(f, "{trouble}\n  help: or set `driver = \"auto\"` in [instance] to fall back to epoll"),
+            Self::Worker(error) => write!(f, "a worker cannot start: {error}"),
+        }
+    }
+}
+
+impl Fleet {
+    /// Binds all addresses, then starts all workers; returns when every one of them accepts connections.
+    pub fn start(catalog: Arc<Catalog>) -> Result<Self, StartError> {
+        let (driver, warning) = runtime::choose(catalog.instance.driver).map_err(StartError::Driver)?;
+        if let Some(warning) = warning {
+            tracing::warn!("{warning}");
+        }
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        let allowed = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = catalog.instance.workers.map_or(allowed, usize::from);
+        warn_of_few_descriptors(&catalog, count);
+
+        let mut sockets: Vec<Vec<_>> = Vec::new();
+        for _ in 0..count {
+            sockets.push(bind_all(&catalog)?);
+        }
+        let log = open_log(&catalog.access_log).map_err(StartError::AccessLog)?;
+        let shared = Arc::new(Shared::new(&catalog, clock::unix_ms()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (ready, is_ready) = channel();
+        let mut fleet = Self {
+            workers: Vec::new(),
+            counters: Vec::new(),
+            shared: shared.clone(),
+            stop: stop.clone(),
+            log,
+            drain_timeout: catalog.limits.drain_timeout,
+            driver,
+        };
+        for (n, listeners) in sockets.into_iter().enumerate() {
+            let counters = Arc::<Counters>::default();
+            let provision = Provision {
+                catalog: catalog.clone(),
+                shared: shared.clone(),
+                listeners: listeners.into_iter().zip(&catalog.listeners).map(|(socket, l)| (socket, l.scheme)).collect(),
+                log: fleet.log.as_ref().map_or_else(|| Sink::none(counters.clone()), |log| log.sink(counters.clone())),
+                counters: counters.clone(),
+                driver,
+                stop: stop.clone(),
+                ready: ready.clone(),
+            };
+            let core = cores.get(n % cores.len().max(1)).copied();
+            let thread = std::thread::Builder::new().name(format!("worker-{n}")).spawn(move || {
+                core.map(core_affinity::set_for_current);
+                super::run(provision);
+            });
+            fleet.workers.push(thread.map_err(StartError::Worker)?);
+            fleet.counters.push(counters);
+        }
+        for _ in 0..count {
+            is_ready.recv().unwrap_or_else(|e| Err(io::Error::other(e))).map_err(StartError::Worker)?;
+        }
+        Ok(fleet)
+    }
+
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// A sum over all workers.
+    pub fn count(&self, of: impl Fn(&Counters) -> u64) -> u64 {
+        self.counters.iter().map(|counters| of(counters)).sum()
+    }
+
+    /// Asks the log's writer to open its file anew.
+    pub fn reopen_log(&self) -> Option<Reopen> {
+        self.log.as_ref().map(Writer::reopen)
+    }
+
+    /// What is done about once a second, off the workers.
+    pub fn tend(&self) {
+        self.shared.tend(clock::unix_ms());
+    }
+
+    /// Tells all workers to finish what they have and end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether every worker has ended.
+    pub fn has_ended(&self) -> bool {
+        self.workers.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Waits for all workers to end; false when the drain timeout, or `hurry`, came first.
+    pub fn drain(self, mut hurry: impl FnMut(Duration) -> bool) -> bool {
+        self.stop();
+        let deadline = SystemTime::now() + self.drain_timeout;
+        let ended = loop {
+            if self.has_ended() {
+                break true;
+            }
+            if SystemTime::now() >= deadline || hurry(Duration::from_millis(10)) {
+                break false;
+            }
+        };
+        if let Some(log) = self.log {
+            log.finish();
+        }
+        ended
+    }
+}
+
+fn bind_all(catalog: &Catalog) -> Result<Vec<TcpListener>, StartError> {
+    catalog.listeners.iter().map(|l| listen::bind(l.address).map_err(|e| StartError::Listen(l.address, e))).collect()
+}
+
+fn open_log(destination: &AccessLog) -> io::Result<Option<Writer>> {
+    let destination = match destination {
+        AccessLog::Off => return Ok(None),
+        AccessLog::Stdout => Destination::Stdout,
+        AccessLog::File(path) => Destination::File(path.clone()),
+    };
+    Writer::start(destination).map(Some)
+}
+
+/// Each client connection may need a second descriptor for its backend.
+fn warn_of_few_descriptors(catalog: &Catalog, workers: usize) {
+    let allowed = sys::raise_descriptor_limit();
+    let wanted = (catalog.limits.connections_per_worker * workers * 2) as u64 + DESCRIPTORS_ASIDE;
+    if allowed < wanted {
+        tracing::warn!(
+            "this process may open {allowed} descriptors, but its limits allow connections for {wanted}: \
+             raise `ulimit -n` (LimitNOFILE= of the service), or lower `connections_per_worker` in [limits]"
+        );
+    }
+}
