@@ -4,7 +4,12 @@
 //! [`Span`]s, made to be kept and reused by a worker, and are read together with their buffer through
 //! [`RequestView`] and [`ResponseView`].
 
+mod parse;
+
 use super::field::FieldId;
+
+pub(crate) use parse::parse_field_line;
+pub use parse::{parse_request, parse_response};
 
 /// A range of the buffer a head was parsed from. Heads are at most 65,535 bytes long (`HeadLimits::check`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +19,7 @@ pub struct Span {
 }
 
 impl Span {
-    pub fn of<'a>(self, buffer: &'a [u8]) -> &'a [u8] {
+    pub fn of(self, buffer: &[u8]) -> &[u8] {
         &buffer[self.start as usize..self.end as usize]
     }
     pub fn len(self) -> usize {
@@ -48,8 +53,13 @@ pub struct Fields {
     count: u8,
     list: [Field; MAX_FIELDS],
     first: [u8; FieldId::COUNT],
+    /// Known names that stand on more than one line: bit `id`.
+    repeated: u64,
 }
 
+const _: () = assert!(FieldId::COUNT <= 64, "Fields::repeated has a bit for each known name");
+
+#[derive(Default)]
 pub struct RequestHead {
     pub method: Span,
     pub target: Span,
@@ -59,6 +69,7 @@ pub struct RequestHead {
     pub fields: Fields,
 }
 
+#[derive(Default)]
 pub struct ResponseHead {
     pub version: Version,
     pub status: u16,
@@ -83,34 +94,64 @@ pub enum Parsed {
     Partial,
 }
 
-/// Why a head is refused. The connection closes after any of these.
+/// Why a head is refused. The connection closes after any of these: what follows cannot be trusted to be a message.
+/// The texts name the rule that was broken and never hold bytes of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadError {
-    // to be extended by the parser; each variant documented with its RFC section
-    Malformed(&'static str),
+    /// The request line does not keep to `method SP target SP version CRLF` (RFC 9112, section 3).
+    BadRequestLine(&'static str),
+    /// The request target is none of the forms a gateway answers, or not a URI (RFC 9112, section 3.2; RFC 3986).
+    BadTarget(&'static str),
+    /// `CONNECT` and `TRACE`: a gateway to named APIs is no tunnel (RFC 9110, section 9.3.6), and an echo of the request
+    /// would show credentials (section 9.3.8).
+    UnsupportedMethod,
+    /// A well-formed version other than HTTP/1.0 and HTTP/1.1 (RFC 9110, section 15.6.6).
+    UnsupportedVersion,
+    /// The status line of a response (RFC 9112, section 4), or a status that may not come here.
+    BadStatusLine(&'static str),
+    /// A field line: name, colon, value or line end (RFC 9112, section 5).
+    BadField(&'static str),
+    /// `Host` missing, repeated or invalid (RFC 9112, section 3.2).
+    BadHost(&'static str),
+    /// `Connection` is no list of tokens, or names a field that must reach the other side (RFC 9110, section 7.6.1).
+    BadConnection(&'static str),
+    /// `Content-Length` is not one decimal number (RFC 9112, section 6.2; RFC 9110, section 8.6).
+    BadContentLength(&'static str),
+    /// `Transfer-Encoding` leaves the length of the body unknown or disputed (RFC 9112, sections 6.1 and 6.3).
+    BadTransferEncoding(&'static str),
+    /// A transfer coding beside `chunked` (RFC 9112, section 6.1: 501).
+    UnsupportedTransferEncoding,
+    /// An expectation other than `100-continue` (RFC 9110, section 10.1.1: 417).
+    BadExpect,
+    /// The start line is longer than [`HeadLimits::start_line_bytes`] (RFC 9112, section 3: 414).
     StartLineTooLong,
+    /// The head is longer than [`HeadLimits::head_bytes`] (RFC 6585, section 5: 431).
     HeadTooLarge,
+    /// More field lines than [`HeadLimits::fields`] (RFC 6585, section 5: 431).
     TooManyFields,
 }
 
-/// Parses a request head at the start of `buffer`. `scanned` is how many bytes an earlier call has already found
-/// not to hold the end of the head, so that a slow head is not searched from its start again and again.
-pub fn parse_request(
-    _buffer: &[u8],
-    _scanned: usize,
-    _limits: &HeadLimits,
-    _head: &mut RequestHead,
-) -> Result<Parsed, HeadError> {
-    todo!()
-}
+impl HeadLimits {
+    /// The largest head that [`Span`]s can describe.
+    pub const MOST_HEAD_BYTES: usize = u16::MAX as usize;
 
-pub fn parse_response(
-    _buffer: &[u8],
-    _scanned: usize,
-    _limits: &HeadLimits,
-    _head: &mut ResponseHead,
-) -> Result<Parsed, HeadError> {
-    todo!()
+    /// What is wrong with these limits, if anything. The parser keeps to [`Self::MOST_HEAD_BYTES`] and [`MAX_FIELDS`]
+    /// whatever the limits say.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.start_line_bytes == 0 || self.head_bytes == 0 || self.fields == 0 {
+            return Err("a limit of a head is zero");
+        }
+        if self.head_bytes > Self::MOST_HEAD_BYTES {
+            return Err("a head may have at most 65,535 bytes");
+        }
+        if self.start_line_bytes >= self.head_bytes {
+            return Err("the start line is part of the head: its limit must be below the head's");
+        }
+        if self.fields > MAX_FIELDS {
+            return Err("a head may have at most 128 field lines");
+        }
+        Ok(())
+    }
 }
 
 impl Fields {
@@ -124,9 +165,14 @@ impl Fields {
             n => Some(&self.list[n as usize - 1]),
         }
     }
+    /// More than one line has this known name.
+    pub fn is_repeated(&self, id: FieldId) -> bool {
+        self.repeated & 1 << id as u32 != 0
+    }
     pub fn clear(&mut self) {
         self.count = 0;
         self.first = [0; FieldId::COUNT];
+        self.repeated = 0;
     }
     /// False when the table is full.
     pub fn push(&mut self, field: Field) -> bool {
@@ -138,6 +184,8 @@ impl Fields {
         let first = &mut self.first[field.id as usize];
         if *first == 0 {
             *first = self.count;
+        } else {
+            self.repeated |= 1 << field.id as u32;
         }
         true
     }
@@ -151,19 +199,7 @@ impl Fields {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { count: 0, list: [Field::default(); MAX_FIELDS], first: [0; FieldId::COUNT] }
-    }
-}
-
-impl Default for RequestHead {
-    fn default() -> Self {
-        Self { method: Span::default(), target: Span::default(), version: Version::default(), len: 0, fields: Fields::default() }
-    }
-}
-
-impl Default for ResponseHead {
-    fn default() -> Self {
-        Self { version: Version::default(), status: 0, reason: Span::default(), len: 0, fields: Fields::default() }
+        Self { count: 0, list: [Field::default(); MAX_FIELDS], first: [0; FieldId::COUNT], repeated: 0 }
     }
 }
 

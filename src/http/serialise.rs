@@ -24,7 +24,21 @@ impl<'a> HeadWriter<'a> {
         self.len = end;
     }
 
-    /// One field line: `name: value` and its line end.
+    /// `HTTP/1.1`, a status and its phrase: the first line of an answer. We always answer in the highest version we speak
+    /// (RFC 9110, section 6.2).
+    pub fn status_line(&mut self, status: u16) {
+        if let Some(line) = common_status_line(status) {
+            return self.bytes(line);
+        }
+        self.bytes(b"HTTP/1.1 ");
+        self.number(u64::from(status));
+        self.bytes(b" ");
+        self.bytes(reason(status).as_bytes());
+        self.bytes(b"\r\n");
+    }
+
+    /// One field line: `name: value` and its line end. The caller vouches that both are fit for it: parsed from a head,
+    /// or made safe.
     #[inline]
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
         self.bytes(name);
@@ -39,8 +53,121 @@ impl<'a> HeadWriter<'a> {
         self.bytes(digits.format(n).as_bytes());
     }
 
+    /// One field line with a decimal number.
+    pub fn number_field(&mut self, name: &[u8], n: u64) {
+        self.bytes(name);
+        self.bytes(b": ");
+        self.number(n);
+        self.bytes(b"\r\n");
+    }
+
+    /// The empty line that ends a head.
+    #[inline]
+    pub fn end(&mut self) {
+        self.bytes(b"\r\n");
+    }
+
     /// Bytes written, or `None` when the buffer was too small for them.
     pub fn finish(self) -> Option<usize> {
         (!self.overflow).then_some(self.len)
+    }
+}
+
+/// The end of a chunked body without trailers: the last chunk and an empty trailer section (RFC 9112, section 7.1).
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// The last chunk alone, before trailers and an empty line.
+pub const LAST_CHUNK_LINE: &[u8] = b"0\r\n";
+
+/// The interim answer to `Expect: 100-continue` (RFC 9110, section 15.2.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// The longest line that [`write_chunk_size`] writes, in bytes.
+pub const CHUNK_SIZE_BYTES: usize = 18;
+
+/// Writes a chunk size and its line end; returns its length.
+pub fn write_chunk_size(size: u64, line: &mut [u8; CHUNK_SIZE_BYTES]) -> usize {
+    let digits = (16 - size.leading_zeros() as usize / 4).max(1);
+    for (place, digit) in line[..digits].iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(size >> (4 * place) & 0x0f) as usize];
+    }
+    line[digits..digits + 2].copy_from_slice(b"\r\n");
+    digits + 2
+}
+
+/// The whole status line of the statuses that make up nearly all answers.
+fn common_status_line(status: u16) -> Option<&'static [u8]> {
+    Some(match status {
+        200 => b"HTTP/1.1 200 OK\r\n",
+        201 => b"HTTP/1.1 201 Created\r\n",
+        204 => b"HTTP/1.1 204 No Content\r\n",
+        302 => b"HTTP/1.1 302 Found\r\n",
+        304 => b"HTTP/1.1 304 Not Modified\r\n",
+        400 => b"HTTP/1.1 400 Bad Request\r\n",
+        401 => b"HTTP/1.1 401 Unauthorized\r\n",
+        403 => b"HTTP/1.1 403 Forbidden\r\n",
+        404 => b"HTTP/1.1 404 Not Found\r\n",
+        429 => b"HTTP/1.1 429 Too Many Requests\r\n",
+        500 => b"HTTP/1.1 500 Internal Server Error\r\n",
+        503 => b"HTTP/1.1 503 Service Unavailable\r\n",
+        504 => b"HTTP/1.1 504 Gateway Timeout\r\n",
+        _ => return None,
+    })
+}
+
+/// The phrase of a status (RFC 9110, section 15; RFC 6585); empty for others, which the grammar allows.
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        102 => "Processing",
+        103 => "Early Hints",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        207 => "Multi-Status",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        511 => "Network Authentication Required",
+        _ => "",
     }
 }

@@ -1,0 +1,102 @@
+//! The `Connection` field: whether the connection goes on, and which fields are for this connection only
+//! (RFC 9110, section 7.6.1; RFC 9112, section 9).
+
+use super::field::{FieldId, is_token, trim};
+use super::head::{Fields, HeadError, RequestView, ResponseView, Version};
+
+/// What `Connection` says of the connection: checked, so that it can be acted on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Persistence {
+    close: bool,
+    keep_alive: bool,
+}
+
+impl Persistence {
+    /// Reads all `Connection` lines. An option that names a field which frames, routes or authenticates the message is
+    /// refused: the next hop would drop that field and read another message than we do.
+    pub(super) fn read(buffer: &[u8], fields: &Fields) -> Result<Self, HeadError> {
+        let mut found = Self::default();
+        if fields.first(FieldId::Connection).is_none() {
+            return Ok(found);
+        }
+        for option in options(buffer, fields) {
+            if option.eq_ignore_ascii_case(b"close") {
+                found.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                found.keep_alive = true;
+            } else if !is_token(option) {
+                return Err(HeadError::BadConnection("an option is not a token"));
+            } else if must_reach_the_other_side(option) {
+                return Err(HeadError::BadConnection("an option names a field that frames, routes or authenticates the message"));
+            }
+        }
+        Ok(found)
+    }
+
+    /// RFC 9112, section 9.3: `close` wins; HTTP/1.1 goes on unless told otherwise, HTTP/1.0 only when told.
+    pub(super) fn goes_on(self, version: Version) -> bool {
+        !self.close && (version == Version::Http11 || self.keep_alive)
+    }
+}
+
+fn must_reach_the_other_side(name: &[u8]) -> bool {
+    match FieldId::of(name) {
+        FieldId::Authorization
+        | FieldId::ContentLength
+        | FieldId::ContentMd5
+        | FieldId::ContentType
+        | FieldId::Date
+        | FieldId::Expect
+        | FieldId::Host
+        | FieldId::TransferEncoding
+        | FieldId::XForwardedFor
+        | FieldId::XForwardedProto => true,
+        _ => name.len() >= 5 && name[..5].eq_ignore_ascii_case(b"x-ca-"),
+    }
+}
+
+/// The options of all `Connection` lines; empty list elements are skipped (RFC 9110, section 5.6.1.2).
+fn options<'a>(buffer: &'a [u8], fields: &'a Fields) -> impl Iterator<Item = &'a [u8]> {
+    fields
+        .iter()
+        .filter(|field| field.id == FieldId::Connection)
+        .flat_map(move |field| field.value.of(buffer).split(|&b| b == b','))
+        .map(trim)
+        .filter(|option| !option.is_empty())
+}
+
+/// Tells which fields of one head stay behind when the message is sent on. Costs nothing where `Connection` is absent
+/// or names no field.
+pub struct HopByHop<'a> {
+    buffer: &'a [u8],
+    fields: &'a Fields,
+    /// `Connection` has options that name fields.
+    names_fields: bool,
+}
+
+impl<'a> HopByHop<'a> {
+    pub fn of_request(request: &RequestView<'a>) -> Self {
+        Self::new(request.buffer, &request.head.fields)
+    }
+
+    pub fn of_response(response: &ResponseView<'a>) -> Self {
+        Self::new(response.buffer, &response.head.fields)
+    }
+
+    fn new(buffer: &'a [u8], fields: &'a Fields) -> Self {
+        let names_fields = fields.first(FieldId::Connection).is_some()
+            && options(buffer, fields)
+                .any(|option| !option.eq_ignore_ascii_case(b"close") && !FieldId::of(option).is_hop_by_hop());
+        Self { buffer, fields, names_fields }
+    }
+
+    /// The field must not be sent on: it is for one connection by its nature, or `Connection` names it.
+    #[inline]
+    pub fn drops(&self, id: FieldId, name: &[u8]) -> bool {
+        id.is_hop_by_hop() || self.names_fields && self.is_named(name)
+    }
+
+    fn is_named(&self, name: &[u8]) -> bool {
+        options(self.buffer, self.fields).any(|option| option.eq_ignore_ascii_case(name))
+    }
+}
