@@ -19,6 +19,9 @@ mod sink;
 mod string_to_sign;
 mod variant;
 
+#[cfg(test)]
+mod tests;
+
 use super::error::Detail;
 use super::{Call, ErrorCode, Refusal};
 use crate::catalog::{ApiId, AppCodePlace, AppId, AppKey, Authentication, Catalog, NonceFull, SignatureMethods};
