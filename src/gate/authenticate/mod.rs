@@ -1,13 +1,14 @@
 //! Who calls: AppCode or signature.
 //!
 //! Start at [`authenticate`]; its steps are in the order of the product. [`string_to_sign`] holds the canonical rule,
-//! [`variant`] the departures from it that are tolerated, [`nonce`] what was seen before. [`explain()`] runs the same code
-//! for a person who wonders why a signature is refused, and [`sign()`] for a client.
+//! [`variant`] the departures from it that are tolerated, [`nonce`] what was seen before. [`explain`] runs the same code
+//! for a person who wonders why a signature is refused, and [`sign`] for a client.
 
 pub mod apps;
 pub mod echo;
 pub mod nonce;
 pub mod parameters;
+pub mod sign;
 pub mod signature;
 pub mod signed_headers;
 

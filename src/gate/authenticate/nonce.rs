@@ -165,3 +165,6 @@ impl NonceSet {
         hasher.finish().max(EMPTY + 1)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,9 +54,21 @@ impl SignedHeaders {
             let name = Range { start: name_start, end: name_start + name.len() as u32 };
             self.list.push(SignedHeader { name, value: value.unwrap_or_default() });
         }
-        self.list.sort_unstable_by(|a, b| a.name.of(request.buffer).cmp(b.name.of(request.buffer)));
-        self.list.dedup_by(|a, b| a.name.of(request.buffer) == b.name.of(request.buffer));
+        self.arrange(request.buffer);
         Ok(())
+    }
+
+    /// The headers that a client signs, their names and values put one after the other into `buffer`.
+    pub fn of_client<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>, buffer: &mut Vec<u8>) -> Self {
+        let mut put = |text: &str| {
+            let start = buffer.len() as u32;
+            buffer.extend_from_slice(text.trim().as_bytes());
+            Range { start, end: buffer.len() as u32 }
+        };
+        let list = headers.map(|(name, value)| SignedHeader { name: put(name), value: put(value) }).collect();
+        let mut headers = Self { list };
+        headers.arrange(buffer);
+        headers
     }
 
     /// Writes a line `Name:Value` for each header.
@@ -67,6 +79,16 @@ impl SignedHeaders {
             out.put(header.value.of(buffer));
             out.put(b"\n");
         }
+    }
+
+    /// The names, in their order.
+    pub fn names<'b>(&self, buffer: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        self.list.iter().map(|header| header.name.of(buffer))
+    }
+
+    fn arrange(&mut self, buffer: &[u8]) {
+        self.list.sort_unstable_by_key(|header| (header.name.of(buffer), header.name.start));
+        self.list.dedup_by(|a, b| a.name.of(buffer) == b.name.of(buffer));
     }
 }
 

@@ -16,58 +16,95 @@ use crate::gate::error::Detail;
 use crate::gate::{Call, ErrorCode, Refusal};
 use crate::http::field::FieldId;
 
-/// A call read for signing. Nothing is joined: [`StringToSign::write`] hands the pieces on, one after the other.
+/// The parts of a message that are signed, as they stand in it.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a> {
+    pub method: &'a [u8],
+    /// `Accept`, `Content-MD5`, `Content-Type` and `Date`; empty when absent.
+    pub fields: [&'a [u8]; 4],
+    /// Percent-encoded.
+    pub path: &'a [u8],
+    pub query: Option<&'a [u8]>,
+    /// The body, decoded; its parameters are signed if the content type is that of a form.
+    pub body: Option<&'a [u8]>,
+}
+
+/// A message read for signing. Nothing is joined: [`StringToSign::write`] hands the pieces on, one after the other.
 pub(super) struct StringToSign<'a> {
-    call: &'a Call<'a>,
+    message: Message<'a>,
     headers: &'a SignedHeaders,
+    /// What the ranges of `headers` are of.
+    buffer: &'a [u8],
     parameters: &'a mut Parameters,
 }
 
-impl<'a> StringToSign<'a> {
-    pub fn read(call: &'a Call<'a>, headers: &'a mut SignedHeaders, parameters: &'a mut Parameters) -> Result<Self, Refusal> {
-        headers.read(call.request)?;
-        let content_type = call.request.field(FieldId::ContentType).unwrap_or_default();
-        let form = match call.form {
-            Some(form) if is_form(content_type) => Some((form, Charset::of(content_type)?)),
-            _ => None,
-        };
-        parameters.read(call.target.query, form)?;
-        decode_path(call.target.path, &mut Nowhere)?;
-        Ok(Self { call, headers, parameters })
+impl<'a> Message<'a> {
+    pub fn of(call: &Call<'a>) -> Self {
+        let field = |id| call.request.field(id).unwrap_or_default();
+        Self {
+            method: call.request.method(),
+            fields: [FieldId::Accept, FieldId::ContentMd5, FieldId::ContentType, FieldId::Date].map(field),
+            path: call.target.path,
+            query: call.target.query,
+            body: call.form,
+        }
     }
 
-    /// The tolerances that would write this call in another way.
+    /// The body, if it is a form, and its charset.
+    fn form(&self) -> Result<Option<(&'a [u8], Charset)>, UnknownCharset> {
+        let [_, _, content_type, _] = self.fields;
+        match self.body {
+            Some(body) if is_form(content_type) => Ok(Some((body, Charset::of(content_type)?))),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<'a> StringToSign<'a> {
+    /// Reads a call, into buffers that are kept.
+    pub fn read(call: &Call<'a>, headers: &'a mut SignedHeaders, parameters: &'a mut Parameters) -> Result<Self, Refusal> {
+        headers.read(call.request)?;
+        Self::new(Message::of(call), headers, call.request.buffer, parameters)
+    }
+
+    pub fn new(
+        message: Message<'a>,
+        headers: &'a SignedHeaders,
+        buffer: &'a [u8],
+        parameters: &'a mut Parameters,
+    ) -> Result<Self, Refusal> {
+        parameters.read(message.query, message.form()?)?;
+        decode_path(message.path, &mut Nowhere)?;
+        Ok(Self { message, headers, buffer, parameters })
+    }
+
+    /// The tolerances that would write this message in another way.
     pub fn sensitive_to(&self) -> Variant {
-        Variant { raw_path: self.call.target.path.contains(&b'%'), ..self.parameters.sensitive_to() }
+        Variant { raw_path: self.message.path.contains(&b'%'), ..self.parameters.sensitive_to() }
     }
 
     pub fn write(&mut self, variant: Variant, out: &mut impl Sink) {
-        self.write_fields(out);
+        put_upper_case(self.message.method, out);
+        out.put(b"\n");
+        for field in self.message.fields {
+            out.put(field);
+            out.put(b"\n");
+        }
         self.write_headers(out);
         self.write_resource(variant, out);
     }
 
-    /// Method, `Accept`, `Content-MD5`, `Content-Type` and `Date`, each with its line end.
-    pub fn write_fields(&self, out: &mut impl Sink) {
-        put_upper_case(self.call.request.method(), out);
-        out.put(b"\n");
-        for id in [FieldId::Accept, FieldId::ContentMd5, FieldId::ContentType, FieldId::Date] {
-            out.put(self.call.request.field(id).unwrap_or_default());
-            out.put(b"\n");
-        }
-    }
-
-    /// The lines of the signed headers.
+    /// A line for each signed header.
     pub fn write_headers(&self, out: &mut impl Sink) {
-        self.headers.write(self.call.request.buffer, out);
+        self.headers.write(self.buffer, out);
     }
 
     /// Path and parameters.
     pub fn write_resource(&mut self, variant: Variant, out: &mut impl Sink) {
         match variant.raw_path {
-            true => out.put(self.call.target.path),
-            // Cannot fail: `read` has decoded it once.
-            false => decode_path(self.call.target.path, out).unwrap_or_default(),
+            true => out.put(self.message.path),
+            // Cannot fail: `new` has decoded it once.
+            false => decode_path(self.message.path, out).unwrap_or_default(),
         }
         if variant.byte_order {
             self.parameters.arrange(variant);

@@ -1,5 +1,7 @@
 //! The whole of [`super::authenticate`], on requests made by hand and on those that real clients sent.
 
+mod checks;
+mod oracle;
 mod request;
 mod vectors;
 
@@ -28,6 +30,27 @@ impl Gate {
         let Self { catalog, apps, nonces, scratch, api, rules } = self;
         request.call(|call| authenticate(call, *api, rules, catalog, apps, nonces, scratch))
     }
+}
+
+/// The request as the first app signs it, with neither time nor nonce but those it brings itself.
+pub fn signed(mut request: Request) -> Request {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (method, target) = (text(&request.method), text(&request.target));
+    let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
+    let headers: Vec<_> = request.headers.iter().map(|(name, value)| (text(name), text(value))).collect();
+    let body = request.form.as_deref().unwrap_or_default();
+    let unsigned = sign::Unsigned { method: &method, path, query, headers: &headers, body };
+    let signing = sign::Signing {
+        app_key: "24601001",
+        app_secret: "sEcReT-Alpha-0123456789abcdef",
+        method: Method::HmacSha256,
+        timestamp_ms: None,
+        nonce: None,
+    };
+    for (name, value) in sign::sign(&unsigned, &signing).unwrap() {
+        request = request.header(&name, value);
+    }
+    request
 }
 
 /// The message of a refusal, as the product words it.

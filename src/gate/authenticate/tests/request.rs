@@ -14,7 +14,7 @@ pub const NOW_MS: u64 = 1_795_329_125_416;
 pub const APP_CODE: &str = "AC0123456789abcdef0123456789abcd";
 
 /// A request head with its buffer.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Request {
     pub method: Vec<u8>,
     pub target: Vec<u8>,

@@ -127,7 +127,8 @@ impl Gate {
 
 #[test]
 fn what_clients_sign_by_the_rule_passes() {
-    for text in [include_str!("../../../../tests/vectors/valid.jsonl"), include_str!("../../../../tests/vectors/published.jsonl")] {
+    for text in [include_str!("../../../../tests/vectors/valid.jsonl"), include_str!("../../../../tests/vectors/published.jsonl")]
+    {
         for row in rows(text) {
             let mut gate = row.gate();
             gate.catalog.security.tolerances.clear();
@@ -161,7 +162,9 @@ fn needed((aspect, rule): (&String, &Value)) -> Tolerance {
 
 #[test]
 fn what_is_wrong_is_refused_with_its_code_and_the_servers_string() {
-    for text in [include_str!("../../../../tests/vectors/invalid.jsonl"), include_str!("../../../../tests/vectors/client_defect.jsonl")] {
+    for text in
+        [include_str!("../../../../tests/vectors/invalid.jsonl"), include_str!("../../../../tests/vectors/client_defect.jsonl")]
+    {
         for row in rows(text) {
             let mut gate = row.gate();
             gate.catalog.security.tolerances = variant::ALL.into();
