@@ -43,6 +43,18 @@ error_codes! {
     I404DO 404 "Invalid Domain {}";
     I404NF 404 "API not found {}";
     // ... the whole table of the product
+    I400PA 400 "Invalid Request Path `{}`";
+    I400RU 400 "Invalid Request Uri `{}`";
+    I400BD 400 "Invalid Body: {}";
+    I400CT 400 "Invalid Content-Type: `{}`";
+    A401AC 401 "Invalid AppCode {}";
+    A400IK 400 "Invalid AppKey";
+    A403IS 403 "Invalid Signature, Server StringToSign:`{}`";
+    A400MA 400 "Need authorization, `X-Ca-Key` or `Authorization: APPCODE ...` is required";
+    I400I5 400 "Invalid Content-MD5 {}";
+    I400NC 400 "X-Ca-Nonce is required";
+    S403NU 403 "Nonce Used";
+    S403TE 403 "X-Ca-Timestamp is expired";
 }
 
 impl Refusal {

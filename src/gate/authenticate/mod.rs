@@ -1,16 +1,47 @@
 //! Who calls: AppCode or signature.
+//!
+//! Start at [`authenticate`]; its steps are in the order of the product. [`string_to_sign`] holds the canonical rule,
+//! [`variant`] the departures from it that are tolerated, [`nonce`] what was seen before. [`explain`] runs the same code
+//! for a person who wonders why a signature is refused, and [`sign`] for a client.
 
 pub mod apps;
+pub mod echo;
 pub mod nonce;
+pub mod parameters;
+pub mod sign;
+pub mod signature;
+pub mod signed_headers;
 
-use super::{Call, Refusal};
-use crate::catalog::{ApiId, AppId, Authentication, Catalog};
+mod app_code;
+mod charset;
+mod content_md5;
+mod percent;
+mod sink;
+mod string_to_sign;
+mod variant;
+
+#[cfg(test)]
+mod tests;
+
+use super::error::Detail;
+use super::{Call, ErrorCode, Refusal};
+use crate::catalog::{ApiId, AppCodePlace, AppId, AppKey, Authentication, Catalog, NonceFull, SignatureMethods};
+use crate::http::field::FieldId;
 use apps::Apps;
-use nonce::NonceSet;
+use echo::Echo;
+use nonce::{Insert, NonceKey, NonceSet};
+use parameters::Parameters;
+use signature::{Method, Signature, Signer};
+use signed_headers::SignedHeaders;
+use string_to_sign::StringToSign;
+use variant::Variant;
 
 /// Buffers kept between calls.
 #[derive(Default)]
-pub struct Scratch {}
+pub struct Scratch {
+    headers: SignedHeaders,
+    parameters: Parameters,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -23,14 +54,133 @@ pub enum Outcome {
 }
 
 /// Finds who calls. A nonce is recorded only after its signature is good.
+///
+/// A call that names an app key is judged by its signature, unless it has none and brings an AppCode instead: front ends
+/// of the product's market send `X-Ca-Key` beside an AppCode.
 pub fn authenticate(
-    _call: &Call<'_>,
-    _api: ApiId,
-    _rules: &Authentication,
-    _catalog: &Catalog,
-    _apps: &Apps,
-    _nonces: &NonceSet,
-    _scratch: &mut Scratch,
+    call: &Call<'_>,
+    api: ApiId,
+    rules: &Authentication,
+    catalog: &Catalog,
+    apps: &Apps,
+    nonces: &NonceSet,
+    scratch: &mut Scratch,
 ) -> Result<Outcome, Refusal> {
-    todo!()
+    let (place, methods, require_nonce) = match *rules {
+        Authentication::None => return Ok(Outcome::Anonymous),
+        Authentication::App { app_code, methods, require_nonce } => (app_code, methods, require_nonce),
+    };
+    let key = call.request.field(FieldId::XCaKey);
+    if key.is_none() || call.request.field(FieldId::XCaSignature).is_none() {
+        if let Some(app) = by_app_code(call, place, catalog, apps, scratch)? {
+            return Ok(Outcome::App { app, body_md5: None });
+        }
+    }
+    let key = key.ok_or(Refusal::new(ErrorCode::A400MA))?;
+    let (app, app_key) = apps.by_key(catalog, key).ok_or(Refusal::new(ErrorCode::A400IK))?;
+    let method = method(call, methods)?;
+    if needs_form(call) {
+        return Ok(Outcome::NeedForm);
+    }
+    check_signature(call, method, app_key, catalog, scratch)?;
+    check_timestamp(call, catalog)?;
+    check_nonce(call, api, key, require_nonce, catalog, nonces)?;
+    let body_md5 = content_md5::check(call)?;
+    Ok(Outcome::App { app, body_md5 })
+}
+
+/// `None`: the call brings no AppCode, or none where the API looks for one.
+fn by_app_code(
+    call: &Call<'_>,
+    place: AppCodePlace,
+    catalog: &Catalog,
+    apps: &Apps,
+    scratch: &mut Scratch,
+) -> Result<Option<AppId>, Refusal> {
+    match app_code::find(call, place, &mut scratch.parameters) {
+        None => Ok(None),
+        Some(code) => match apps.by_app_code(catalog, code) {
+            None => Err(Refusal::because(ErrorCode::A401AC, "not found")),
+            app => Ok(app),
+        },
+    }
+}
+
+fn method(call: &Call<'_>, allowed: SignatureMethods) -> Result<Method, Refusal> {
+    let name = call.request.field(FieldId::XCaSignatureMethod).unwrap_or_default();
+    let refused = |reason| invalid_header("X-Ca-Signature-Method", reason);
+    let method = Method::named(name).ok_or(refused("unknown method"))?;
+    if method.is_allowed(allowed) { Ok(method) } else { Err(refused("not allowed by this API")) }
+}
+
+/// The call announces a form body, which its signature covers, and it has not been read.
+fn needs_form(call: &Call<'_>) -> bool {
+    let content_type = call.request.field(FieldId::ContentType).unwrap_or_default();
+    call.form.is_none() && charset::is_form(content_type) && content_md5::has_body(call)
+}
+
+fn check_signature(
+    call: &Call<'_>,
+    method: Method,
+    key: &AppKey,
+    catalog: &Catalog,
+    scratch: &mut Scratch,
+) -> Result<(), Refusal> {
+    let mut string = StringToSign::read(call, &mut scratch.headers, &mut scratch.parameters)?;
+    let given = call.request.field(FieldId::XCaSignature).unwrap_or_default();
+    let matched = Signature::decode(given, method)
+        .and_then(|given| signature::verify(&Signer::new(method, key), &given, &mut string, &catalog.security.tolerances));
+    match matched {
+        Some(_) => Ok(()),
+        None => {
+            let mut echo = Echo::default();
+            string.write(Variant::CANONICAL, &mut echo);
+            Err(Refusal { code: ErrorCode::A403IS, detail: Detail::Owned(echo.finish()) })
+        }
+    }
+}
+
+fn check_timestamp(call: &Call<'_>, catalog: &Catalog) -> Result<(), Refusal> {
+    let Some(text) = call.request.field(FieldId::XCaTimestamp) else { return Ok(()) };
+    let timestamp_ms = milliseconds(text).ok_or(invalid_header("X-Ca-Timestamp", "not a number of milliseconds"))?;
+    match call.now_ms.abs_diff(timestamp_ms) <= catalog.security.signature_window_ms {
+        true => Ok(()),
+        false => Err(Refusal::new(ErrorCode::S403TE)),
+    }
+}
+
+/// Decimal digits; a number beyond 64 bits is the largest, which no clock reaches.
+fn milliseconds(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |sum, digit| {
+        digit.is_ascii_digit().then(|| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+    })
+}
+
+fn check_nonce(
+    call: &Call<'_>,
+    api: ApiId,
+    app_key: &[u8],
+    required: bool,
+    catalog: &Catalog,
+    nonces: &NonceSet,
+) -> Result<(), Refusal> {
+    let nonce = call.request.field(FieldId::XCaNonce).unwrap_or_default();
+    if nonce.is_empty() {
+        return if required { Err(Refusal::new(ErrorCode::I400NC)) } else { Ok(()) };
+    }
+    let api = &catalog.apis[api.index()];
+    let group = &catalog.groups[api.group.index()].name;
+    match nonces.insert(&NonceKey { app_key, group: group.as_bytes(), api: api.name.as_bytes(), nonce }) {
+        Insert::Fresh => Ok(()),
+        Insert::Full if catalog.security.nonce_full == NonceFull::Accept => Ok(()),
+        Insert::Full => Err(Refusal::because(ErrorCode::S403NU, "no room to remember another")),
+        Insert::Seen => Err(Refusal::new(ErrorCode::S403NU)),
+    }
+}
+
+fn invalid_header(name: &'static str, reason: &'static str) -> Refusal {
+    Refusal { code: ErrorCode::I400HD, detail: Detail::Named { name, reason } }
 }

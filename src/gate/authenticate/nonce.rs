@@ -1,7 +1,55 @@
 //! Nonces pass once: over all workers, within the window.
+//!
+//! A lock-free set of keyed 64-bit fingerprints, in slices of time. One slice is current; only [`NonceSet::advance`] moves
+//! it on. A caller reads which slice `s` is current, looks for the nonce in the older slices, and then inserts it into the
+//! slices `s - 1` and `s`. It passes only if both inserts were fresh and the current slice has since moved on by one at most.
+//!
+//! Why a nonce cannot pass twice. Take two callers with the same nonce, at slices `s <= t`.
+//! - `t` is `s` or `s + 1`: both insert into slice `s`, and the compare-and-swap there lets one of them win.
+//! - `t` is `s + 2` or later: the first caller passes only if it saw the current slice below `t` after its inserts. All
+//!   accesses are sequentially consistent, so they come before the second caller's look at the older slices, which finds them.
+//!
+//! How long a nonce is remembered. A request may be stamped a whole window ahead and stays valid until a whole window
+//! behind, so a nonce is kept for two windows: it is in the slice that was current and is looked for until
+//! [`LOOK_BACK`] more have begun, each of half a window.
+//!
+//! What it costs: 72 bytes for each nonce of `capacity`, for good. Capacity is spread over time: a slice (half a window)
+//! has room for half of it, and slots to spare. When an insert meets only taken slots the set is full for that nonce.
 
-/// A lock-free set of keyed 64-bit fingerprints in time slices, shared by all workers.
-pub struct NonceSet {}
+use std::hash::Hasher;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+use siphasher::sip::SipHasher24;
+
+/// Slices behind the current one in which a nonce is looked for.
+const LOOK_BACK: u64 = 4;
+/// Slices kept: the current one, those behind it, and the next, which is cleared while callers may still look at the last.
+const SLICES: u64 = LOOK_BACK + 2;
+/// The most slots that are looked at for one fingerprint in one slice. With two thirds of the slots taken, a run of this
+/// length comes up once in some ten million inserts.
+const PROBES: usize = 256;
+/// The mark of a slot never written in its slice.
+const EMPTY: u64 = 0;
+
+pub struct NonceSet {
+    fingerprint_key: [u8; 16],
+    slice_ms: u64,
+    /// Which slice of time is current, counted so that the first has `SLICES` before it.
+    current: AtomicU64,
+    advancing: AtomicBool,
+    /// All slices, one after the other, each of `slice_slots`.
+    slots: Box<[AtomicU64]>,
+    slice_slots: usize,
+}
+
+/// What makes a nonce unique: the product counts a nonce by app key and API, whatever the stage.
+#[derive(Clone, Copy, Debug)]
+pub struct NonceKey<'a> {
+    pub app_key: &'a [u8],
+    pub group: &'a [u8],
+    pub api: &'a [u8],
+    pub nonce: &'a [u8],
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Insert {
@@ -11,7 +59,112 @@ pub enum Insert {
 }
 
 impl NonceSet {
-    pub fn new(_capacity: usize, _window_ms: u64, _now_ms: u64) -> Self {
-        Self {}
+    /// Room for `capacity` nonces in each window of `window_ms`.
+    pub fn new(capacity: usize, window_ms: u64, now_ms: u64) -> Self {
+        let mut fingerprint_key = [0; 16];
+        getrandom::fill(&mut fingerprint_key).expect("the system has a random source");
+        let slice_ms = window_ms.div_ceil(LOOK_BACK / 2).max(1);
+        // Half the capacity in a slice, each nonce also in the slice before it, two thirds of the slots taken.
+        let slice_slots = (capacity + capacity / 2).max(PROBES);
+        let slots = (0..slice_slots * SLICES as usize).map(|_| AtomicU64::new(EMPTY)).collect();
+        let current = AtomicU64::new(now_ms / slice_ms + SLICES);
+        Self { fingerprint_key, slice_ms, current, advancing: AtomicBool::new(false), slots, slice_slots }
+    }
+
+    /// Records a nonce. `Fresh` is answered once for each, whoever asks and however many at once.
+    pub fn insert(&self, key: &NonceKey<'_>) -> Insert {
+        self.insert_at(self.current.load(SeqCst), self.fingerprint(key))
+    }
+
+    /// Moves the window on to `now_ms`. Called about once a second, off the workers: clearing a slice takes milliseconds.
+    /// A clock that steps back moves nothing: nonces are then remembered longer.
+    pub fn advance(&self, now_ms: u64) {
+        if self.advancing.swap(true, SeqCst) {
+            return;
+        }
+        let target = now_ms / self.slice_ms + SLICES;
+        let mut current = self.current.load(SeqCst);
+        if target > current.saturating_add(SLICES) {
+            // All that is remembered is older than the window.
+            current = target - SLICES;
+        }
+        while current < target {
+            current += 1;
+            // The slice that is cleared fell out of the window one slice ago: callers of the current slice do not look at
+            // it, and those one behind look only for what need not be remembered any more.
+            for slot in self.slice(current) {
+                if slot.load(SeqCst) != EMPTY {
+                    slot.store(EMPTY, SeqCst);
+                }
+            }
+            self.current.store(current, SeqCst);
+        }
+        self.advancing.store(false, SeqCst);
+    }
+
+    fn insert_at(&self, current: u64, fingerprint: u64) -> Insert {
+        for age in 2..=LOOK_BACK {
+            if self.contains(self.slice(current - age), fingerprint) {
+                return Insert::Seen;
+            }
+        }
+        for age in [1, 0] {
+            match self.insert_into(self.slice(current - age), fingerprint) {
+                Insert::Fresh => {}
+                other => return other,
+            }
+        }
+        if self.current.load(SeqCst) > current + 1 {
+            return Insert::Seen;
+        }
+        Insert::Fresh
+    }
+
+    fn contains(&self, slice: &[AtomicU64], fingerprint: u64) -> bool {
+        let found =
+            self.probes(slice, fingerprint).map(|slot| slot.load(SeqCst)).find(|&found| found == fingerprint || found == EMPTY);
+        found == Some(fingerprint)
+    }
+
+    fn insert_into(&self, slice: &[AtomicU64], fingerprint: u64) -> Insert {
+        for slot in self.probes(slice, fingerprint) {
+            let mut found = slot.load(SeqCst);
+            if found == EMPTY {
+                match slot.compare_exchange(EMPTY, fingerprint, SeqCst, SeqCst) {
+                    Ok(_) => return Insert::Fresh,
+                    Err(winner) => found = winner,
+                }
+            }
+            if found == fingerprint {
+                return Insert::Seen;
+            }
+        }
+        Insert::Full
+    }
+
+    /// The slots in which a fingerprint may stand, in order.
+    fn probes<'s>(&self, slice: &'s [AtomicU64], fingerprint: u64) -> impl Iterator<Item = &'s AtomicU64> + use<'s> {
+        let first = ((u128::from(fingerprint) * slice.len() as u128) >> 64) as usize;
+        let (before, from) = slice.split_at(first);
+        from.iter().chain(before).take(PROBES)
+    }
+
+    fn slice(&self, slice: u64) -> &[AtomicU64] {
+        let start = (slice % SLICES) as usize * self.slice_slots;
+        &self.slots[start..start + self.slice_slots]
+    }
+
+    /// Keyed with a random key and cryptographically strong, so that nobody can make two nonces collide. Parts are
+    /// preceded by their lengths, so that no two keys read alike.
+    fn fingerprint(&self, key: &NonceKey<'_>) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&self.fingerprint_key);
+        for part in [key.app_key, key.group, key.api, key.nonce] {
+            hasher.write_u64(part.len() as u64);
+            hasher.write(part);
+        }
+        hasher.finish().max(EMPTY + 1)
     }
 }
+
+#[cfg(test)]
+mod tests;

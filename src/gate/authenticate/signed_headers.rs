@@ -1,0 +1,104 @@
+//! The header lines of a string to sign, chosen by `X-Ca-Signature-Headers`.
+
+use super::sink::Sink;
+use crate::http::field::FieldId;
+use crate::http::head::RequestView;
+
+/// The most names that `X-Ca-Signature-Headers` may list.
+pub const MAX_SIGNED_HEADERS: usize = 128;
+
+/// Never part of the header lines, even if listed: they have a line of their own, or are the signature itself.
+const EXCLUDED: [&[u8]; 6] = [b"x-ca-signature", b"x-ca-signature-headers", b"accept", b"content-md5", b"content-type", b"date"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooManyHeaders;
+
+/// The listed names and the values they have, as ranges of the buffer of the head. Kept and reused.
+#[derive(Default)]
+pub(super) struct SignedHeaders {
+    list: Vec<SignedHeader>,
+}
+
+#[derive(Clone, Copy)]
+struct SignedHeader {
+    name: Range,
+    value: Range,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Range {
+    start: u32,
+    end: u32,
+}
+
+impl SignedHeaders {
+    /// Reads the list of a request: names trimmed, sorted by their bytes, each once, in the letter case of the list; the
+    /// value of a name is that of its first line, or empty.
+    pub fn read(&mut self, request: RequestView<'_>) -> Result<(), TooManyHeaders> {
+        self.list.clear();
+        let Some(field) = request.head.fields.first(FieldId::XCaSignatureHeaders) else { return Ok(()) };
+        let mut start = u32::from(field.value.start);
+        for item in field.value.of(request.buffer).split(|&byte| byte == b',') {
+            let name = item.trim_ascii();
+            let leading = (item.len() - item.trim_ascii_start().len()) as u32;
+            let name_start = start + leading;
+            start += item.len() as u32 + 1;
+            if is_excluded(name) {
+                continue;
+            }
+            if self.list.len() == MAX_SIGNED_HEADERS {
+                return Err(TooManyHeaders);
+            }
+            let line = request.head.fields.iter().find(|line| line.name.of(request.buffer).eq_ignore_ascii_case(name));
+            let value = line.map(|line| Range { start: line.value.start.into(), end: line.value.end.into() });
+            let name = Range { start: name_start, end: name_start + name.len() as u32 };
+            self.list.push(SignedHeader { name, value: value.unwrap_or_default() });
+        }
+        self.arrange(request.buffer);
+        Ok(())
+    }
+
+    /// The headers that a client signs, their names and values put one after the other into `buffer`.
+    pub fn of_client<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>, buffer: &mut Vec<u8>) -> Self {
+        let mut put = |text: &str| {
+            let start = buffer.len() as u32;
+            buffer.extend_from_slice(text.trim().as_bytes());
+            Range { start, end: buffer.len() as u32 }
+        };
+        let list = headers.map(|(name, value)| SignedHeader { name: put(name), value: put(value) }).collect();
+        let mut headers = Self { list };
+        headers.arrange(buffer);
+        headers
+    }
+
+    /// Writes a line `Name:Value` for each header.
+    pub fn write(&self, buffer: &[u8], out: &mut impl Sink) {
+        for header in &self.list {
+            out.put(header.name.of(buffer));
+            out.put(b":");
+            out.put(header.value.of(buffer));
+            out.put(b"\n");
+        }
+    }
+
+    /// The names, in their order.
+    pub fn names<'b>(&self, buffer: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        self.list.iter().map(|header| header.name.of(buffer))
+    }
+
+    fn arrange(&mut self, buffer: &[u8]) {
+        self.list.sort_unstable_by_key(|header| (header.name.of(buffer), header.name.start));
+        self.list.dedup_by(|a, b| a.name.of(buffer) == b.name.of(buffer));
+    }
+}
+
+/// A listed name that contributes no line.
+pub(super) fn is_excluded(name: &[u8]) -> bool {
+    name.is_empty() || EXCLUDED.iter().any(|excluded| excluded.eq_ignore_ascii_case(name))
+}
+
+impl Range {
+    fn of(self, buffer: &[u8]) -> &[u8] {
+        buffer.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
