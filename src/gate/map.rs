@@ -1,7 +1,24 @@
-//! Client request -> backend request.
+//! Client request -> backend request: what passes, what is replaced, what never leaves the gateway.
+//!
+//! Written in one pass, without allocation. Every byte comes from the parsed head, from the catalog, or from the
+//! gateway itself; parameters of the path are decoded and encoded anew, so that none of them ends a line, a segment or
+//! the path.
+
+mod path;
+mod query;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{Call, Forward, Tables};
-use crate::catalog::BackendInstance;
+use crate::catalog::{
+    Api, AppCodePlace, Authentication, Backend, BackendInstance, Group, PathTemplate, Scheme, VpcAccess, VpcAccessId,
+};
+use crate::http::field::FieldId;
 use crate::http::framing::BodyLength;
 use crate::http::serialise::HeadWriter;
 
@@ -13,7 +30,186 @@ pub struct Outgoing<'a> {
     pub body: BodyLength,
 }
 
+/// Where a call goes, and how long its backend may take from the end of the request to the head of the answer.
+pub fn backend_of<'t>(tables: &'t Tables, forward: &Forward) -> (&'t VpcAccess, VpcAccessId, Duration) {
+    let backend = Target::of(&tables.catalog.apis[forward.api.index()]);
+    (&tables.catalog.vpc_accesses[backend.vpc_access.index()], backend.vpc_access, backend.timeout)
+}
+
 /// Writes the head of the backend request, its empty line included.
-pub fn write_request(_call: &Call<'_>, _forward: &Forward, _tables: &Tables, _out: &Outgoing<'_>, _writer: &mut HeadWriter<'_>) {
-    todo!()
+pub fn write_request(call: &Call<'_>, forward: &Forward, tables: &Tables, out: &Outgoing<'_>, writer: &mut HeadWriter<'_>) {
+    let api = &tables.catalog.apis[forward.api.index()];
+    let group = &tables.catalog.groups[api.group.index()];
+    let backend = Target::of(api);
+    let method = backend.method.map_or(call.request.method(), str::as_bytes);
+
+    writer.bytes(method);
+    writer.bytes(b" ");
+    path::write(call.target.path, &forward.path, &api.path, backend.path, writer);
+    query::write(call.target.query, !group.forward_app_code && takes_app_code_in_query(api), writer);
+    writer.bytes(b" HTTP/1.1\r\n");
+
+    write_host(&tables.catalog.vpc_accesses[backend.vpc_access.index()], out.instance, writer);
+    write_client_fields(call, group, writer);
+    write_forwarded_for(call, writer);
+    writer.field(b"X-Forwarded-Proto", if call.scheme == Scheme::Https { b"https" } else { b"http" });
+    writer.field(b"X-Ca-Request-Id", out.request_id);
+    write_framing(method, out.body, writer);
+    writer.bytes(b"\r\n");
+}
+
+/// The parts of [`Backend::Vpc`].
+struct Target<'a> {
+    vpc_access: VpcAccessId,
+    path: &'a PathTemplate,
+    method: Option<&'a str>,
+    timeout: Duration,
+}
+
+impl<'a> Target<'a> {
+    fn of(api: &'a Api) -> Self {
+        let Backend::Vpc { vpc_access, path, method, timeout } = &api.backend;
+        Self { vpc_access: *vpc_access, path, method: method.as_deref(), timeout: *timeout }
+    }
+}
+
+fn takes_app_code_in_query(api: &Api) -> bool {
+    matches!(api.authentication, Authentication::App { app_code: AppCodePlace::HeaderQuery, .. })
+}
+
+fn write_host(access: &VpcAccess, instance: &BackendInstance, writer: &mut HeadWriter<'_>) {
+    writer.bytes(b"Host: ");
+    match &access.host {
+        Some(host) => writer.bytes(host.as_bytes()),
+        None => text(writer, instance.address),
+    }
+    writer.bytes(b"\r\n");
+}
+
+/// The client's fields, in order, without those that end here.
+fn write_client_fields(call: &Call<'_>, group: &Group, writer: &mut HeadWriter<'_>) {
+    let connection = call.request.field(FieldId::Connection).is_some();
+    for (id, name, value) in call.request.fields() {
+        let passes = match id {
+            FieldId::Other => !imitates_gateway(name),
+            FieldId::Authorization => group.forward_app_code || !is_app_code(value),
+            id => !is_hop_by_hop(id) && !is_ours(id),
+        };
+        if passes && !(connection && is_connection_option(call, name)) {
+            writer.field(name, value);
+        }
+    }
+}
+
+/// Fields of one connection (RFC 9110, section 7.6.1).
+fn is_hop_by_hop(id: FieldId) -> bool {
+    use FieldId::*;
+    matches!(
+        id,
+        Connection
+            | KeepAlive
+            | ProxyAuthenticate
+            | ProxyAuthorization
+            | ProxyConnection
+            | Te
+            | Trailer
+            | TransferEncoding
+            | Upgrade
+    )
+}
+
+/// Fields that the gateway writes itself, answers itself, or that are for no one behind it.
+fn is_ours(id: FieldId) -> bool {
+    use FieldId::*;
+    matches!(
+        id,
+        Host | ContentLength
+            | Expect
+            | XCaProxy
+            | XCaRequestId
+            | XCaSignature
+            | XCaSignatureHeaders
+            | XCaSignatureMethod
+            | XForwardedFor
+            | XForwardedProto
+    )
+}
+
+/// The field is named by a `Connection` option, and so is of this connection only (RFC 9110, section 7.6.1).
+fn is_connection_option(call: &Call<'_>, name: &[u8]) -> bool {
+    call.request
+        .fields()
+        .filter(|(id, ..)| *id == FieldId::Connection)
+        .flat_map(|(_, _, value)| value.split(|&byte| byte == b','))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
+}
+
+/// The name becomes one of the gateway's own where `_` is read as `-`, as CGI and its successors do: a client's
+/// `X_Forwarded_For` would pass there for the gateway's word.
+fn imitates_gateway(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 3] = [b"x-forwarded-for", b"x-forwarded-proto", b"x-ca-request-id"];
+    let spells = |name: &[u8], known: &[u8]| {
+        name.len() == known.len() && name.iter().zip(known).all(|(&a, &b)| a.eq_ignore_ascii_case(&b) || (a == b'_' && b == b'-'))
+    };
+    const PROXY: &[u8] = b"x-ca-proxy-";
+    matches!(name, [b'x' | b'X', ..])
+        && memchr::memchr(b'_', name).is_some()
+        && (NAMES.iter().any(|known| spells(name, known)) || name.get(..PROXY.len()).is_some_and(|start| spells(start, PROXY)))
+}
+
+/// `Authorization: APPCODE x`; the scheme in any case.
+fn is_app_code(value: &[u8]) -> bool {
+    const SCHEME: &[u8] = b"APPCODE";
+    value.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
+        && value.get(SCHEME.len()).is_none_or(|byte| byte.is_ascii_whitespace())
+}
+
+/// The client's chain, all its lines as one, and the peer after it.
+fn write_forwarded_for(call: &Call<'_>, writer: &mut HeadWriter<'_>) {
+    writer.bytes(b"X-Forwarded-For: ");
+    if call.request.field(FieldId::XForwardedFor).is_some() {
+        let lines = call.request.fields().filter(|(id, ..)| *id == FieldId::XForwardedFor);
+        for (_, _, value) in lines.filter(|(_, _, value)| !value.is_empty()) {
+            writer.bytes(value);
+            writer.bytes(b", ");
+        }
+    }
+    match call.peer.to_canonical() {
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                writer.bytes(if place == 0 { b"" } else { b"." });
+                writer.number(u64::from(octet));
+            }
+        }
+        address @ IpAddr::V6(_) => text(writer, address),
+    }
+    writer.bytes(b"\r\n");
+}
+
+/// The body's length as it leaves (RFC 9112, section 6): never as it came.
+fn write_framing(method: &[u8], body: BodyLength, writer: &mut HeadWriter<'_>) {
+    match body {
+        BodyLength::Exact(length) => {
+            writer.bytes(b"Content-Length: ");
+            writer.number(length);
+            writer.bytes(b"\r\n");
+        }
+        BodyLength::Chunked | BodyLength::UntilClose => writer.field(b"Transfer-Encoding", b"chunked"),
+        // Methods that give content a meaning say that there is none (RFC 9110, section 8.6).
+        BodyLength::None if matches!(method, b"POST" | b"PUT" | b"PATCH") => writer.field(b"Content-Length", b"0"),
+        BodyLength::None => {}
+    }
+}
+
+/// Writes what formats itself, without a string in between.
+fn text(writer: &mut HeadWriter<'_>, value: impl std::fmt::Display) {
+    struct Sink<'w, 'b>(&'w mut HeadWriter<'b>);
+    impl Write for Sink<'_, '_> {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0.bytes(text.as_bytes());
+            Ok(())
+        }
+    }
+    // The sink takes everything; the writer itself knows when it has overflowed.
+    let _ = write!(Sink(writer), "{value}");
 }

@@ -12,11 +12,18 @@ pub mod route;
 pub mod tables;
 pub mod verdict;
 
+#[cfg(test)]
+mod sample;
+
 use std::net::IpAddr;
 
-use crate::catalog::Scheme;
+use crate::catalog::{Api, ApiId, AppId, Scheme};
+use crate::http::field::FieldId;
 use crate::http::head::RequestView;
 use crate::http::target::Target;
+
+use authenticate::Outcome;
+use route::Route;
 
 pub use error::{ErrorCode, Refusal};
 pub use tables::{Shared, Tables};
@@ -41,7 +48,79 @@ pub struct Scratch {
     pub authenticate: authenticate::Scratch,
 }
 
-/// Decides one call.
-pub fn decide(_call: &Call<'_>, _tables: &Tables, _shared: &Shared, _scratch: &mut Scratch) -> Decision {
-    todo!()
+/// Decides one call: each step of [`steps`] lets it pass or refuses it.
+pub fn decide(call: &Call<'_>, tables: &Tables, shared: &Shared, scratch: &mut Scratch) -> Decision {
+    let mut known = Known::default();
+    let verdict = steps(call, tables, shared, scratch, &mut known).unwrap_or_else(Verdict::Refuse);
+    Decision { verdict, api: known.api, app: known.app, debug: wants_debug(call) }
+}
+
+/// What was learnt on the way, however it ended.
+#[derive(Default)]
+struct Known {
+    api: Option<ApiId>,
+    app: Option<AppId>,
+}
+
+fn steps(
+    call: &Call<'_>,
+    tables: &Tables,
+    shared: &Shared,
+    scratch: &mut Scratch,
+    known: &mut Known,
+) -> Result<Verdict, Refusal> {
+    let route = tables.router.route(call)?;
+    let api = &tables.catalog.apis[route.api.index()];
+    known.api = Some(route.api);
+
+    protocol(call.scheme, api)?;
+
+    let body_md5 = match authenticate(call, tables, shared, scratch, route.api)? {
+        Outcome::NeedForm => return Ok(Verdict::NeedForm),
+        Outcome::Anonymous => None,
+        Outcome::App { app, body_md5 } => {
+            known.app = Some(app);
+            tables.authorizations.check(app, route.api, call.now_ms)?;
+            body_md5
+        }
+    };
+
+    admit(call, tables, shared, &route)?;
+    Ok(Verdict::Forward(Forward { api: route.api, path: route.path, body_md5 }))
+}
+
+/// The API takes calls over the listener's protocol.
+fn protocol(scheme: Scheme, api: &Api) -> Result<(), Refusal> {
+    match scheme {
+        Scheme::Http if !api.protocols.http => Err(Refusal::because(ErrorCode::I403PT, "HTTP")),
+        Scheme::Https if !api.protocols.https => Err(Refusal::because(ErrorCode::I403PT, "HTTPS")),
+        Scheme::Http | Scheme::Https => Ok(()),
+    }
+}
+
+fn authenticate(
+    call: &Call<'_>,
+    tables: &Tables,
+    shared: &Shared,
+    scratch: &mut Scratch,
+    api: ApiId,
+) -> Result<Outcome, Refusal> {
+    let (catalog, rules) = (&*tables.catalog, &tables.catalog.apis[api.index()].authentication);
+    authenticate::authenticate(call, api, rules, catalog, &tables.apps, &shared.nonces, &mut scratch.authenticate)
+}
+
+/// Access rules, then quotas. Last of the steps, and quotas last in it: a refused call uses up nothing.
+fn admit(call: &Call<'_>, tables: &Tables, shared: &Shared, route: &Route) -> Result<(), Refusal> {
+    if route.default_domain {
+        let budget = tables.catalog.groups[route.group.index()].default_domain_calls_per_day;
+        let calls = shared.default_domain_calls.get(route.group.index());
+        if !calls.is_some_and(|calls| calls.take(budget, call.now_ms)) {
+            return Err(Refusal::because(ErrorCode::T429ID, "daily quota of the default domain is used up"));
+        }
+    }
+    Ok(())
+}
+
+fn wants_debug(call: &Call<'_>) -> bool {
+    call.request.field(FieldId::XCaRequestMode).is_some_and(|mode| mode.eq_ignore_ascii_case(b"debug"))
 }

@@ -1,0 +1,105 @@
+//! Domains: the name a call arrives under -> the groups that share it.
+
+use std::net::IpAddr;
+
+use ahash::AHashMap;
+
+use super::trie::{Builder, NodeId, Place};
+use crate::catalog::{Catalog, Domain};
+
+/// Longest domain name, in bytes (RFC 1035, section 2.3.4), without its final dot.
+const MAX_NAME_BYTES: usize = 253;
+
+/// The groups of a domain, by base path: a root of the trie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Site {
+    pub base_paths: NodeId,
+    /// A group's default domain, which has a daily quota.
+    pub default: bool,
+}
+
+pub(super) struct Domains {
+    exact: AHashMap<Box<[u8]>, Site>,
+    /// By the name after `*.`.
+    wildcard: AHashMap<Box<[u8]>, Site>,
+    /// Groups' default domains.
+    default: AHashMap<Box<[u8]>, Site>,
+    address: AHashMap<IpAddr, Site>,
+    any: Option<Site>,
+}
+
+impl Domains {
+    pub fn build<'c>(catalog: &'c Catalog, trie: &mut Builder<'c>) -> Self {
+        let mut domains = Self {
+            exact: AHashMap::new(),
+            wildcard: AHashMap::new(),
+            default: AHashMap::new(),
+            address: AHashMap::new(),
+            any: None,
+        };
+        for (index, group) in catalog.groups.iter().enumerate() {
+            for domain in &group.domains {
+                let new = || Site { base_paths: trie.root(), default: false };
+                let site = match domain {
+                    Domain::Exact(name) => *domains.exact.entry(name.as_bytes().into()).or_insert_with(new),
+                    Domain::Wildcard(suffix) => {
+                        *domains.wildcard.entry(suffix.trim_start_matches('.').as_bytes().into()).or_insert_with(new)
+                    }
+                    Domain::Address(address) => *domains.address.entry(*address).or_insert_with(new),
+                    Domain::Any => *domains.any.get_or_insert_with(new),
+                };
+                join(trie, site, &group.base_path, index as u32);
+            }
+            let new = || Site { base_paths: trie.root(), default: true };
+            let site = *domains.default.entry(group.default_domain.as_bytes().into()).or_insert_with(new);
+            join(trie, site, &group.base_path, index as u32);
+        }
+        domains
+    }
+
+    /// The site of a `Host`, port and all: exact, then the longest wildcard, then a default domain, an address, `*`.
+    pub fn find(&self, host: &[u8]) -> Option<Site> {
+        let name = without_port(host);
+        self.named(name).or_else(|| self.addressed(name)).or(self.any)
+    }
+
+    fn named(&self, name: &[u8]) -> Option<Site> {
+        let mut lower = [0; MAX_NAME_BYTES];
+        let name = name.strip_suffix(b".").unwrap_or(name);
+        let lower = lower.get_mut(..name.len())?;
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        self.exact.get(&*lower).or_else(|| self.wildcard(lower)).or_else(|| self.default.get(&*lower)).copied()
+    }
+
+    /// `*.a.b` is any name below `a.b`, at any depth; it is not `a.b` itself. The label in place of `*` is not empty.
+    fn wildcard(&self, name: &[u8]) -> Option<&Site> {
+        if self.wildcard.is_empty() || name.first() == Some(&b'.') {
+            return None;
+        }
+        memchr::memchr_iter(b'.', name).find_map(|dot| self.wildcard.get(&name[dot + 1..]))
+    }
+
+    fn addressed(&self, name: &[u8]) -> Option<Site> {
+        if self.address.is_empty() {
+            return None;
+        }
+        let name = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(name);
+        let address: IpAddr = std::str::from_utf8(name).ok()?.parse().ok()?;
+        self.address.get(&address).copied()
+    }
+}
+
+fn join<'c>(trie: &mut Builder<'c>, site: Site, base_path: &'c str, group: u32) {
+    let node = base_path.split('/').skip(1).fold(site.base_paths, |node, text| trie.literal(node, text));
+    trie.set(node, Place::End, group);
+}
+
+/// `name`, `name:80`, `[::1]`, `[::1]:80` (RFC 3986, section 3.2.2).
+pub(super) fn without_port(host: &[u8]) -> &[u8] {
+    let from = if host.first() == Some(&b'[') { memchr::memchr(b']', host).unwrap_or(host.len()) } else { 0 };
+    match memchr::memchr(b':', &host[from..]) {
+        Some(colon) => &host[..from + colon],
+        None => host,
+    }
+}

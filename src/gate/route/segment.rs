@@ -1,0 +1,157 @@
+//! Segments of a request path, read percent-decoded without being copied.
+
+/// One segment of a path, as received: `path[start..end]`, without its slashes. `%2F` is data, it ends no segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub start: usize,
+    pub end: usize,
+    /// [`hash`] of the decoded segment.
+    pub hash: u32,
+    escaped: bool,
+}
+
+impl Segment {
+    /// The segment that begins at `start`, and all that is needed to look it up, in one pass.
+    #[inline]
+    pub fn at(path: &[u8], start: usize) -> Self {
+        let mut hash = Hasher::default();
+        let mut escaped = false;
+        let mut end = start;
+        while let Some(&byte) = path.get(end) {
+            match byte {
+                b'/' => break,
+                b'%' => {
+                    escaped = true;
+                    let (byte, len) = unescape(&path[end..]);
+                    hash.push(byte);
+                    end += len;
+                }
+                byte => {
+                    hash.push(byte);
+                    end += 1;
+                }
+            }
+        }
+        Self { start, end, hash: hash.finish(), escaped }
+    }
+
+    /// The decoded segment is `text`.
+    #[inline]
+    pub fn is(&self, path: &[u8], text: &[u8]) -> bool {
+        let raw = &path[self.start..self.end];
+        if self.escaped { decoded(raw).eq(text.iter().copied()) } else { raw == text }
+    }
+
+    /// May be the value of a parameter: not empty, and not `.` or `..` in any spelling, which would climb the path of
+    /// the backend request.
+    #[inline]
+    pub fn is_value(&self, path: &[u8]) -> bool {
+        match self.end - self.start {
+            0 => false,
+            1..=6 => !self.is(path, b".") && !self.is(path, b".."),
+            _ => true,
+        }
+    }
+}
+
+/// Bytes with their percent-escapes resolved. What only looks like an escape stands for itself.
+pub(in crate::gate) fn decoded(raw: &[u8]) -> impl Iterator<Item = u8> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = raw.get(at..).filter(|rest| !rest.is_empty())?;
+        let (byte, len) = unescape(rest);
+        at += len;
+        Some(byte)
+    })
+}
+
+/// Hash of a literal, as [`Segment::hash`] has it.
+pub(super) fn hash(text: &[u8]) -> u32 {
+    let mut hash = Hasher::default();
+    text.iter().for_each(|&byte| hash.push(byte));
+    hash.finish()
+}
+
+/// The first byte, decoded, and how many bytes of the input it took.
+#[inline]
+fn unescape(bytes: &[u8]) -> (u8, usize) {
+    let digit = |at: usize| bytes.get(at).and_then(|&b| (b as char).to_digit(16));
+    match bytes {
+        [b'%', ..] => match (digit(1), digit(2)) {
+            (Some(high), Some(low)) => ((high << 4 | low) as u8, 3),
+            _ => (b'%', 1),
+        },
+        [byte, ..] => (*byte, 1),
+        [] => (0, 0),
+    }
+}
+
+/// FNV-1a. No key: its tables hold what the operator published, and a caller adds nothing to them.
+struct Hasher(u64);
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+}
+
+impl Hasher {
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+    }
+    #[inline]
+    fn finish(self) -> u32 {
+        (self.0 ^ (self.0 >> 32)) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escape_is_the_byte_it_stands_for() {
+        let plain = Segment::at(b"/nginx/x", 1);
+        let escaped = Segment::at(b"/%6E%67inx/x", 1);
+        assert_eq!((plain.start, plain.end), (1, 6));
+        assert_eq!((escaped.start, escaped.end), (1, 10));
+        assert_eq!(plain.hash, escaped.hash);
+        assert_eq!(plain.hash, hash(b"nginx"));
+        assert!(escaped.is(b"/%6E%67inx/x", b"nginx"));
+        assert!(!escaped.is(b"/%6E%67inx/x", b"nginy"));
+    }
+
+    #[test]
+    fn an_escaped_slash_does_not_end_a_segment() {
+        let path = b"/a%2Fb/c";
+        let segment = Segment::at(path, 1);
+        assert_eq!(segment.end, 6);
+        assert!(segment.is(path, b"a/b"));
+    }
+
+    #[test]
+    fn dot_segments_are_no_values() {
+        for (raw, value) in [
+            ("", false),
+            (".", false),
+            ("..", false),
+            ("%2e", false),
+            ("%2E%2e", false),
+            (".%2e", false),
+            ("...", true),
+            (".a", true),
+        ] {
+            assert_eq!(Segment::at(raw.as_bytes(), 0).is_value(raw.as_bytes()), value, "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_an_escape_stands_for_itself() {
+        let text = |raw: &[u8]| decoded(raw).collect::<Vec<_>>();
+        assert_eq!(text(b"%4"), b"%4");
+        assert_eq!(text(b"%zz%"), b"%zz%");
+        assert_eq!(text(b"%+1"), b"%+1");
+        assert_eq!(text(b"%41%"), b"A%");
+    }
+}

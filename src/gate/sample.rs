@@ -1,0 +1,216 @@
+//! Catalogs and calls made by hand, for the tests of the gate.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Call;
+use crate::catalog::*;
+use crate::http::field::FieldId;
+use crate::http::head::{Field, RequestHead, RequestView, Span};
+use crate::http::target::Target;
+
+/// Group `g` answers on `g.SUFFIX` too.
+pub const SUFFIX: &str = "localhost";
+
+/// A catalog with the stages `RELEASE`, `PRE` and `TEST`, and one VPC access.
+pub struct Sample {
+    pub catalog: Catalog,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        let instance = Instance {
+            name: "edge-1".into(),
+            workers: None,
+            egress_addresses: Vec::new(),
+            state_directory: "state".into(),
+            default_domain_suffix: SUFFIX.into(),
+            driver: Driver::Auto,
+        };
+        let security = Security {
+            signature_window_ms: 900_000,
+            nonce_capacity: 1_000,
+            nonce_full: NonceFull::Refuse,
+            tolerances: Vec::new(),
+            trusted_proxies: Vec::new(),
+        };
+        let vpc_access = VpcAccess {
+            name: "nginx-microservice".into(),
+            vpc_id: "vpc-demo".into(),
+            host: Some("nginx.internal".into()),
+            scheme: Scheme::Http,
+            instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
+        };
+        let catalog = Catalog {
+            instance,
+            listeners: Vec::new(),
+            security,
+            limits: Limits::default(),
+            access_log: AccessLog::Off,
+            stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
+            vpc_accesses: vec![vpc_access],
+            groups: Vec::new(),
+            apis: Vec::new(),
+            apps: Vec::new(),
+        };
+        Self { catalog }
+    }
+}
+
+impl Sample {
+    pub fn group(&mut self, name: &str, base_path: &str, domains: &[&str]) -> GroupId {
+        let domain = |text: &&str| match *text {
+            "*" => Domain::Any,
+            text => match (text.strip_prefix('*'), text.parse()) {
+                (Some(suffix), _) => Domain::Wildcard(suffix.into()),
+                (None, Ok(address)) => Domain::Address(address),
+                (None, Err(_)) => Domain::Exact(text.into()),
+            },
+        };
+        self.catalog.groups.push(Group {
+            name: name.into(),
+            base_path: base_path.into(),
+            domains: domains.iter().map(domain).collect(),
+            default_domain: format!("{name}.{SUFFIX}"),
+            default_domain_calls_per_day: 1_000,
+            forward_app_code: false,
+        });
+        GroupId(self.catalog.groups.len() as u32 - 1)
+    }
+
+    /// An anonymous API, passed on to `/` with the client's method. Methods: `ANY`, or names between commas.
+    pub fn api(&mut self, group: GroupId, name: &str, stage: u32, methods: &str, path: &str) -> ApiId {
+        self.catalog.apis.push(Api {
+            group,
+            name: name.into(),
+            stage: StageId(stage),
+            version: "20260101000000000".into(),
+            authentication: Authentication::None,
+            protocols: Protocols { http: true, https: true },
+            methods: if methods == "ANY" {
+                MethodSet::Any
+            } else {
+                MethodSet::These(methods.split(',').map(String::from).collect())
+            },
+            path: template(path),
+            backend: Backend::Vpc {
+                vpc_access: VpcAccessId(0),
+                path: template("/"),
+                method: None,
+                timeout: Duration::from_secs(10),
+            },
+        });
+        ApiId(self.catalog.apis.len() as u32 - 1)
+    }
+
+    /// Gives an API another backend path and method.
+    pub fn backend(&mut self, api: ApiId, backend_path: &str, backend_method: Option<&str>) {
+        let Backend::Vpc { path, method, .. } = &mut self.catalog.apis[api.index()].backend;
+        (*path, *method) = (template(backend_path), backend_method.map(String::from));
+    }
+
+    pub fn app(&mut self, name: &str) -> AppId {
+        let app_codes = vec![Secret::new(format!("code-of-{name}"))];
+        self.catalog.apps.push(App { name: name.into(), keys: Vec::new(), app_codes, authorizations: Vec::new() });
+        AppId(self.catalog.apps.len() as u32 - 1)
+    }
+
+    pub fn authorize(&mut self, app: AppId, group: GroupId, api: &str, stage: u32, expires_ms: Option<u64>) {
+        let authorization = Authorization { group, api: api.into(), stage: StageId(stage), expires_ms };
+        self.catalog.apps[app.index()].authorizations.push(authorization);
+    }
+}
+
+/// `/user/[id]`, `/files/*`.
+pub fn template(path: &str) -> PathTemplate {
+    let segment = |text: &str| match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(name) => Segment::Parameter(name.into()),
+        None if text == "*" => Segment::Rest,
+        None => Segment::Literal(text.into()),
+    };
+    let segments = if path == "/" { Vec::new() } else { path.split('/').skip(1).map(segment).collect() };
+    PathTemplate { segments }
+}
+
+/// A request as its parser would leave it.
+pub struct Request {
+    buffer: Vec<u8>,
+    head: RequestHead,
+    target: Span,
+    pub scheme: Scheme,
+    pub peer: IpAddr,
+    pub now_ms: u64,
+}
+
+impl Request {
+    pub fn new(method: &str, target: &str) -> Self {
+        let mut request = Self {
+            buffer: Vec::new(),
+            head: RequestHead::default(),
+            target: Span::default(),
+            scheme: Scheme::Http,
+            peer: [192, 0, 2, 7].into(),
+            now_ms: 1_767_225_600_000,
+        };
+        request.head.method = request.push(method);
+        request.target = request.push(target);
+        request.head.target = request.target;
+        request
+    }
+
+    pub fn field(mut self, name: &str, value: &str) -> Self {
+        let field = Field { name: self.push(name), value: self.push(value), id: id(name) };
+        assert!(self.head.fields.push(field));
+        self
+    }
+
+    pub fn call(&self) -> Call<'_> {
+        let target = self.target.of(&self.buffer);
+        let mut parts = target.splitn(2, |&byte| byte == b'?');
+        let path = parts.next().unwrap_or_default();
+        Call {
+            request: RequestView { buffer: &self.buffer, head: &self.head },
+            target: Target { authority: None, path, query: parts.next() },
+            scheme: self.scheme,
+            peer: self.peer,
+            form: None,
+            now_ms: self.now_ms,
+        }
+    }
+
+    fn push(&mut self, text: &str) -> Span {
+        let start = self.buffer.len() as u16;
+        self.buffer.extend_from_slice(text.as_bytes());
+        Span { start, end: self.buffer.len() as u16 }
+    }
+}
+
+/// The known names that these tests use.
+fn id(name: &str) -> FieldId {
+    match name.to_ascii_lowercase().as_str() {
+        "authorization" => FieldId::Authorization,
+        "connection" => FieldId::Connection,
+        "content-length" => FieldId::ContentLength,
+        "content-type" => FieldId::ContentType,
+        "expect" => FieldId::Expect,
+        "host" => FieldId::Host,
+        "keep-alive" => FieldId::KeepAlive,
+        "te" => FieldId::Te,
+        "trailer" => FieldId::Trailer,
+        "transfer-encoding" => FieldId::TransferEncoding,
+        "upgrade" => FieldId::Upgrade,
+        "x-ca-key" => FieldId::XCaKey,
+        "x-ca-nonce" => FieldId::XCaNonce,
+        "x-ca-request-id" => FieldId::XCaRequestId,
+        "x-ca-request-mode" => FieldId::XCaRequestMode,
+        "x-ca-signature" => FieldId::XCaSignature,
+        "x-ca-signature-headers" => FieldId::XCaSignatureHeaders,
+        "x-ca-signature-method" => FieldId::XCaSignatureMethod,
+        "x-ca-stage" => FieldId::XCaStage,
+        "x-ca-timestamp" => FieldId::XCaTimestamp,
+        "x-forwarded-for" => FieldId::XForwardedFor,
+        "x-forwarded-proto" => FieldId::XForwardedProto,
+        name if name.starts_with("x-ca-proxy-") => FieldId::XCaProxy,
+        _ => FieldId::Other,
+    }
+}
