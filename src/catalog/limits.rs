@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::document::limits::Limit;
 use crate::http::chunked::ChunkLimits;
 use crate::http::head::HeadLimits;
 
+#[derive(Clone, Debug)]
 pub struct Limits {
     pub head: HeadLimits,
     pub chunked: ChunkLimits,
@@ -56,6 +58,80 @@ impl Default for Limits {
             pool_idle_timeout: Duration::from_secs(55),
             stand_aside: Duration::from_secs(2),
             drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where a limit is kept.
+enum Slot<'a> {
+    Long(&'a mut u64),
+    Size(&'a mut usize),
+    Time(&'a mut Duration),
+}
+
+impl Limits {
+    /// In the unit of the limit. The caller has checked the range.
+    pub fn set(&mut self, limit: Limit, value: u64) {
+        match self.slot(limit) {
+            Slot::Long(slot) => *slot = value,
+            Slot::Size(slot) => *slot = value as usize,
+            Slot::Time(slot) => *slot = Duration::from_millis(value),
+        }
+    }
+
+    /// In the unit of the limit.
+    pub fn value(&self, limit: Limit) -> u64 {
+        match self.clone().slot(limit) {
+            Slot::Long(slot) => *slot,
+            Slot::Size(slot) => *slot as u64,
+            Slot::Time(slot) => slot.as_millis() as u64,
+        }
+    }
+
+    fn slot(&mut self, limit: Limit) -> Slot<'_> {
+        match limit {
+            Limit::StartLineBytes => Slot::Size(&mut self.head.start_line_bytes),
+            Limit::HeadBytes => Slot::Size(&mut self.head.head_bytes),
+            Limit::HeadFields => Slot::Size(&mut self.head.fields),
+            Limit::ChunkExtensionBytes => Slot::Size(&mut self.chunked.extension_bytes),
+            Limit::TrailerBytes => Slot::Size(&mut self.chunked.trailer_bytes),
+            Limit::BodyBytes => Slot::Long(&mut self.body_bytes),
+            Limit::FormBytes => Slot::Size(&mut self.form_bytes),
+            Limit::HeadTimeout => Slot::Time(&mut self.head_timeout),
+            Limit::BodyTimeout => Slot::Time(&mut self.body_timeout),
+            Limit::SendTimeout => Slot::Time(&mut self.send_timeout),
+            Limit::IdleTimeout => Slot::Time(&mut self.idle_timeout),
+            Limit::ConnectTimeout => Slot::Time(&mut self.connect_timeout),
+            Limit::AnswerTimeout => Slot::Time(&mut self.answer_timeout),
+            Limit::ConnectionsPerWorker => Slot::Size(&mut self.connections_per_worker),
+            Limit::PoolIdleConnections => Slot::Size(&mut self.pool_idle_connections),
+            Limit::PoolIdleTimeout => Slot::Time(&mut self.pool_idle_timeout),
+            Limit::StandAside => Slot::Time(&mut self.stand_aside),
+            Limit::DrainTimeout => Slot::Time(&mut self.drain_timeout),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_within_its_range() {
+        let limits = Limits::default();
+        for &limit in Limit::ALL {
+            assert!(limit.range().contains(&limits.value(limit)), "{}", limit.key());
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_set_reads_back() {
+        let mut limits = Limits::default();
+        for &limit in Limit::ALL {
+            limits.set(limit, *limit.range().start());
+        }
+        for &limit in Limit::ALL {
+            assert_eq!(limits.value(limit), *limit.range().start(), "{}", limit.key());
         }
     }
 }

@@ -5,9 +5,12 @@
 
 pub mod api;
 pub mod app;
+mod check;
 pub mod group;
 pub mod instance;
 pub mod limits;
+mod load;
+mod template;
 pub mod vpc_access;
 
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
@@ -15,6 +18,7 @@ pub use app::{App, AppKey, Authorization, Secret};
 pub use group::{Domain, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
+pub use load::{load, load_with_manifest};
 pub use vpc_access::{BackendInstance, VpcAccess};
 
 macro_rules! ids {

@@ -1,1 +1,28 @@
-//! (being built)
+//! Documents: files as written. One file here a kind of document; every key is documented in its type.
+//!
+//! A document is read ([`Source`]), parsed with its spans ([`parse`]), and handed on as it stands: what its values
+//! mean, and whether they agree with those of other documents, is for the catalog to say. Errors of both come
+//! together in one [`Report`], so that a person sees all of them at once.
+
+pub mod api;
+pub mod app;
+mod at;
+mod diagnostic;
+pub mod gateway;
+pub mod group;
+mod layout;
+pub mod limits;
+pub mod manifest;
+mod parse;
+mod recover;
+mod source;
+mod suggest;
+pub mod version;
+pub mod vpc_access;
+
+pub use at::At;
+pub use diagnostic::{Diagnostic, Place, Report};
+pub use layout::{Entry, Layout, list_directories, list_documents};
+pub use parse::{Document, Parsed, parse, parse_text};
+pub use source::{Source, read_text};
+pub use suggest::nearest;

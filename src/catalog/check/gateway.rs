@@ -1,0 +1,196 @@
+//! `gateway.toml` -> instance, listeners, security, limits, access log.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use super::Checked;
+use super::domains::domain_name;
+use crate::catalog::{AccessLog, Driver, Instance, Limits, Listener, NonceFull, Scheme, Security, Tolerance};
+use crate::document::At;
+use crate::document::gateway::{
+    AccessLogTable, DriverWord, Gateway, InstanceTable, ListenerTable, NonceFullWord, SchemeWord, SecurityTable, ToleranceWord,
+};
+use crate::document::limits::{Limit, LimitsTable};
+
+pub const DEFAULT_DOMAIN_SUFFIX: &str = "localhost";
+/// Ten years: clients whose clock is of no account, replayed recordings.
+const SIGNATURE_WINDOW_S: std::ops::RangeInclusive<u64> = 1..=315_360_000;
+const DEFAULT_SIGNATURE_WINDOW_S: u64 = 900;
+const NONCE_CAPACITY: std::ops::RangeInclusive<u64> = 1024..=1 << 30;
+const DEFAULT_NONCE_CAPACITY: usize = 2_000_000;
+
+/// `gateway.toml`, checked.
+pub struct Settings {
+    pub instance: Instance,
+    pub listeners: Vec<Listener>,
+    pub security: Security,
+    pub limits: Limits,
+    pub access_log: AccessLog,
+}
+
+/// `None` stands for errors in the report. Relative paths are relative to `directory`, that of the file.
+pub fn settings(document: &Gateway, directory: &Path, checked: &mut Checked<'_>) -> Option<Settings> {
+    let instance = instance(&document.instance, directory, checked);
+    let listeners = listeners(&document.listener, checked);
+    let security = security(&document.security, checked);
+    let limits = limits(&document.limits, checked);
+    let access_log = access_log(&document.access_log, directory, checked);
+    Some(Settings { instance: instance?, listeners, security, limits, access_log: access_log? })
+}
+
+fn instance(table: &InstanceTable, directory: &Path, checked: &mut Checked<'_>) -> Option<Instance> {
+    let name = checked.text("name", &table.name);
+    let workers = table.workers.as_ref().and_then(|workers| checked.number("workers", workers, 1..=1024));
+    let mut egress_addresses = Vec::new();
+    for address in table.egress_addresses.iter().flatten() {
+        match address.parse::<IpAddr>() {
+            Ok(parsed) if egress_addresses.contains(&parsed) => checked.push(checked.at(address, "this address is listed twice")),
+            Ok(parsed) => egress_addresses.push(parsed),
+            Err(_) => checked.push(not_an_address(checked, address)),
+        }
+    }
+    let state = match &table.state_directory {
+        Some(path) => checked.text("state_directory", path).map(|path| directory.join(path)),
+        None => Some(directory.join("state")),
+    };
+    let suffix = match &table.default_domain_suffix {
+        Some(suffix) => default_domain_suffix(suffix, checked),
+        None => Some(DEFAULT_DOMAIN_SUFFIX.to_owned()),
+    };
+    let driver = match table.driver.as_ref().map(|driver| driver.value) {
+        None | Some(DriverWord::Auto) => Driver::Auto,
+        Some(DriverWord::IoUring) => Driver::IoUring,
+        Some(DriverWord::Epoll) => Driver::Epoll,
+    };
+    Some(Instance {
+        name: name?,
+        workers: workers.and_then(|workers| NonZeroUsize::new(workers as usize)),
+        egress_addresses,
+        state_directory: state?,
+        default_domain_suffix: suffix?,
+        driver,
+    })
+}
+
+fn not_an_address(checked: &Checked<'_>, value: &At<String>) -> crate::document::Diagnostic {
+    checked
+        .at(value, format!("`{}` is not an IP address", value.value))
+        .note("allowed: an IPv4 or IPv6 address, such as `10.0.0.5`")
+}
+
+fn default_domain_suffix(suffix: &At<String>, checked: &mut Checked<'_>) -> Option<String> {
+    match domain_name(suffix) {
+        Ok(suffix) => Some(suffix),
+        Err(problem) => {
+            checked.push(checked.at(suffix, format!("`{}` is not a domain", suffix.value)).note(problem));
+            None
+        }
+    }
+}
+
+fn listeners(tables: &At<Vec<ListenerTable>>, checked: &mut Checked<'_>) -> Vec<Listener> {
+    if tables.is_empty() {
+        checked.push(checked.at(tables, "there is no listener").help("add `[[listener]]` with `address = \"127.0.0.1:8080\"`"));
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    for table in &tables.value {
+        if let Some(protocol) = table.protocol.as_ref().filter(|protocol| protocol.value == SchemeWord::Https) {
+            let diagnostic = checked.at(protocol, "a listener cannot speak https: TLS is not available yet in this version");
+            checked.push(diagnostic.note("allowed: `http`; put a TLS terminator in front, and name it in `trusted_proxies`"));
+        }
+        match table.address.parse::<SocketAddr>() {
+            Ok(address) if address.port() == 0 => {
+                checked.push(checked.at(&table.address, "a listener has a port of its own").note("allowed: ports 1 to 65535"));
+            }
+            Ok(address) if listeners.iter().any(|other| other.address == address) => {
+                checked.push(checked.at(&table.address, "two listeners have this address"));
+            }
+            Ok(address) => listeners.push(Listener { address, scheme: Scheme::Http }),
+            Err(_) => {
+                let diagnostic = checked.at(&table.address, format!("`{}` is not an address with a port", table.address.value));
+                checked.push(
+                    diagnostic.note("allowed: `ADDRESS:PORT` or `[ADDRESS]:PORT`, such as `127.0.0.1:8080`, port 1 to 65535"),
+                );
+            }
+        }
+    }
+    listeners
+}
+
+fn security(table: &SecurityTable, checked: &mut Checked<'_>) -> Security {
+    let mut number = |key, value: &Option<At<i64>>, range| value.as_ref().and_then(|value| checked.number(key, value, range));
+    let window_s = number("signature_window_s", &table.signature_window_s, SIGNATURE_WINDOW_S);
+    let capacity = number("nonce_capacity", &table.nonce_capacity, NONCE_CAPACITY);
+    let tolerances = match &table.tolerate {
+        None => vec![Tolerance::RawPath, Tolerance::EmptyValueEquals, Tolerance::QueryFirst, Tolerance::ByteOrder],
+        Some(words) => tolerances(words, checked),
+    };
+    let mut trusted_proxies = Vec::new();
+    for network in table.trusted_proxies.iter().flatten() {
+        match network.parse::<IpNet>().or_else(|_| network.parse::<IpAddr>().map(IpNet::from)) {
+            Ok(parsed) => trusted_proxies.push(parsed.trunc()),
+            Err(_) => {
+                let diagnostic = checked.at(network, format!("`{}` is neither an address nor a network", network.value));
+                checked.push(diagnostic.note("allowed: an IP address, or a network such as `10.0.0.0/8`"));
+            }
+        }
+    }
+    Security {
+        signature_window_ms: window_s.unwrap_or(DEFAULT_SIGNATURE_WINDOW_S) * 1000,
+        nonce_capacity: capacity.map_or(DEFAULT_NONCE_CAPACITY, |capacity| capacity as usize),
+        nonce_full: match table.nonce_full.as_ref().map(|word| word.value) {
+            None | Some(NonceFullWord::Refuse) => NonceFull::Refuse,
+            Some(NonceFullWord::Accept) => NonceFull::Accept,
+        },
+        tolerances,
+        trusted_proxies,
+    }
+}
+
+fn tolerances(words: &[At<ToleranceWord>], checked: &mut Checked<'_>) -> Vec<Tolerance> {
+    let mut tolerances = Vec::new();
+    for word in words {
+        let tolerance = match word.value {
+            ToleranceWord::RawPath => Tolerance::RawPath,
+            ToleranceWord::EmptyValueEquals => Tolerance::EmptyValueEquals,
+            ToleranceWord::QueryFirst => Tolerance::QueryFirst,
+            ToleranceWord::ByteOrder => Tolerance::ByteOrder,
+            ToleranceWord::CommaJoined => Tolerance::CommaJoined,
+        };
+        if tolerances.contains(&tolerance) {
+            checked.push(checked.at(word, "this tolerance is listed twice"));
+        } else {
+            tolerances.push(tolerance);
+        }
+    }
+    tolerances
+}
+
+fn limits(table: &LimitsTable, checked: &mut Checked<'_>) -> Limits {
+    let mut limits = Limits::default();
+    for &limit in Limit::ALL {
+        let Some(written) = table.of(limit) else { continue };
+        if let Some(value) = checked.number(limit.key(), written, limit.range()) {
+            limits.set(limit, value);
+        }
+    }
+    if let Some(written) = table.start_line_bytes.as_ref().or(table.head_bytes.as_ref())
+        && limits.head.start_line_bytes > limits.head.head_bytes
+    {
+        let text = format!("start_line_bytes is {}, head_bytes is {}", limits.head.start_line_bytes, limits.head.head_bytes);
+        checked.push(checked.at(written, "a start line cannot be longer than its head").note(text));
+    }
+    limits
+}
+
+fn access_log(table: &AccessLogTable, directory: &Path, checked: &mut Checked<'_>) -> Option<AccessLog> {
+    let Some(path) = &table.path else { return Some(AccessLog::Stdout) };
+    match checked.text("path", path)?.as_str() {
+        "off" => Some(AccessLog::Off),
+        "stdout" => Some(AccessLog::Stdout),
+        path => Some(AccessLog::File(directory.join(PathBuf::from(path)))),
+    }
+}

@@ -1,0 +1,111 @@
+//! VPC access documents -> VPC accesses.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Checked;
+use super::domains::domain_name;
+use crate::catalog::{BackendInstance, Scheme, VpcAccess};
+use crate::document::gateway::SchemeWord;
+use crate::document::vpc_access::{InstanceTable, VpcAccess as Document};
+use crate::document::{At, Diagnostic};
+
+const DEFAULT_WEIGHT: u32 = 100;
+const WEIGHT: std::ops::RangeInclusive<u64> = 1..=10_000;
+
+/// `None` stands for errors in the report.
+pub fn vpc_access(document: &Document, by_path: &str, checked: &mut Checked<'_>) -> Option<VpcAccess> {
+    let name = checked.name("a VPC access", &document.name, by_path);
+    let vpc_id = checked.text("vpc_id", &document.vpc_id);
+    let port = document.port.as_ref().map(|port| checked.port(port));
+    let host = document.host.as_ref().map(|host| backend_host(host, checked));
+    if let Some(network) = document.network.as_ref().filter(|network| network.value != "vpc") {
+        let diagnostic = checked.at(network, format!("network = \"{}\" is not allowed", network.value)).label("allowed: `vpc`");
+        checked.push(diagnostic.note(
+            "a load balancer (ALB) must be of the intranet type: one of the internet type is not reached over the private network, \
+             and would take calls that never passed the gateway",
+        ));
+    }
+    if let Some(scheme) = document.scheme.as_ref().filter(|scheme| scheme.value == SchemeWord::Https) {
+        let message = "a backend cannot be spoken to by https: TLS is not available yet in this version";
+        checked.push(checked.at(scheme, message).note("allowed: `http`"));
+    }
+    if document.instance.is_empty() {
+        checked.push(
+            checked.at(&document.instance, "a VPC access has at least one instance").help("add `[[instance]]` with `address`"),
+        );
+    }
+    let mut instances: Vec<BackendInstance> = Vec::new();
+    for table in &document.instance.value {
+        if let Some(instance) = instance(table, port, checked) {
+            if instances.iter().any(|other| other.address == instance.address) {
+                checked.push(checked.at(&table.address, format!("two instances have the address {}", instance.address)));
+            } else if let Some(id) = table.id.as_ref().filter(|id| instances.iter().any(|other| other.id == id.value)) {
+                checked.push(checked.at(id, "two instances have this id"));
+            }
+            instances.push(instance);
+        }
+    }
+    Some(VpcAccess { name: name?, vpc_id: vpc_id?, host: host.flatten(), scheme: Scheme::Http, instances })
+}
+
+/// `port`: that of the VPC access; `Some(None)` when it has an error of its own.
+fn instance(table: &InstanceTable, port: Option<Option<u16>>, checked: &mut Checked<'_>) -> Option<BackendInstance> {
+    let address = match table.address.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() || address.is_multicast() => {
+            checked.push(checked.at(&table.address, format!("`{address}` is not the address of one instance")));
+            None
+        }
+        Ok(address) => Some(address),
+        Err(_) => {
+            checked.push(not_an_address(checked, &table.address));
+            None
+        }
+    };
+    let port = match (&table.port, port) {
+        (Some(port), _) => checked.port(port),
+        (None, Some(port)) => port,
+        (None, None) => {
+            let diagnostic = checked.at(&table.address, "this instance has no port");
+            checked.push(diagnostic.help("add `port` to the instance, or to the VPC access for all of its instances"));
+            None
+        }
+    };
+    let weight = match &table.weight {
+        Some(weight) => checked.number("weight", weight, WEIGHT).map(|weight| weight as u32),
+        None => Some(DEFAULT_WEIGHT),
+    };
+    let address = SocketAddr::new(address?, port?);
+    let id = match &table.id {
+        Some(id) => checked.text("id", id)?,
+        None => address.to_string(),
+    };
+    Some(BackendInstance { id, address, weight: weight? })
+}
+
+fn not_an_address(checked: &Checked<'_>, value: &At<String>) -> Diagnostic {
+    let diagnostic = checked.at(value, format!("`{}` is not an IP address", value.value));
+    match value.parse::<SocketAddr>() {
+        Ok(both) => diagnostic.help(format!("write `address = \"{}\"` and `port = {}`", both.ip(), both.port())),
+        Err(_) => diagnostic.note("allowed: an IPv4 or IPv6 address, such as `10.0.0.5`; names are not resolved"),
+    }
+}
+
+/// A Host: a name or an address, with or without a port.
+fn backend_host(host: &At<String>, checked: &mut Checked<'_>) -> Option<String> {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
+        _ => (host.as_str(), None),
+    };
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let named = match bare {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => name.parse::<std::net::Ipv4Addr>().is_ok() || domain_name(name).is_ok(),
+    };
+    let ported = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    if named && ported {
+        return Some(host.value.clone());
+    }
+    let diagnostic = checked.at(host, format!("`{}` is not a Host", host.value));
+    checked.push(diagnostic.note("allowed: a name or an address, with or without `:PORT`"));
+    None
+}

@@ -1,0 +1,149 @@
+//! From a config directory to a catalog: every document is read, all of them are checked together.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::check::app::{Credentials, app};
+use super::check::domains::Claims;
+use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
+use super::check::published::{Stages, manifest, published};
+use super::check::{Checked, Names, api, group, vpc_access};
+use super::check::{app as check_app, published as check_published};
+use super::{App, Catalog, Group, GroupId, VpcAccess, VpcAccessId};
+use crate::document::manifest::Manifest;
+use crate::document::{Diagnostic, Entry, Layout, Parsed, Report, gateway, list_directories, list_documents, parse};
+
+/// Reads and checks the whole config directory: what is served, and the drafts. The report has every error.
+pub fn load(config_dir: &Path) -> Result<Arc<Catalog>, Report> {
+    let manifest = |layout: &Layout, report: &mut Report| manifest(layout, report);
+    load_with(config_dir, manifest)
+}
+
+/// The same, with another manifest than the one in the directory: how a publication is checked before it is made.
+pub fn load_with_manifest(config_dir: &Path, next: Parsed<Manifest>) -> Result<Arc<Catalog>, Report> {
+    load_with(config_dir, |_, _| Some(next))
+}
+
+fn load_with(
+    config_dir: &Path,
+    manifest: impl FnOnce(&Layout, &mut Report) -> Option<Parsed<Manifest>>,
+) -> Result<Arc<Catalog>, Report> {
+    let mut loader = Loader { layout: Layout::new(config_dir), report: Report::default() };
+    let catalog = loader.catalog(manifest);
+    let mut report = loader.report;
+    match catalog {
+        Some(catalog) if report.is_empty() => Ok(Arc::new(catalog)),
+        _ => {
+            report.sort();
+            Err(report)
+        }
+    }
+}
+
+struct Loader {
+    layout: Layout,
+    report: Report,
+}
+
+impl Loader {
+    fn catalog(&mut self, manifest: impl FnOnce(&Layout, &mut Report) -> Option<Parsed<Manifest>>) -> Option<Catalog> {
+        if !self.layout.root.is_dir() {
+            let diagnostic = Diagnostic::file(&self.layout.root, "there is no such config directory");
+            self.report.push(diagnostic.help("`lockgate init DIR` makes one; `--config DIR` names another"));
+            return None;
+        }
+        let settings = self.settings();
+        let suffix =
+            settings.as_ref().map_or(DEFAULT_DOMAIN_SUFFIX, |settings| &settings.instance.default_domain_suffix).to_owned();
+        let (vpc_accesses, vpc_access_names) = self.vpc_accesses();
+        let directories = list_directories(&self.layout.groups(), &mut self.report);
+        let (groups, group_names) = self.groups(&directories, &suffix);
+        let mut apis_by_group = self.drafts(&directories, &vpc_access_names);
+        let mut stages = Stages::new();
+        let mut apis = Vec::new();
+        if let Some(manifest) = manifest(&self.layout, &mut self.report) {
+            let context =
+                check_published::Context { layout: &self.layout, groups: &group_names, vpc_accesses: &vpc_access_names };
+            apis = published(&manifest, &context, &mut stages, &mut self.report);
+            for (group, entries) in manifest.document.current.values().flatten() {
+                apis_by_group.entry(group.clone()).or_default().extend(entries.keys().cloned());
+            }
+        }
+        apis_by_group.values_mut().for_each(|names| names.sort_unstable());
+        let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
+        let Settings { instance, listeners, security, limits, access_log } = settings?;
+        let stages = stages.names;
+        Some(Catalog { instance, listeners, security, limits, access_log, stages, vpc_accesses, groups, apis, apps })
+    }
+
+    fn settings(&mut self) -> Option<Settings> {
+        let parsed = parse::<gateway::Gateway>(&self.layout.gateway(), &mut self.report)?;
+        let mut checked = Checked { source: &parsed.source, report: &mut self.report };
+        settings(&parsed.document, &self.layout.root, &mut checked)
+    }
+
+    fn vpc_accesses(&mut self) -> (Vec<VpcAccess>, Names<VpcAccessId>) {
+        let mut list = Vec::new();
+        let mut names = Names::new("VPC access");
+        for entry in list_documents(&self.layout.vpc_accesses(), &mut self.report) {
+            let parsed = parse(&entry.path, &mut self.report);
+            let good = parsed.and_then(|parsed| {
+                let mut checked = Checked { source: &parsed.source, report: &mut self.report };
+                vpc_access::vpc_access(&parsed.document, &entry.name, &mut checked)
+            });
+            let id = good.map(|good| push(&mut list, good, VpcAccessId));
+            names.insert(entry.name, id);
+        }
+        (list, names)
+    }
+
+    fn groups(&mut self, directories: &[Entry], suffix: &str) -> (Vec<Group>, Names<GroupId>) {
+        let mut list = Vec::new();
+        let mut names = Names::new("group");
+        let mut claims = Claims::default();
+        for entry in directories {
+            let parsed = parse(&self.layout.group(&entry.name), &mut self.report);
+            let good = parsed.and_then(|parsed| {
+                let mut checked = Checked { source: &parsed.source, report: &mut self.report };
+                group::group(&parsed.document, &entry.name, suffix, &mut claims, &mut checked)
+            });
+            let id = good.map(|good| push(&mut list, good, GroupId));
+            names.insert(entry.name.clone(), id);
+        }
+        (list, names)
+    }
+
+    /// Checks the drafts; what they say does not exist for callers, only their names are kept.
+    fn drafts(&mut self, directories: &[Entry], vpc_accesses: &Names<VpcAccessId>) -> HashMap<String, Vec<String>> {
+        let mut names: HashMap<String, Vec<String>> = HashMap::new();
+        for group in directories {
+            for entry in list_documents(&self.layout.apis(&group.name), &mut self.report) {
+                if let Some(parsed) = parse(&entry.path, &mut self.report) {
+                    let mut checked = Checked { source: &parsed.source, report: &mut self.report };
+                    api::definition(&parsed.document, &entry.name, vpc_accesses, None, &mut checked);
+                }
+                names.entry(group.name.clone()).or_default().push(entry.name);
+            }
+        }
+        names
+    }
+
+    fn apps(&mut self, context: &check_app::Context<'_>) -> Vec<App> {
+        let directory = self.layout.apps();
+        let mut credentials = Credentials::default();
+        let mut apps = Vec::new();
+        for entry in list_documents(&directory, &mut self.report) {
+            let Some(parsed) = parse(&entry.path, &mut self.report) else { continue };
+            let mut checked = Checked { source: &parsed.source, report: &mut self.report };
+            apps.extend(app(&parsed.document, &entry.name, &directory, context, &mut credentials, &mut checked));
+        }
+        apps
+    }
+}
+
+fn push<T, Id>(list: &mut Vec<T>, item: T, id: impl FnOnce(u32) -> Id) -> Id {
+    let index = list.len() as u32;
+    list.push(item);
+    id(index)
+}

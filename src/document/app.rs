@@ -1,0 +1,56 @@
+//! `apps/APP.toml`: an app, its credentials, and what it may call.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{At, Document};
+
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// The name of the file, without `.toml`.
+    pub name: At<String>,
+    pub description: Option<String>,
+    /// Who answers for the app.
+    pub owner: Option<String>,
+    pub app_key: Option<At<String>>,
+    pub app_secret: Option<At<String>>,
+    /// A file that holds the secret, instead of `app_secret`; relative to this file's directory.
+    pub app_secret_file: Option<At<String>>,
+    pub app_code: Option<At<String>>,
+    /// A file that holds the AppCode, instead of `app_code`.
+    pub app_code_file: Option<At<String>>,
+    /// Further credentials, valid beside those above: how keys are replaced without a gap.
+    #[serde(default)]
+    pub credential: Vec<At<CredentialTable>>,
+    /// What the app may call.
+    #[serde(default)]
+    pub authorization: Vec<AuthorizationTable>,
+}
+
+impl Document for App {
+    const SECRET_KEYS: &'static [&'static str] = &["app_secret", "app_code"];
+}
+
+/// `[[credential]]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialTable {
+    pub app_key: Option<At<String>>,
+    pub app_secret: Option<At<String>>,
+    pub app_secret_file: Option<At<String>>,
+    pub app_code: Option<At<String>>,
+    pub app_code_file: Option<At<String>>,
+}
+
+/// `[[authorization]]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorizationTable {
+    /// `GROUP/API`
+    pub api: At<String>,
+    /// `RELEASE`, `PRE`, `TEST`; at least one.
+    pub stages: At<Vec<At<String>>>,
+    /// RFC 3339, e.g. `2030-01-01T00:00:00Z`; without it the authorization does not expire.
+    pub expires: Option<At<String>>,
+}

@@ -1,0 +1,114 @@
+//! `gateway.toml`: the instance.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::limits::LimitsTable;
+use super::{At, Document};
+
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    pub instance: InstanceTable,
+    /// Where clients connect; at least one.
+    pub listener: At<Vec<ListenerTable>>,
+    #[serde(default)]
+    pub security: SecurityTable,
+    #[serde(default)]
+    pub limits: LimitsTable,
+    #[serde(default)]
+    pub access_log: AccessLogTable,
+}
+
+impl Document for Gateway {}
+
+/// `[instance]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceTable {
+    /// Name of this gateway, in logs.
+    pub name: At<String>,
+    /// Workers; default: one per core the process may use, each pinned.
+    pub workers: Option<At<i64>>,
+    /// Source addresses toward backends; empty: the kernel chooses.
+    pub egress_addresses: Option<Vec<At<String>>>,
+    /// Where state is kept; relative to this file's directory. Default: `state`.
+    pub state_directory: Option<At<String>>,
+    /// Group G answers on G.SUFFIX, for debugging, with a daily quota. Default: `localhost`.
+    pub default_domain_suffix: Option<At<String>>,
+    /// How workers wait for I/O. Default: `auto`.
+    pub driver: Option<At<DriverWord>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DriverWord {
+    /// io_uring; epoll, with a warning, where the machine forbids it.
+    Auto,
+    IoUring,
+    Epoll,
+}
+
+/// `[[listener]]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerTable {
+    /// `ADDRESS:PORT` or `[ADDRESS]:PORT`.
+    pub address: At<String>,
+    /// Default: `http`.
+    pub protocol: Option<At<SchemeWord>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SchemeWord {
+    Http,
+    Https,
+}
+
+/// `[security]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecurityTable {
+    /// Accepted clock difference of a signature, and how long a nonce is remembered, in seconds. Default: 900.
+    pub signature_window_s: Option<At<i64>>,
+    /// Nonces remembered at most within one window, over all workers. Default: 2,000,000.
+    pub nonce_capacity: Option<At<i64>>,
+    /// What happens to a signed call whose nonce finds no room. Default: `refuse`.
+    pub nonce_full: Option<At<NonceFullWord>>,
+    /// Variants of the string to sign accepted beside the canonical one.
+    /// Default: `raw-path`, `empty-value-equals`, `query-first`, `byte-order`.
+    pub tolerate: Option<Vec<At<ToleranceWord>>>,
+    /// Peers (addresses or networks such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. Default: none.
+    pub trusted_proxies: Option<Vec<At<String>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NonceFullWord {
+    Refuse,
+    Accept,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToleranceWord {
+    /// The path as sent, percent-encoded.
+    RawPath,
+    /// `k=` for an empty value.
+    EmptyValueEquals,
+    /// A query parameter beats a form parameter of the same name.
+    QueryFirst,
+    /// Parameters in order of their UTF-8 bytes.
+    ByteOrder,
+    /// Values of a repeated parameter joined by commas.
+    CommaJoined,
+}
+
+/// `[access_log]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLogTable {
+    /// A file (relative to this file's directory), `stdout` or `off`. Default: `stdout`.
+    pub path: Option<At<String>>,
+}

@@ -1,0 +1,111 @@
+//! `[limits]` of `gateway.toml`: each limit with its unit, its range and what it bounds, in one table.
+//!
+//! The catalog holds the defaults (`catalog::limits`); `lockgate limits` prints both.
+
+use std::ops::RangeInclusive;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::At;
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Bytes,
+    Count,
+    Milliseconds,
+}
+
+impl Unit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Bytes => "bytes",
+            Unit::Count => "",
+            Unit::Milliseconds => "ms",
+        }
+    }
+}
+
+macro_rules! limits {
+    ($($(#[doc = $about:literal])+ $variant:ident $key:ident: $unit:ident in $range:expr;)*) => {
+        /// `[limits]`: every key is optional.
+        #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct LimitsTable {
+            $($(#[doc = $about])+ pub $key: Option<At<i64>>,)*
+        }
+
+        /// A limit by its key.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Limit { $($variant,)* }
+
+        impl Limit {
+            pub const ALL: &[Limit] = &[$(Limit::$variant,)*];
+
+            /// The key in the file.
+            pub fn key(self) -> &'static str {
+                match self { $(Limit::$variant => stringify!($key),)* }
+            }
+            pub fn about(self) -> &'static str {
+                match self { $(Limit::$variant => concat!($($about),+).trim_ascii(),)* }
+            }
+            pub fn unit(self) -> Unit {
+                match self { $(Limit::$variant => Unit::$unit,)* }
+            }
+            pub fn range(self) -> RangeInclusive<u64> {
+                match self { $(Limit::$variant => $range,)* }
+            }
+        }
+
+        impl LimitsTable {
+            /// What the file says of a limit.
+            pub fn of(&self, limit: Limit) -> Option<&At<i64>> {
+                match limit { $(Limit::$variant => self.$key.as_ref(),)* }
+            }
+        }
+    };
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const HOUR_MS: u64 = 3_600_000;
+
+limits! {
+    /// Request line, and status line of a backend's answer.
+    StartLineBytes start_line_bytes: Bytes in 256..=32 * KIB;
+    /// Whole head: start line, fields, empty line.
+    HeadBytes head_bytes: Bytes in KIB..=65_535;
+    /// Field lines of a head.
+    HeadFields head_fields: Count in 8..=128;
+    /// Chunk extensions of one message.
+    ChunkExtensionBytes chunk_extension_bytes: Bytes in 0..=64 * KIB;
+    /// Trailer section of a chunked message.
+    TrailerBytes trailer_bytes: Bytes in 0..=64 * KIB;
+    /// Largest request body.
+    BodyBytes body_bytes: Bytes in 0..=1024 * 1024 * MIB;
+    /// Largest form body read as parameters of a signature.
+    FormBytes form_bytes: Bytes in 0..=64 * MIB;
+    /// From a request's first byte to the end of its head.
+    HeadTimeout head_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// Longest wait for the next bytes of a request body.
+    BodyTimeout body_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// Longest wait for the client to take bytes of an answer.
+    SendTimeout send_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// Longest time between two requests of a connection.
+    IdleTimeout idle_timeout_ms: Milliseconds in 10..=24 * HOUR_MS;
+    /// Longest wait for a connection to a backend.
+    ConnectTimeout connect_timeout_ms: Milliseconds in 10..=10 * 60_000;
+    /// Longest wait for the next bytes of a backend's answer, once it has begun.
+    AnswerTimeout answer_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// Client connections of a worker.
+    ConnectionsPerWorker connections_per_worker: Count in 1..=1_000_000;
+    /// Idle connections kept to one instance of a VPC access, by each worker.
+    PoolIdleConnections pool_idle_connections: Count in 0..=100_000;
+    /// Longest time a connection to a backend is kept without use.
+    PoolIdleTimeout pool_idle_timeout_ms: Milliseconds in 10..=24 * HOUR_MS;
+    /// How long an instance that refused a connection stands aside.
+    StandAside stand_aside_ms: Milliseconds in 0..=HOUR_MS;
+    /// From the order to stop to the end of the process, whatever still runs.
+    DrainTimeout drain_timeout_ms: Milliseconds in 0..=HOUR_MS;
+}

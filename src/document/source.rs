@@ -1,0 +1,119 @@
+//! The text of one file, read within a bound.
+
+use std::borrow::Cow;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Diagnostic, Report};
+
+/// A file's path, as messages show it, and its text.
+#[derive(Debug)]
+pub struct Source {
+    pub path: PathBuf,
+    pub text: String,
+    /// Keys whose values are never shown.
+    secret_keys: &'static [&'static str],
+}
+
+impl Source {
+    pub fn new(path: PathBuf, text: String, secret_keys: &'static [&'static str]) -> Arc<Self> {
+        Arc::new(Self { path, text, secret_keys })
+    }
+
+    /// Reads a file of at most `limit` bytes. What goes wrong is in the report.
+    pub fn read(path: &Path, limit: u64, secret_keys: &'static [&'static str], report: &mut Report) -> Option<Arc<Self>> {
+        match read_text(path, limit) {
+            Ok(text) => Some(Self::new(path.to_path_buf(), text, secret_keys)),
+            Err(problem) => {
+                report.push(Diagnostic::file(path, problem));
+                None
+            }
+        }
+    }
+}
+
+impl Source {
+    /// The text with every secret's bytes replaced, as messages show it. Lengths stay, so that places stay.
+    pub fn shown(&self) -> Cow<'_, str> {
+        let secrets = self.secrets();
+        if secrets.is_empty() {
+            return Cow::Borrowed(&self.text);
+        }
+        let mut shown = self.text.clone().into_bytes();
+        for range in secrets {
+            let bytes = shown.get_mut(range).into_iter().flatten();
+            bytes.filter(|byte| !byte.is_ascii_whitespace()).for_each(|byte| *byte = b'*');
+        }
+        Cow::Owned(String::from_utf8(shown).unwrap_or_default())
+    }
+
+    /// Whether a secret stands at `at`.
+    pub fn is_secret(&self, at: usize) -> bool {
+        self.secrets().iter().any(|range| range.contains(&at))
+    }
+
+    /// What follows a secret's key: the rest of its line, and to its end if it is a string of several lines.
+    fn secrets(&self) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for key in self.secret_keys {
+            for (start, _) in self.text.match_indices(key) {
+                let start = start + key.len();
+                let rest = self.text.get(start..).unwrap_or_default();
+                let line = rest.lines().next().unwrap_or_default();
+                if line.starts_with("_file") {
+                    continue;
+                }
+                let several = ["\"\"\"", "'''"].into_iter().find_map(|mark| line.find(mark).map(|at| (at + 3, mark)));
+                let len = match several {
+                    Some((open, mark)) => rest.get(open..).and_then(|text| text.find(mark)).map_or(rest.len(), |end| open + end),
+                    None => line.len(),
+                };
+                ranges.push(start..start + len);
+            }
+        }
+        ranges
+    }
+}
+
+/// The text of a regular file of at most `limit` bytes. The error says what is wrong, in words.
+pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
+    let cannot = |error: std::io::Error| format!("this file cannot be read: {error}");
+    // Looked at before it is opened: to open a FIFO is to wait for its writer.
+    regular(&std::fs::metadata(path).map_err(cannot)?)?;
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    if bytes.len() as u64 > limit {
+        return Err(format!("this file is longer than the {limit} bytes that it may have"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(valid).filter(|&&byte| byte == b'\n').count() + 1;
+        format!("this file is not UTF-8: the first byte that is not is on line {line} (byte {valid} of the file)")
+    })
+}
+
+fn regular(metadata: &Metadata) -> Result<(), String> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err("this is not a regular file".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown_and_places_stay() {
+        let text =
+            "app_key = \"1\"\napp_secret = \"hush\" # hush\napp_code_file = \"f\"\napp_code = '''\nhush'''\nname = \"n\"\n";
+        let source = Source::new("app.toml".into(), text.to_owned(), &["app_secret", "app_code"]);
+        let shown = source.shown();
+        assert_eq!(shown.len(), text.len());
+        assert!(!shown.contains("hush"), "{shown}");
+        assert!(shown.contains("app_key = \"1\"") && shown.contains("\"f\"") && shown.ends_with("name = \"n\"\n"), "{shown}");
+    }
+}
