@@ -14,6 +14,8 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use query::write_query;
+
 use super::{Call, Forward, Tables};
 use crate::catalog::{
     Api, AppCodePlace, Authentication, Backend, BackendInstance, Group, PathTemplate, Scheme, VpcAccess, VpcAccessId,
@@ -46,7 +48,7 @@ pub fn write_request(call: &Call<'_>, forward: &Forward, tables: &Tables, out: &
     writer.bytes(method);
     writer.bytes(b" ");
     path::write(call.target.path, &forward.path, &api.path, backend.path, writer);
-    query::write(call.target.query, !group.forward_app_code && takes_app_code_in_query(api), writer);
+    write_query(call.target.query, !group.forward_app_code && takes_app_code_in_query(api), writer);
     writer.bytes(b" HTTP/1.1\r\n");
 
     write_host(&tables.catalog.vpc_accesses[backend.vpc_access.index()], out.instance, writer);

@@ -67,6 +67,14 @@ impl<'a> HeadWriter<'a> {
         self.bytes(b"\r\n");
     }
 
+    /// Bytes written so far.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Bytes written, or `None` when the buffer was too small for them.
     pub fn finish(self) -> Option<usize> {
         (!self.overflow).then_some(self.len)

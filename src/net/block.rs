@@ -208,8 +208,7 @@ impl Blocks {
     }
     /// A larger block with the same bytes behind `headroom`.
     pub fn enlarged(&self, block: Block, headroom: usize) -> Block {
-        let mut larger =
-            if block.capacity() < LARGE_BYTES { self.large() } else { Block::with_room(block.capacity() * 2) };
+        let mut larger = if block.capacity() < LARGE_BYTES { self.large() } else { Block::with_room(block.capacity() * 2) };
         larger.clear(headroom);
         larger.append(block.filled());
         self.put(block);

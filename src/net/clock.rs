@@ -3,14 +3,14 @@
 use std::cell::Cell;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::http::date::{IMF_FIXDATE_BYTES, write_imf_fixdate};
+use crate::http::date::{DATE_BYTES, imf_fixdate};
 
 /// A worker's clock: exact readings on demand, and a coarse one that the sweeper renews.
 pub struct Clock {
     started: Instant,
     coarse_ms: Cell<u64>,
     date_s: Cell<u64>,
-    date: Cell<[u8; IMF_FIXDATE_BYTES]>,
+    date: Cell<[u8; DATE_BYTES]>,
 }
 
 /// Unix time, in milliseconds.
@@ -22,7 +22,7 @@ impl Default for Clock {
     fn default() -> Self {
         #[allow(clippy::disallowed_methods)] // here is the clock
         let started = Instant::now();
-        Self { started, coarse_ms: Cell::new(0), date_s: Cell::new(0), date: Cell::new([0; IMF_FIXDATE_BYTES]) }
+        Self { started, coarse_ms: Cell::new(0), date_s: Cell::new(0), date: Cell::new([0; DATE_BYTES]) }
     }
 }
 
@@ -43,11 +43,11 @@ impl Clock {
     }
 
     /// The `Date` of an answer made at `unix_ms`, formatted once a second.
-    pub fn date(&self, unix_ms: u64) -> [u8; IMF_FIXDATE_BYTES] {
+    pub fn date(&self, unix_ms: u64) -> [u8; DATE_BYTES] {
         let seconds = unix_ms / 1000;
         if self.date_s.get() != seconds {
             self.date_s.set(seconds);
-            self.date.set(write_imf_fixdate(seconds));
+            self.date.set(imf_fixdate(seconds));
         }
         self.date.get()
     }

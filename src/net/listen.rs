@@ -1,8 +1,8 @@
 //! Listening sockets: one for each worker and address, shared out by the kernel (`SO_REUSEPORT`).
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::fd::AsRawFd;
 
 use monoio::net::TcpListener;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};

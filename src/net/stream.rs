@@ -7,9 +7,9 @@
 use std::cell::{Cell, UnsafeCell};
 use std::future::Future;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent};
 use monoio::net::TcpStream;

@@ -33,7 +33,7 @@ pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Blo
         // Route, authenticate, authorize, admit.
         None => match request.decide(c).await {
             Ok(decision) => {
-                story.decided(c, &request, &decision);
+                story.decided(c, &decision);
                 match decision.verdict {
                     // Map, pick, forward, relay.
                     Verdict::Forward(forward) => pass(c, ready, &mut request, &forward, &story).await,
@@ -125,8 +125,7 @@ async fn connection(
         return Ok((stream, true));
     }
     let address = pick.instance.backend.address;
-    let connecting =
-        c.core.upstreams.connect(address).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
+    let connecting = c.core.upstreams.connect(address).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
     c.watch.set_backend(Some(connecting.stream().fd()));
     c.watch.to_backend.arm(crate::net::Wait::Connect, now_ms, c.core.limits().connect_timeout);
     let made = while_client_stays(c, ready, connecting.finish()).await;

@@ -53,11 +53,7 @@ pub struct ClientSide {
 }
 
 impl Outgoing {
-    pub fn new(
-        request: &mut Request,
-        body_md5: Option<[u8; 16]>,
-        timeout: Duration,
-    ) -> Result<Self, Refusal> {
+    pub fn new(request: &mut Request, body_md5: Option<[u8; 16]>, timeout: Duration) -> Result<Self, Refusal> {
         let (transfer, mut first) = request.first_part(body_md5.is_some())?;
         let mut check = body_md5.map(|expected| BodyCheck { expected, digest: Md5::new() });
         let content_limit = request.tables.catalog.limits.body_bytes;
@@ -234,7 +230,12 @@ async fn send(c: &Connection<'_>, backend: &Stream, block: Block, timeout: Durat
 }
 
 /// Waits until the client sends more, or leaves. One that ended its side may still want its answer.
-async fn watch_client(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, request: &Request, story: &Story) -> Result<(), Failure> {
+async fn watch_client(
+    c: &Connection<'_>,
+    mut ready: Pin<&mut dyn Ready>,
+    request: &Request,
+    story: &Story,
+) -> Result<(), Failure> {
     loop {
         poll_fn(|context| ready.as_mut().poll_ready(context)).await;
         match c.stream.peek() {

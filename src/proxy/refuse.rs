@@ -7,7 +7,6 @@ use super::story::Story;
 use crate::gate::Refusal;
 use crate::http::framing::BodyLength;
 use crate::http::serialise::HeadWriter;
-use crate::http::status::reason_phrase;
 use crate::net::clock::unix_ms;
 use crate::observe::record::Ended;
 
@@ -45,20 +44,8 @@ pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal
     }
 }
 
-fn write(
-    c: &Connection<'_>,
-    request: &Request,
-    refusal: &Refusal,
-    keep_alive: bool,
-    story: &Story,
-    writer: &mut HeadWriter<'_>,
-) {
-    let status = refusal.code.status();
-    writer.bytes(b"HTTP/1.1 ");
-    writer.number(status.into());
-    writer.bytes(b" ");
-    writer.bytes(reason_phrase(status).as_bytes());
-    writer.bytes(b"\r\n");
+fn write(c: &Connection<'_>, request: &Request, refusal: &Refusal, keep_alive: bool, story: &Story, writer: &mut HeadWriter<'_>) {
+    writer.status_line(refusal.code.status());
     writer.field(b"Date", &c.core.clock.date(unix_ms()));
     writer.bytes(b"Content-Length: 0\r\n");
     write_connection(request.head.version, keep_alive, writer);

@@ -77,7 +77,7 @@ fn write_passing_fields(answer: &ResponseView<'_>, writer: &mut HeadWriter<'_>) 
             // Framing is ours to say.
             FieldId::ContentLength | FieldId::TransferEncoding => {}
             // The gateway's own words: a backend's would be taken for them.
-            FieldId::XCaRequestId | FieldId::XCaErrorCode | FieldId::XCaErrorMessage | FieldId::XCaDebugInfo => {}
+            FieldId::XCaRequestId | FieldId::XCaErrorCode | FieldId::XCaErrorMessage => {}
             _ if hop_by_hop.drops(id, name) => {}
             _ => writer.field(name, value),
         }

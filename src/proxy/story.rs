@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::connection::Connection;
 use super::request::Request;
 use crate::catalog::{ApiId, AppId, Scheme};
-use crate::gate::authenticate::mask_app_code;
+use crate::gate::map::write_query;
 use crate::gate::{Decision, Refusal};
 use crate::http::field::FieldId;
 use crate::http::serialise::HeadWriter;
@@ -119,11 +119,9 @@ impl Story {
         let message = &mut c.core.head_buffer.borrow_mut()[..];
         let mut writer = HeadWriter::new(message);
         refusal.inspect(|refusal| refusal.write_message(&mut writer));
-        let message_len = writer.finish().unwrap_or(0);
-        let mut query = std::borrow::Cow::Borrowed(target.and_then(|t| t.query).unwrap_or_default());
-        if let Some(masked) = mask_app_code(&query) {
-            query = masked.into();
-        }
+        let message_len = writer.len();
+        write_query(target.and_then(|t| t.query), true, &mut writer);
+        let end = writer.finish().unwrap_or(message_len);
         Record {
             instance: &catalog.instance.name,
             request_id: &request.id,
@@ -133,7 +131,7 @@ impl Story {
             method: view.method(),
             domain: view.field(FieldId::Host).unwrap_or_default(),
             path: target.map(|t| t.path).unwrap_or_default(),
-            query: &query,
+            query: message[message_len..end].strip_prefix(b"?").unwrap_or_default(),
             group: api.map_or("", |api| &catalog.groups[api.group.index()].name),
             api: api.map_or("", |api| &api.name),
             stage: api.map_or("", |api| &catalog.stages[api.stage.index()]),

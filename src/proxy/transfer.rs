@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use crate::http::chunked::{ChunkError, ChunkLimits, Decoder, Output, SizeLine};
+use crate::http::chunked::{ChunkError, ChunkLimits, Decoder, Output};
 use crate::http::framing::BodyLength;
+use crate::http::serialise::{CHUNK_SIZE_BYTES, LAST_CHUNK, LAST_CHUNK_LINE, write_chunk_size};
 
 /// What remains of a body, and how it goes out.
 #[derive(Debug)]
@@ -19,11 +20,33 @@ pub enum Transfer {
     /// Chunked, and goes out as bare content.
     Content(Decoder),
     /// Chunked, and goes out in chunks of ours, so that the output is all content.
-    Recoding { decoder: Decoder, begun: bool },
+    Recoding {
+        decoder: Decoder,
+        begun: bool,
+    },
     /// Ends with the connection it comes from, and with the one it goes to.
     Raw,
     /// Ends with the connection it comes from, and goes out in chunks of ours.
-    Chunking { begun: bool },
+    Chunking {
+        begun: bool,
+    },
+}
+
+/// The line before a chunk of ours.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SizeLine {
+    bytes: [u8; CHUNK_SIZE_BYTES + 2],
+    len: usize,
+}
+
+impl SizeLine {
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 /// What one receive amounts to.
@@ -85,7 +108,9 @@ impl Transfer {
                 }
                 Ok(passed)
             }
-            Self::Raw => Ok(Passed { output: 0..bytes.len(), consumed: bytes.len(), content: bytes.len() as u64, ..Passed::default() }),
+            Self::Raw => {
+                Ok(Passed { output: 0..bytes.len(), consumed: bytes.len(), content: bytes.len() as u64, ..Passed::default() })
+            }
             Self::Chunking { begun } => {
                 let prefix = size_line(begun, bytes.len());
                 let n = bytes.len();
@@ -102,9 +127,9 @@ impl Transfer {
     /// What ends the message toward the next hop, once it is whole.
     pub fn tail(&self) -> [&[u8]; 3] {
         match self {
-            Self::Chunks(decoder) => [b"0\r\n", decoder.trailers(), b"\r\n"],
+            Self::Chunks(decoder) => [LAST_CHUNK_LINE, decoder.trailers(), b"\r\n"],
             Self::Chunking { begun: true } | Self::Recoding { begun: true, .. } => [b"\r\n0\r\n\r\n", b"", b""],
-            Self::Chunking { begun: false } | Self::Recoding { begun: false, .. } => [b"0\r\n\r\n", b"", b""],
+            Self::Chunking { begun: false } | Self::Recoding { begun: false, .. } => [LAST_CHUNK, b"", b""],
             Self::Ended | Self::Exact(_) | Self::Content(_) | Self::Raw => [b"", b"", b""],
         }
     }
@@ -112,15 +137,23 @@ impl Transfer {
 
 /// The line before a chunk of ours; it ends the chunk before, too.
 fn size_line(begun: &mut bool, len: usize) -> SizeLine {
+    let mut size = [0; CHUNK_SIZE_BYTES];
+    let size_len = write_chunk_size(len as u64, &mut size);
     let mut line = SizeLine::default();
     if std::mem::replace(begun, true) {
         line.push(b"\r\n");
     }
-    line.push_size(len as u64);
+    line.push(&size[..size_len]);
     line
 }
 
 fn pass_decoded(decoder: &mut Decoder, bytes: &mut [u8], output: Output, limits: &ChunkLimits) -> Result<Passed, ChunkError> {
     let step = decoder.decode(bytes, output, limits)?;
-    Ok(Passed { prefix: step.prefix, output: step.output, consumed: step.consumed, content: step.content as u64, ended: step.done })
+    Ok(Passed {
+        output: step.output,
+        consumed: step.consumed,
+        content: step.content as u64,
+        ended: step.done,
+        ..Passed::default()
+    })
 }

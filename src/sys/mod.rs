@@ -65,6 +65,15 @@ pub fn is_reset(fd: RawFd) -> bool {
     n > 0 && poll.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0
 }
 
+/// Lets the kernel choose the port of a bound address when the destination is known, so that one address serves many
+/// destinations (`IP_BIND_ADDRESS_NO_PORT`). Where it is not known to the kernel, ports run out earlier; no more.
+pub fn choose_port_when_connecting(fd: RawFd) {
+    let on: libc::c_int = 1;
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: pointer and size are of one integer that outlives the call.
+    unsafe { libc::setsockopt(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, (&raw const on).cast(), size) };
+}
+
 /// The most descriptors this process may open, raised to its hard limit first.
 pub fn raise_descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 
 use monoio::net::TcpStream;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -12,6 +13,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::Upstreams;
 use crate::net::runtime;
 use crate::net::stream::Stream;
+use crate::sys;
 
 /// A connection on its way; [`Connecting::finish`] waits for it.
 pub struct Connecting {
@@ -31,7 +33,7 @@ fn start(to: SocketAddr, from: Option<IpAddr>) -> io::Result<Connecting> {
     socket.set_tcp_nodelay(true)?;
     if let Some(from) = from {
         // The port is chosen when the destination is known, so that one address serves many destinations.
-        let _ = socket.set_bind_address_no_port(true);
+        sys::choose_port_when_connecting(socket.as_raw_fd());
         socket.bind(&SockAddr::from(SocketAddr::new(from, 0)))?;
     }
     match socket.connect(&SockAddr::from(to)) {

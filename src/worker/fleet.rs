@@ -46,16 +46,20 @@ impl std::fmt::Display for StartError {
             Self::Listen(address, error) => {
                 write!(f, "cannot listen on {address}: {error}")?;
                 match error.kind() {
-                    io::ErrorKind::AddrInUse => write!(f, "\n  help: another process has it: `ss -ltnp 'sport = :{}'`", address.port()),
-                    io::ErrorKind::PermissionDenied => {
-                        f.write_str("\n  help: ports below 1024 need CAP_NET_BIND_SERVICE, or `sysctl net.ipv4.ip_unprivileged_port_start`")
+                    io::ErrorKind::AddrInUse => {
+                        write!(f, "\n  help: another process has it: `ss -ltnp 'sport = :{}'`", address.port())
                     }
+                    io::ErrorKind::PermissionDenied => f.write_str(
+                        "\n  help: ports below 1024 need CAP_NET_BIND_SERVICE, or `sysctl net.ipv4.ip_unprivileged_port_start`",
+                    ),
                     io::ErrorKind::AddrNotAvailable => f.write_str("\n  help: this machine has no such address: `ip address`"),
                     _ => Ok(()),
                 }
             }
             Self::AccessLog(error) => write!(f, "cannot open the access log: {error}"),
-            Self::Driver(trouble) => write!(f, "{trouble}\n  help: or set `driver = \"auto\"` in [instance] to fall back to epoll"),
+            Self::Driver(trouble) => {
+                write!(f, "{trouble}\n  help: or set `driver = \"auto\"` in [instance] to fall back to epoll")
+            }
             Self::Worker(error) => write!(f, "a worker cannot start: {error}"),
         }
     }

@@ -56,7 +56,10 @@ async fn live(provision: Provision) {
         listeners.into_iter().map(|(socket, scheme)| Ok((Rc::new(Listener::adopt(socket)?), scheme))).collect();
     let listeners = match adopted {
         Ok(listeners) => listeners,
-        Err(error) => return _ = ready.send(Err(error)),
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
     };
     for (listener, scheme) in &listeners {
         monoio::spawn(accept(core.clone(), listener.clone(), *scheme));

@@ -8,7 +8,7 @@ const APP_CODE: &[u8] = b"appcode";
 
 /// Writes `?` and the query. `without_app_code`: less every parameter that may carry an AppCode, and less the `?` when
 /// nothing else is left.
-pub(super) fn write(query: Option<&[u8]>, without_app_code: bool, writer: &mut HeadWriter<'_>) {
+pub fn write_query(query: Option<&[u8]>, without_app_code: bool, writer: &mut HeadWriter<'_>) {
     let Some(query) = query else { return };
     if !without_app_code || !query.split(|&byte| byte == b'&').any(is_app_code) {
         writer.bytes(b"?");
