@@ -11,26 +11,17 @@ use super::check::published::{Stages, manifest, published};
 use super::check::{Checked, Names, api, group, vpc_access};
 use super::check::{app as check_app, published as check_published};
 use super::{App, Catalog, Group, GroupId, VpcAccess, VpcAccessId};
-use crate::document::manifest::Manifest;
-use crate::document::{Diagnostic, Entry, Layout, Parsed, Report, gateway, list_directories, list_documents, parse};
+use crate::document::{Diagnostic, Entry, Layout, Report, gateway};
 
 /// Reads and checks the whole config directory: what is served, and the drafts. The report has every error.
 pub fn load(config_dir: &Path) -> Result<Arc<Catalog>, Report> {
-    let manifest = |layout: &Layout, report: &mut Report| manifest(layout, report);
-    load_with(config_dir, manifest)
+    load_layout(Layout::new(config_dir))
 }
 
-/// The same, with another manifest than the one in the directory: how a publication is checked before it is made.
-pub fn load_with_manifest(config_dir: &Path, next: Parsed<Manifest>) -> Result<Arc<Catalog>, Report> {
-    load_with(config_dir, |_, _| Some(next))
-}
-
-fn load_with(
-    config_dir: &Path,
-    manifest: impl FnOnce(&Layout, &mut Report) -> Option<Parsed<Manifest>>,
-) -> Result<Arc<Catalog>, Report> {
-    let mut loader = Loader { layout: Layout::new(config_dir), report: Report::default() };
-    let catalog = loader.catalog(manifest);
+/// The same for a directory as it would be with some files written: how a change is checked before it is made.
+pub fn load_layout(layout: Layout) -> Result<Arc<Catalog>, Report> {
+    let mut loader = Loader { layout, report: Report::default() };
+    let catalog = loader.catalog();
     let mut report = loader.report;
     match catalog {
         Some(catalog) if report.is_empty() => Ok(Arc::new(catalog)),
@@ -47,8 +38,8 @@ struct Loader {
 }
 
 impl Loader {
-    fn catalog(&mut self, manifest: impl FnOnce(&Layout, &mut Report) -> Option<Parsed<Manifest>>) -> Option<Catalog> {
-        if !self.layout.root.is_dir() {
+    fn catalog(&mut self) -> Option<Catalog> {
+        if !self.layout.exists() {
             let diagnostic = Diagnostic::file(&self.layout.root, "there is no such config directory");
             self.report.push(diagnostic.help("`lockgate init DIR` makes one; `--config DIR` names another"));
             return None;
@@ -57,7 +48,7 @@ impl Loader {
         let suffix =
             settings.as_ref().map_or(DEFAULT_DOMAIN_SUFFIX, |settings| &settings.instance.default_domain_suffix).to_owned();
         let (vpc_accesses, vpc_access_names) = self.vpc_accesses();
-        let directories = list_directories(&self.layout.groups(), &mut self.report);
+        let directories = self.layout.directories(&self.layout.groups(), &mut self.report);
         let (groups, group_names) = self.groups(&directories, &suffix);
         let mut apis_by_group = self.drafts(&directories, &vpc_access_names);
         let mut stages = Stages::new();
@@ -78,7 +69,7 @@ impl Loader {
     }
 
     fn settings(&mut self) -> Option<Settings> {
-        let parsed = parse::<gateway::Gateway>(&self.layout.gateway(), &mut self.report)?;
+        let parsed = self.layout.parse::<gateway::Gateway>(&self.layout.gateway(), &mut self.report)?;
         let mut checked = Checked { source: &parsed.source, report: &mut self.report };
         settings(&parsed.document, &self.layout.root, &mut checked)
     }
@@ -86,8 +77,8 @@ impl Loader {
     fn vpc_accesses(&mut self) -> (Vec<VpcAccess>, Names<VpcAccessId>) {
         let mut list = Vec::new();
         let mut names = Names::new("VPC access");
-        for entry in list_documents(&self.layout.vpc_accesses(), &mut self.report) {
-            let parsed = parse(&entry.path, &mut self.report);
+        for entry in self.layout.documents(&self.layout.vpc_accesses(), &mut self.report) {
+            let parsed = self.layout.parse(&entry.path, &mut self.report);
             let good = parsed.and_then(|parsed| {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                 vpc_access::vpc_access(&parsed.document, &entry.name, &mut checked)
@@ -103,7 +94,7 @@ impl Loader {
         let mut names = Names::new("group");
         let mut claims = Claims::default();
         for entry in directories {
-            let parsed = parse(&self.layout.group(&entry.name), &mut self.report);
+            let parsed = self.layout.parse(&self.layout.group(&entry.name), &mut self.report);
             let good = parsed.and_then(|parsed| {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                 group::group(&parsed.document, &entry.name, suffix, &mut claims, &mut checked)
@@ -118,8 +109,8 @@ impl Loader {
     fn drafts(&mut self, directories: &[Entry], vpc_accesses: &Names<VpcAccessId>) -> HashMap<String, Vec<String>> {
         let mut names: HashMap<String, Vec<String>> = HashMap::new();
         for group in directories {
-            for entry in list_documents(&self.layout.apis(&group.name), &mut self.report) {
-                if let Some(parsed) = parse(&entry.path, &mut self.report) {
+            for entry in self.layout.documents(&self.layout.apis(&group.name), &mut self.report) {
+                if let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) {
                     let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                     api::definition(&parsed.document, &entry.name, vpc_accesses, None, &mut checked);
                 }
@@ -133,8 +124,8 @@ impl Loader {
         let directory = self.layout.apps();
         let mut credentials = Credentials::default();
         let mut apps = Vec::new();
-        for entry in list_documents(&directory, &mut self.report) {
-            let Some(parsed) = parse(&entry.path, &mut self.report) else { continue };
+        for entry in self.layout.documents(&directory, &mut self.report) {
+            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else { continue };
             let mut checked = Checked { source: &parsed.source, report: &mut self.report };
             apps.extend(app(&parsed.document, &entry.name, &directory, context, &mut credentials, &mut checked));
         }

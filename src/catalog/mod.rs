@@ -15,10 +15,11 @@ pub mod vpc_access;
 
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
+pub use check::STAGES;
 pub use group::{Domain, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
-pub use load::{load, load_with_manifest};
+pub use load::{load, load_layout};
 pub use vpc_access::{BackendInstance, VpcAccess};
 
 macro_rules! ids {

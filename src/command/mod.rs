@@ -1,1 +1,97 @@
-//! (being built)
+//! The command line: one file a subcommand, without logic of its own.
+
+mod api;
+mod app;
+mod authorize;
+mod check;
+mod completions;
+mod draft;
+mod egress;
+mod failure;
+mod group;
+mod init;
+mod limits;
+mod man;
+mod publish;
+mod vpc_access;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+/// Lockgate: an API gateway that lets signed and authorized calls through to private backends
+#[derive(Parser)]
+#[command(name = "lockgate", version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// The config directory
+    #[arg(long, global = true, value_name = "DIR", default_value = "config")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a config directory to begin with
+    Init(init::Init),
+    /// Check every document, and show every error
+    Check(check::Check),
+    /// Publish drafts to a stage
+    Publish(publish::Publish),
+    /// VPC accesses: private addresses that APIs may be passed to
+    #[command(subcommand)]
+    VpcAccess(vpc_access::VpcAccess),
+    /// API groups
+    #[command(subcommand)]
+    Group(group::Group),
+    /// APIs
+    #[command(subcommand)]
+    Api(api::Api),
+    /// Apps: who may call
+    #[command(subcommand)]
+    App(app::App),
+    /// Let an app call an API
+    Authorize(authorize::Authorize),
+    /// Print the addresses to allow in the backends' security group
+    Egress(egress::Egress),
+    /// Print every limit, with its unit and range
+    Limits(limits::Limits),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+    /// Print the manual page
+    Man(man::Man),
+}
+
+impl Command {
+    fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Command::Init(command) => command.run(config, out),
+            Command::Check(command) => command.run(config, out),
+            Command::Publish(command) => command.run(config, out),
+            Command::VpcAccess(command) => command.run(config, out),
+            Command::Group(command) => command.run(config, out),
+            Command::Api(command) => command.run(config, out),
+            Command::App(command) => command.run(config, out),
+            Command::Authorize(command) => command.run(config, out),
+            Command::Egress(command) => command.run(config, out),
+            Command::Limits(command) => command.run(config, out),
+            Command::Completions(command) => command.run(out),
+            Command::Man(command) => command.run(out),
+        }
+    }
+}
+
+/// Parses the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = io::stdout();
+    let done = arguments.command.run(&arguments.config, &mut out).and_then(|()| out.flush().map_err(Failure::from));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

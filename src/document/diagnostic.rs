@@ -89,6 +89,10 @@ impl Diagnostic {
         self.place.as_ref().is_some_and(|place| place.span.start > place.source.text.len())
     }
 
+    fn is_about(&self, path: &Path) -> bool {
+        self.file == path || self.related.as_ref().is_some_and(|(place, _)| place.source.path == path)
+    }
+
     fn render(&self, renderer: &Renderer) -> String {
         let mut group = Group::with_title(Level::ERROR.primary_title(self.message.as_str()));
         group = match &self.place {
@@ -157,6 +161,12 @@ impl Report {
 
     pub fn len(&self) -> usize {
         self.diagnostics.len()
+    }
+
+    /// The errors that have to do with a file.
+    pub fn about(mut self, path: &Path) -> Report {
+        self.diagnostics.retain(|diagnostic| diagnostic.is_about(path));
+        self
     }
 
     /// In the order of files and lines.

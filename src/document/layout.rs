@@ -1,20 +1,89 @@
-//! Where documents lie in a config directory.
+//! Where documents lie in a config directory: as it is, or as it would be with some files written.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{Diagnostic, Report};
+use super::{Diagnostic, Document, Parsed, Report, Source, parse_text};
 
-/// The paths of a config directory.
+/// A config directory.
 #[derive(Clone, Debug)]
 pub struct Layout {
     pub root: PathBuf,
+    /// Files that are not written yet, and are read as if they were.
+    pending: BTreeMap<PathBuf, String>,
 }
 
 impl Layout {
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), pending: BTreeMap::new() }
     }
+
+    /// The directory as it would be with this file.
+    pub fn with(mut self, path: PathBuf, text: String) -> Self {
+        self.pending.insert(path, text);
+        self
+    }
+
+    /// Whether there is a config directory.
+    pub fn exists(&self) -> bool {
+        !self.pending.is_empty() || self.root.is_dir()
+    }
+
+    /// Whether there is something at this path, be it readable or not.
+    pub fn has(&self, path: &Path) -> bool {
+        self.pending.contains_key(path) || std::fs::symlink_metadata(path).is_ok()
+    }
+
+    /// Reads and parses a document. What is wrong is in the report; `None`: nothing of it could be read.
+    pub fn parse<T: Document>(&self, path: &Path, report: &mut Report) -> Option<Parsed<T>> {
+        let source = self.source::<T>(path, report)?;
+        let document = parse_text(&source, report)?;
+        Some(Parsed { source, document })
+    }
+
+    fn source<T: Document>(&self, path: &Path, report: &mut Report) -> Option<Arc<Source>> {
+        match self.pending.get(path) {
+            Some(text) => Some(Source::new(path.to_path_buf(), text.clone(), T::SECRET_KEYS)),
+            None => Source::read(path, T::BYTES, T::SECRET_KEYS, report),
+        }
+    }
+
+    /// The documents (`NAME.toml`) of a directory, in order of their names. A directory that does not exist has none;
+    /// names that start with a dot, and files that are no documents, are left alone.
+    pub fn documents(&self, directory: &Path, report: &mut Report) -> Vec<Entry> {
+        let stem = |path: &Path| match path.extension() == Some(OsStr::new("toml")) {
+            true => path.file_stem().map(OsStr::to_owned),
+            false => None,
+        };
+        let mut entries = list(directory, report, stem);
+        let pending = self.pending_in(directory).filter(|path| path.parent() == Some(directory));
+        entries.extend(pending.filter_map(|path| Some(Entry { name: stem(path)?.into_string().ok()?, path: path.clone() })));
+        entries.sort();
+        entries.dedup();
+        entries
+    }
+
+    /// The directories of a directory, in order of their names.
+    pub fn directories(&self, directory: &Path, report: &mut Report) -> Vec<Entry> {
+        let mut entries =
+            list(directory, report, |path| if path.is_dir() { path.file_name().map(OsStr::to_owned) } else { None });
+        for path in self.pending_in(directory) {
+            let name = path.strip_prefix(directory).ok().and_then(|rest| rest.iter().next());
+            if let Some(name) = name.and_then(OsStr::to_str) {
+                entries.push(Entry { name: name.to_owned(), path: directory.join(name) });
+            }
+        }
+        entries.sort();
+        entries.dedup();
+        entries
+    }
+
+    fn pending_in<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
+        self.pending.range(directory.to_path_buf()..).map(|(path, _)| path).take_while(move |path| path.starts_with(directory))
+    }
+
     pub fn gateway(&self) -> PathBuf {
         self.root.join("gateway.toml")
     }
@@ -64,20 +133,7 @@ pub struct Entry {
     pub path: PathBuf,
 }
 
-/// The documents (`NAME.toml`) of a directory, in order of their names. A directory that does not exist has none;
-/// names that start with a dot, and files that are no documents, are left alone.
-pub fn list_documents(directory: &Path, report: &mut Report) -> Vec<Entry> {
-    list(directory, report, |path| {
-        (path.extension() == Some(OsStr::new("toml"))).then(|| path.file_stem().map(OsStr::to_owned)).flatten()
-    })
-}
-
-/// The directories of a directory, in order of their names.
-pub fn list_directories(directory: &Path, report: &mut Report) -> Vec<Entry> {
-    list(directory, report, |path| path.is_dir().then(|| path.file_name().map(OsStr::to_owned)).flatten())
-}
-
-fn list(directory: &Path, report: &mut Report, name: impl Fn(&Path) -> Option<std::ffi::OsString>) -> Vec<Entry> {
+fn list(directory: &Path, report: &mut Report, name: impl Fn(&Path) -> Option<OsString>) -> Vec<Entry> {
     let mut entries = Vec::new();
     let listing = match std::fs::read_dir(directory) {
         Ok(listing) => listing,
@@ -102,6 +158,5 @@ fn list(directory: &Path, report: &mut Report, name: impl Fn(&Path) -> Option<st
             Err(_) => report.push(Diagnostic::file(&path, "the name of this file is not UTF-8")),
         }
     }
-    entries.sort();
     entries
 }

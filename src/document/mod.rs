@@ -1,6 +1,6 @@
 //! Documents: files as written. One file here a kind of document; every key is documented in its type.
 //!
-//! A document is read ([`Source`]), parsed with its spans ([`parse`]), and handed on as it stands: what its values
+//! A document is read ([`Source`]), parsed with its spans ([`parse_text`]), and handed on as it stands: what its values
 //! mean, and whether they agree with those of other documents, is for the catalog to say. Errors of both come
 //! together in one [`Report`], so that a person sees all of them at once.
 
@@ -22,7 +22,7 @@ pub mod vpc_access;
 
 pub use at::At;
 pub use diagnostic::{Diagnostic, Place, Report};
-pub use layout::{Entry, Layout, list_directories, list_documents};
-pub use parse::{Document, Parsed, parse, parse_text};
+pub use layout::{Entry, Layout};
+pub use parse::{Document, Parsed, parse_text};
 pub use source::{Source, read_text};
 pub use suggest::nearest;

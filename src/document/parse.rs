@@ -3,7 +3,6 @@
 //! serde stops at its first error. Here that error is recorded, the value it is about is taken out of the parsed
 //! tree (or, where a value is missing, one is put in: see [`super::recover`]), and the tree is read again.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -29,13 +28,6 @@ pub struct Parsed<T> {
     pub source: Arc<Source>,
     /// With errors in the report, what could be read despite them.
     pub document: T,
-}
-
-/// Reads and parses a file. What is wrong is in the report; `None`: nothing of the file could be read.
-pub fn parse<T: Document>(path: &Path, report: &mut Report) -> Option<Parsed<T>> {
-    let source = Source::read(path, T::BYTES, T::SECRET_KEYS, report)?;
-    let document = parse_text(&source, report)?;
-    Some(Parsed { source, document })
 }
 
 /// Parses a text that has been read.

@@ -10,6 +10,8 @@ pub(super) mod group;
 pub(super) mod published;
 pub(super) mod vpc_access;
 
+pub use published::STAGES;
+
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::{Checked, Names, check_name};
 use crate::catalog::{Api, GroupId, StageId, VpcAccessId};
 use crate::document::manifest::{Current, Manifest};
 use crate::document::version::{Version, canonical_in, digest};
-use crate::document::{At, Diagnostic, Layout, Parsed, Place, Report, parse};
+use crate::document::{At, Diagnostic, Layout, Parsed, Place, Report};
 
 /// Stages that every instance knows.
 pub const STAGES: [&str; 3] = ["RELEASE", "PRE", "TEST"];
@@ -51,10 +51,7 @@ pub struct Context<'a> {
 /// Reads the manifest; without one, nothing is published.
 pub fn manifest(layout: &Layout, report: &mut Report) -> Option<Parsed<Manifest>> {
     let path = layout.manifest();
-    match std::fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        _ => parse(&path, report),
-    }
+    layout.has(&path).then(|| layout.parse(&path, report)).flatten()
 }
 
 /// Every published API that is good.
@@ -102,12 +99,12 @@ impl Entry<'_> {
             }
         };
         let path = context.layout.version(self.stage, self.group, self.name, &self.current.version);
-        if let Err(error) = std::fs::metadata(&path) {
-            let message = format!("the published version {} cannot be read: {}: {error}", self.current.version, path.display());
-            report.push(Diagnostic::at(self.place.clone(), message));
+        if !context.layout.has(&path) {
+            let message = format!("the published version {} is not there: {}", self.current.version, path.display());
+            report.push(Diagnostic::at(self.place.clone(), message).help("publish the API again, or restore the file"));
             return None;
         }
-        let version = parse::<Version>(&path, report)?;
+        let version = context.layout.parse::<Version>(&path, report)?;
         self.verify(&version, report)?;
         let mut checked = Checked { source: &version.source, report };
         let document = &version.document.definition;

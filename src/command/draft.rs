@@ -1,0 +1,53 @@
+//! Documents that commands write: checked as if they were there, then written whole.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::Failure;
+use crate::catalog;
+use crate::document::Layout;
+use crate::publish::atomic::{self, Access};
+
+/// Writes a document that must not exist yet.
+pub fn create(layout: &Layout, path: &Path, text: &str, access: Access) -> Result<(), Failure> {
+    if layout.has(path) {
+        return Err(exists(path));
+    }
+    check(layout, path, text)?;
+    atomic::create(path, text, access).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => exists(path),
+        _ => Failure::file(path, error),
+    })
+}
+
+/// Writes a document in the place of the one that is there.
+pub fn replace(layout: &Layout, path: &Path, text: &str, access: Access) -> Result<(), Failure> {
+    check(layout, path, text)?;
+    atomic::replace(path, text, access).map_err(|error| Failure::file(path, error))
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::new(format!("{} exists already: edit it, or remove it first", path.display()))
+}
+
+/// The checks of `lockgate check`, for what they say of this file: other files may be unfinished.
+fn check(layout: &Layout, path: &Path, text: &str) -> Result<(), Failure> {
+    match catalog::load_layout(layout.clone().with(path.to_path_buf(), text.to_owned())) {
+        Ok(_) => Ok(()),
+        Err(report) => match report.about(path) {
+            report if report.is_empty() => Ok(()),
+            report => Err(report.into()),
+        },
+    }
+}
+
+/// A TOML string.
+pub fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// A TOML list of strings.
+pub fn quoted_list(texts: &[String]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| self::quoted(text)).collect();
+    format!("[{}]", quoted.join(", "))
+}

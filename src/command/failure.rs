@@ -1,0 +1,67 @@
+//! How a command fails: what is said on standard error, and the exit code.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::document::Report;
+
+#[derive(Debug)]
+pub struct Failure {
+    message: Message,
+    code: u8,
+}
+
+#[derive(Debug)]
+enum Message {
+    Text(String),
+    Documents(Report),
+    /// Who read our output has gone; nothing is left to say.
+    Silent,
+}
+
+impl Failure {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: Message::Text(message.into()), code: 1 }
+    }
+
+    /// Something that could not be done to a file.
+    pub fn file(path: &Path, error: impl std::fmt::Display) -> Self {
+        Self::new(format!("{}: {error}", path.display()))
+    }
+
+    pub fn code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// Says it and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        match self.message {
+            Message::Text(text) => eprintln!("error: {text}"),
+            Message::Documents(report) => {
+                let count = report.len();
+                let plural = if count == 1 { "" } else { "s" };
+                eprintln!("{}{count} error{plural}", report.render(colour));
+            }
+            Message::Silent => {}
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<Report> for Failure {
+    fn from(report: Report) -> Self {
+        Self { message: Message::Documents(report), code: 1 }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self { message: Message::Silent, code: 1 },
+            _ => Self::new(error.to_string()),
+        }
+    }
+}

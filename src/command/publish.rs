@@ -1,0 +1,56 @@
+//! `lockgate publish`
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::Failure;
+use crate::publish::{PublishError, Request, Target, publish};
+
+#[derive(Args)]
+pub struct Publish {
+    /// APIs as GROUP/API, or a GROUP for all of its APIs
+    #[arg(value_name = "GROUP/API", required_unless_present = "all", conflicts_with = "all")]
+    apis: Vec<String>,
+    /// Every API of every group
+    #[arg(long)]
+    all: bool,
+    /// RELEASE, PRE or TEST
+    #[arg(long, default_value = "RELEASE")]
+    stage: String,
+    /// Why; kept in the history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    remarks: String,
+    /// Who publishes; default: the user of this process
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+impl Publish {
+    pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        let target = if self.all { Target::All } else { Target::These(self.apis) };
+        let published_by = self.by.unwrap_or_else(user);
+        let request = Request { target, stage: self.stage, remarks: self.remarks, published_by, now: Timestamp::now() };
+        let outcome = publish(config, &request).map_err(|error| match error {
+            PublishError::Documents(report) => Failure::from(report),
+            other => Failure::new(other.to_string()),
+        })?;
+        for (api, version) in &outcome.published {
+            writeln!(out, "{api} published to {} as {version}", request.stage)?;
+        }
+        for (api, version) in &outcome.unchanged {
+            writeln!(out, "{api} is current in {} already, as {version}: nothing changed", request.stage)?;
+        }
+        writeln!(out, "generation {}", outcome.generation)?;
+        if !outcome.published.is_empty() {
+            writeln!(out, "next: lockgate run")?;
+        }
+        Ok(())
+    }
+}
+
+fn user() -> String {
+    ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "unknown".to_owned())
+}
