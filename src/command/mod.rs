@@ -13,6 +13,8 @@ mod init;
 mod limits;
 mod man;
 mod publish;
+mod run;
+mod signals;
 mod vpc_access;
 
 use std::io::{self, Write};
@@ -42,6 +44,8 @@ enum Command {
     Check(check::Check),
     /// Publish drafts to a stage
     Publish(publish::Publish),
+    /// Run the gateway
+    Run(run::Run),
     /// VPC accesses: private addresses that APIs may be passed to
     #[command(subcommand)]
     VpcAccess(vpc_access::VpcAccess),
@@ -72,6 +76,7 @@ impl Command {
             Command::Init(command) => command.run(config, out),
             Command::Check(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
+            Command::Run(command) => command.run(config, out),
             Command::VpcAccess(command) => command.run(config, out),
             Command::Group(command) => command.run(config, out),
             Command::Api(command) => command.run(config, out),
@@ -83,6 +88,12 @@ impl Command {
             Command::Man(command) => command.run(out),
         }
     }
+}
+
+/// Warnings and errors of a running gateway go to standard error.
+fn log_to_standard_error() {
+    // A second gateway in this process (the demo's) finds it set already.
+    let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).try_init();
 }
 
 /// Parses the arguments and does what they say.

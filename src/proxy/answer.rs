@@ -168,14 +168,14 @@ fn read_one(a: &Answer<'_>, block: &mut Block, scanned: usize) -> Result<Head, R
         latencies: a.story.debug.get().then(|| a.story.latencies(a.c)),
     };
     let buffer = &mut a.c.core.head_buffer.borrow_mut()[..];
-    let mut writer = HeadWriter::new(buffer);
+    let mut writer = HeadWriter::new(&mut *buffer);
     write_head(&view, framing.body, &ours, &mut writer);
     let too_large = Refusal::because(ErrorCode::N502RE, "the head of the backend's answer is too large");
     let len = writer.finish().ok_or(too_large.clone())?;
 
     block.advance(head.len);
     let (ended, surplus) = pass(&mut transfer, block, &limits.chunked)?;
-    if !block.prepend(&a.c.core.head_buffer.borrow()[..len]) {
+    if !block.prepend(&buffer[..len]) {
         return Err(too_large);
     }
     Ok(Head::Final(Plan { transfer, ended, surplus, backend_keep_alive: framing.keep_alive, client_keep_alive }))

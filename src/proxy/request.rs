@@ -23,8 +23,6 @@ pub struct Request {
     pub tables: Rc<Tables>,
     /// Unix time at which the head was complete.
     pub unix_ms: u64,
-    /// The same on the worker's clock.
-    pub started_us: u64,
     /// Where the next request begins in the block, once the whole body is known to be there.
     pub next_at: Option<usize>,
 }
@@ -76,7 +74,6 @@ impl Request {
             framing: RequestFraming { body: BodyLength::None, keep_alive: false, expects_continue: false },
             id: c.core.request_ids.next(),
             unix_ms: crate::net::clock::unix_ms(),
-            started_us: c.core.clock.now_us(),
             tables: tables.clone(),
             next_at: None,
         };

@@ -85,10 +85,6 @@ impl Transfer {
         }
     }
 
-    pub fn has_ended(&self) -> bool {
-        matches!(self, Self::Ended)
-    }
-
     /// Takes the bytes of one receive.
     pub fn pass(&mut self, bytes: &mut [u8], limits: &ChunkLimits) -> Result<Passed, ChunkError> {
         match self {

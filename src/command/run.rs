@@ -1,0 +1,68 @@
+//! `lockgate run`
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::Failure;
+use super::signals::{Order, Signals};
+use crate::catalog::{self, Catalog, Driver};
+use crate::worker::fleet::Fleet;
+
+/// The exit code of a configuration that cannot be run (EX_CONFIG of sysexits.h).
+const CONFIG_ERROR: u8 = 78;
+
+#[derive(Args)]
+pub struct Run {}
+
+impl Run {
+    pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        // Before anything is bound: a signal from now on is an order, not an end.
+        let signals = Signals::listen()?;
+        let catalog = catalog::load(config).map_err(|report| Failure::from(report).code(CONFIG_ERROR))?;
+        let fleet = start(catalog.clone(), out)?;
+        serve(fleet, &signals, out)
+    }
+}
+
+/// Starts the gateway and says what it does.
+pub(super) fn start(catalog: Arc<Catalog>, out: &mut dyn Write) -> Result<Fleet, Failure> {
+    super::log_to_standard_error();
+    let fleet = Fleet::start(catalog.clone()).map_err(|error| Failure::new(error.to_string()))?;
+    let driver = if fleet.driver == Driver::Epoll { "epoll" } else { "io_uring" };
+    for listener in &catalog.listeners {
+        writeln!(out, "{}: listening on http://{}", catalog.instance.name, listener.address)?;
+    }
+    let workers = fleet.workers();
+    writeln!(out, "{}: {workers} workers on {driver}, {} published APIs", catalog.instance.name, catalog.apis.len())?;
+    out.flush()?;
+    Ok(fleet)
+}
+
+/// Follows orders until one of them is to stop; then lets the workers finish.
+pub(super) fn serve(fleet: Fleet, signals: &Signals, out: &mut dyn Write) -> Result<(), Failure> {
+    loop {
+        match signals.next() {
+            Some(Order::Stop) => break,
+            Some(Order::ReopenLog) => {
+                if let Some(log) = fleet.reopen_log() {
+                    log.ask();
+                }
+            }
+            None => fleet.tend(),
+        }
+    }
+    let requests = fleet.count(|counters| counters.requests.get());
+    let dropped = fleet.count(|counters| counters.log_lines_dropped.get());
+    let panics = fleet.count(|counters| counters.panics.get());
+    writeln!(out, "draining; a second signal ends at once")?;
+    out.flush()?;
+    let ended = fleet.drain(|wait| signals.within(wait) == Some(Order::Stop));
+    writeln!(out, "stopped after {requests} requests ({panics} panics, {dropped} log lines dropped)")?;
+    match ended {
+        true => Ok(()),
+        false => Err(Failure::new("connections were still open when the drain ended")),
+    }
+}

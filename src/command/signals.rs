@@ -1,0 +1,47 @@
+//! Orders that come as signals.
+
+use std::io;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator;
+
+/// How long [`Signals::next`] waits.
+const TURN: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// SIGTERM, SIGINT
+    Stop,
+    /// SIGUSR1
+    ReopenLog,
+}
+
+pub struct Signals(Receiver<Order>);
+
+impl Signals {
+    /// From now on signals are orders.
+    pub fn listen() -> io::Result<Self> {
+        let mut signals = iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+        let (sender, receiver) = channel();
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                let order = if signal == SIGUSR1 { Order::ReopenLog } else { Order::Stop };
+                if sender.send(order).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self(receiver))
+    }
+
+    /// The next order; `None` after a while without one.
+    pub fn next(&self) -> Option<Order> {
+        self.within(TURN)
+    }
+
+    pub fn within(&self, wait: Duration) -> Option<Order> {
+        self.0.recv_timeout(wait).ok()
+    }
+}
