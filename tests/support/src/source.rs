@@ -68,7 +68,9 @@ impl Source {
             let found = code.match_indices(wanted).any(|(at, _)| {
                 let before = code[..at].chars().next_back();
                 let after = code[at + wanted.len()..].chars().next();
-                !(is_word(before) && is_word(wanted.chars().next())) && !(is_word(after) && is_word(wanted.chars().last()))
+                let begins_inside = is_word(before) && is_word(wanted.chars().next());
+                let ends_inside = is_word(after) && is_word(wanted.chars().last());
+                !begins_inside && !ends_inside
             });
             found.then_some((i + 1, text))
         })
