@@ -22,8 +22,7 @@ fn start(backend: &Backend, authentication: &str) -> Gateway {
         .start()
 }
 
-const EVERYTHING: &str =
-    "type = \"app\"\napp_code = \"header-query\"\nsignature_methods = [\"HMAC_SHA256\", \"HMAC_SHA1\"]\n";
+const EVERYTHING: &str = "type = \"app\"\napp_code = \"header-query\"\nsignature_methods = [\"HMAC_SHA256\", \"HMAC_SHA1\"]\n";
 
 #[test]
 fn an_app_code_passes_in_header_and_query() {
@@ -141,11 +140,11 @@ fn an_authorization_expires() {
     let backend = Backend::ok();
     let gateway = Config::with_backend(backend.address)
         .published_to("g", &Api::app("a", "/a"), &["RELEASE", "TEST"])
-        .app(
-            &App::alpha()
-                .may_call_until("g/a", &["RELEASE"], "2020-01-01T00:00:00Z")
-                .may_call_until("g/a", &["TEST"], "2099-01-01T00:00:00Z"),
-        )
+        .app(&App::alpha().may_call_until("g/a", &["RELEASE"], "2020-01-01T00:00:00Z").may_call_until(
+            "g/a",
+            &["TEST"],
+            "2099-01-01T00:00:00Z",
+        ))
         .start();
     gateway.call(&Request::get("/a").app_code(&code())).assert_refused("A403EP");
     gateway.call(&Request::get("/a").app_code(&code()).stage("TEST")).assert_passed();

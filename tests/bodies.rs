@@ -142,7 +142,9 @@ fn answers_without_a_body_have_none() {
 
 #[test]
 fn a_client_of_http_1_0_gets_an_answer_it_can_read() {
-    let backend = Backend::answering(|_| [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), chunked(b"hello", 2)].concat());
+    let backend = Backend::answering(|_| {
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), chunked(b"hello", 2)].concat()
+    });
     let gateway = Config::open(backend.address).start();
     let mut client = gateway.client();
     client.send("GET / HTTP/1.0\r\nHost: api.test\r\n\r\n");
@@ -332,8 +334,10 @@ fn a_body_over_the_limit_is_refused() {
 fn a_body_that_disagrees_with_its_md5_never_becomes_whole() {
     let app = App::alpha();
     let backend = digesting();
-    let gateway =
-        Config::with_backend(backend.address).published(&Api::app("a", "/a")).app(&app.clone().may_call("g/a", &["RELEASE"])).start();
+    let gateway = Config::with_backend(backend.address)
+        .published(&Api::app("a", "/a"))
+        .app(&app.clone().may_call("g/a", &["RELEASE"]))
+        .start();
     let signer = Signer::new(&app.key, &app.secret);
     let body = large(MIB);
     let good = Request::post("/a", "application/octet-stream", &body).field("Content-MD5", md5_base64(&body));

@@ -102,8 +102,10 @@ fn words_of_the_gateway_cannot_be_put_into_its_mouth() {
 fn credentials_are_not_passed_on() {
     let app = App::alpha();
     let backend = Backend::ok();
-    let gateway =
-        Config::with_backend(backend.address).published(&Api::app("a", "/*")).app(&app.clone().may_call("g/a", &["RELEASE"])).start();
+    let gateway = Config::with_backend(backend.address)
+        .published(&Api::app("a", "/*"))
+        .app(&app.clone().may_call("g/a", &["RELEASE"]))
+        .start();
     gateway.call(&Request::get("/x?b=1").app_code(&app.code)).assert_passed();
     gateway.get(&format!("/x?a=1&AppCode={}&b=2", app.code)).assert_passed();
     gateway.call(&Signer::new(&app.key, &app.secret).sign(Request::get("/x").field("X-Ca-Nonce", "n"))).assert_passed();

@@ -90,7 +90,9 @@ fn a_broken_first_connection_is_an_error_not_a_second_try() {
 
 #[test]
 fn bytes_after_an_answer_end_its_connection() {
-    let backend = Backend::answering(|_| b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".to_vec());
+    let backend = Backend::answering(|_| {
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".to_vec()
+    });
     let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
     for _ in 0..3 {
         let answer = gateway.get("/");
@@ -177,8 +179,7 @@ fn a_silent_backend_is_d504to() {
         peer.request()?;
         peer.wait_for_close()
     });
-    let gateway =
-        Config::with_backend(backend.address).published(&Api::open("all", "/*").timeout_ms(300)).start();
+    let gateway = Config::with_backend(backend.address).published(&Api::open("all", "/*").timeout_ms(300)).start();
     let mut client = gateway.client();
     client.call(&Request::get("/")).assert_refused("D504TO");
     backend.wait_for_open_connections(0);

@@ -25,8 +25,24 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Bytes, tables, counters and `now` come in, a value goes out.
 const PURE: &[&str] = &["gate", "http"];
 const IMPURE: &[&str] = &[
-    "monoio", "Instant", "SystemTime", "TcpStream", "TcpListener", "UdpSocket", "std::fs", "std::thread", "std::env", "std::process",
-    "thread_local!", "static", "OnceLock", "LazyLock", "libc", "getrandom", "println!", "eprintln!",
+    "monoio",
+    "Instant",
+    "SystemTime",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "std::fs",
+    "std::thread",
+    "std::env",
+    "std::process",
+    "thread_local!",
+    "static",
+    "OnceLock",
+    "LazyLock",
+    "libc",
+    "getrandom",
+    "println!",
+    "eprintln!",
 ];
 
 /// Files outside `sys/` that may hold `unsafe`, with the reason.
@@ -208,7 +224,8 @@ fn every_promise_names_what_holds_it() {
         if !promise {
             continue;
         }
-        let names: Vec<_> = line.split('`').skip(1).step_by(2).filter(|n| n.contains(".rs") || n.starts_with("loadtest/")).collect();
+        let names: Vec<_> =
+            line.split('`').skip(1).step_by(2).filter(|n| n.contains(".rs") || n.starts_with("loadtest/")).collect();
         if names.is_empty() {
             faults.push(format!("SPECIFICATION.md:{}: names no test: {line}", i + 1));
         }
@@ -218,7 +235,8 @@ fn every_promise_names_what_holds_it() {
             let held = fs::read_to_string(repository().join(file)).ok();
             let function = parts.last().map(|f| format!("fn {f}("));
             let there = |text: &String| function.as_ref().is_none_or(|f| text.contains(f.as_str()) || text.contains(name));
-            if !held.as_ref().is_some_and(there) && !(name.starts_with("loadtest/") && repository().join(file).exists()) {
+            let measured = name.starts_with("loadtest/") && repository().join(file).exists();
+            if !measured && !held.as_ref().is_some_and(there) {
                 faults.push(format!("SPECIFICATION.md:{}: there is no `{name}`", i + 1));
             }
         }
@@ -242,8 +260,21 @@ fn packages_stay_where_they_may_be_used() {
 }
 
 const LICENCES: &[&str] = &[
-    "Apache-2.0", "MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0", "0BSD", "BSL-1.0", "CC0-1.0",
-    "Apache-2.0 WITH LLVM-exception", "Unlicense", "OpenSSL", "CDLA-Permissive-2.0",
+    "Apache-2.0",
+    "MIT",
+    "MIT-0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "Unicode-3.0",
+    "0BSD",
+    "BSL-1.0",
+    "CC0-1.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "Unlicense",
+    "OpenSSL",
+    "CDLA-Permissive-2.0",
 ];
 
 /// Packages of which two versions in one binary would be a fault, not only a waste.
@@ -267,10 +298,12 @@ fn dependencies_keep_to_the_rules() {
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON");
     let used: BTreeSet<&str> =
         metadata["resolve"]["nodes"].as_array().into_iter().flatten().filter_map(|n| n["id"].as_str()).collect();
-    let packages = || metadata["packages"].as_array().into_iter().flatten().filter(|p| p["id"].as_str().is_some_and(|i| used.contains(i)));
+    let packages =
+        || metadata["packages"].as_array().into_iter().flatten().filter(|p| p["id"].as_str().is_some_and(|i| used.contains(i)));
     let mut faults = Vec::new();
     for package in packages() {
-        let name = format!("{} {}", package["name"].as_str().unwrap_or_default(), package["version"].as_str().unwrap_or_default());
+        let name =
+            format!("{} {}", package["name"].as_str().unwrap_or_default(), package["version"].as_str().unwrap_or_default());
         let licence = package["license"].as_str().unwrap_or_default();
         if !licensed(licence) {
             faults.push(format!("{name}: licence `{licence}`"));

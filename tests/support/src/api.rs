@@ -37,9 +37,8 @@ impl Api {
 
     /// As [`Api::open`], for signed calls and AppCodes.
     pub fn app(name: &str, path: &str) -> Self {
-        Self::open(name, path).authentication(
-            "type = \"app\"\napp_code = \"header-query\"\nsignature_methods = [\"HMAC_SHA256\", \"HMAC_SHA1\"]\n",
-        )
+        Self::open(name, path)
+            .authentication("type = \"app\"\napp_code = \"header-query\"\nsignature_methods = [\"HMAC_SHA256\", \"HMAC_SHA1\"]\n")
     }
 
     /// The lines of the table `[authentication]`.

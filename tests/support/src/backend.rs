@@ -160,3 +160,25 @@ impl Peer {
         self.stream.shutdown(Shutdown::Both)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Client, Request};
+    use crate::message::chunked;
+
+    #[test]
+    fn a_backend_keeps_what_it_received() {
+        let backend = Backend::ok();
+        let mut client = Client::connect(backend.address);
+        client.call(&Request::get("/1")).assert_passed();
+        let chunks = chunked(b"hello", 2);
+        client.call(&Request::new("POST", "/2").field("Transfer-Encoding", "chunked").body(&chunks)).assert_passed();
+        let requests = backend.requests();
+        assert_eq!((requests.len(), backend.connections()), (2, 1));
+        assert_eq!(requests[0].head, Request::get("/1").bytes());
+        assert_eq!((requests[1].text().as_str(), &requests[1].raw_body), ("hello", &chunks));
+        drop(client);
+        backend.wait_for_open_connections(0);
+    }
+}

@@ -82,7 +82,11 @@ impl Config {
         let port = addresses.first().map_or(80, SocketAddr::port);
         let mut text = format!("name = {name:?}\nvpc_id = \"vpc-test\"\nport = {port}\n{extra}\n");
         for (i, address) in addresses.iter().enumerate() {
-            text.push_str(&format!("\n[[instance]]\nid = \"i-{i}\"\naddress = \"{}\"\nport = {}\n", address.ip(), address.port()));
+            text.push_str(&format!(
+                "\n[[instance]]\nid = \"i-{i}\"\naddress = \"{}\"\nport = {}\n",
+                address.ip(),
+                address.port()
+            ));
         }
         self.write(&format!("vpc-access/{name}.toml"), &text);
         self

@@ -21,7 +21,7 @@ pub struct Nginx {
 
 impl Nginx {
     /// `/` answers with the welcome page, `/echo` with the request as nginx understood it, `/files/` with the files of
-    /// [`Nginx::root`]; everything else is 404. A form or JSON body comes back from `/echo/body`.
+    /// [`Nginx::root`]; everything else is 404.
     pub fn start() -> Self {
         let port = reserve();
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -49,7 +49,7 @@ impl Nginx {
         nginx
     }
 
-    /// The directory that `/files/` is served from, less its last part.
+    /// The document root: `/files/x` is the file `files/x` in it.
     pub fn root(&self) -> PathBuf {
         self.directory.path().join("root")
     }
@@ -88,21 +88,31 @@ http {{
         listen {address};
         root root;
         location = / {{ index index.html; }}
-        location /files/ {{ dav_methods PUT; }}
         location /echo {{
             default_type application/json;
             return 200 '{{"method":"$request_method","uri":"$request_uri","host":"$http_host","type":"$content_type","length":"$content_length","forwarded_for":"$http_x_forwarded_for","request_id":"$http_x_ca_request_id"}}';
-        }}
-        location /body {{
-            proxy_pass http://{address}/sink;
-            proxy_set_header X-Body $request_body;
-        }}
-        location /sink {{
-            default_type text/plain;
-            return 200 "$http_x_body";
         }}
     }}
 }}
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Request;
+
+    #[test]
+    fn nginx_answers_and_keeps_a_log() {
+        let nginx = Nginx::start();
+        let mut client = Client::connect(nginx.address);
+        let answer = client.call(&Request::get("/"));
+        assert_eq!((answer.status(), answer.text().as_str()), (200, "<h1>Welcome to nginx!</h1>\n"));
+        let echo = client.call(&Request::get("/echo?a=1").host("x.test")).text();
+        assert!(echo.contains("\"uri\":\"/echo?a=1\",\"host\":\"x.test\""), "{echo}");
+        fs::write(nginx.root().join("files/a.bin"), b"abc").expect("the root can be written");
+        assert_eq!(client.call(&Request::get("/files/a.bin")).text(), "abc");
+        eventually("three lines in the log", || (nginx.log().lines().count() == 3).then_some(()));
+    }
 }

@@ -146,3 +146,36 @@ pub fn md5_base64(body: &[u8]) -> String {
 pub fn hex_md5(body: &[u8]) -> String {
     Md5::digest(body).iter().map(|b| format!("{b:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request that a PHP client of the product sent (vector v119).
+    #[test]
+    fn a_form_is_signed_as_the_products_client_signs_it() {
+        let request = Request::post(
+            "/postform?q=1",
+            "application/x-www-form-urlencoded; charset=UTF-8",
+            "b-body2=bodyvalue+2&a-body1=%E5%80%BC%26%3D",
+        )
+        .field("Accept", "application/json; charset=UTF-8")
+        .field("X-Ca-Nonce", "54E2232A3830CA19988BF3E294780167");
+        let signer = Signer::new("24601001", "sEcReT-Alpha-0123456789abcdef").at(Some(1_795_329_297_000));
+        let signed = signer.sign(request);
+        assert_eq!(signed.value("X-Ca-Signature"), Some(b"pWWotHU6HhQ32jVmbktUXPOIVqfE/2CYpnUDn5Iki80=".as_slice()));
+    }
+
+    /// What a Go client signed (vector v122): a repeated key, an empty value, `Date`.
+    #[test]
+    fn the_first_of_repeated_values_is_signed() {
+        let request = Request::get("/g/q?a=1&a=9&b=2&e=&%E7%A9%BA=%E4%B8%AD+%E6%96%87%2B")
+            .field("Accept", "*/*")
+            .field("Date", "Sun, 22 Nov 2026 06:34:58 GMT");
+        let text = string_to_sign(&request, &[]);
+        assert_eq!(
+            String::from_utf8(text).as_deref(),
+            Ok("GET\n*/*\n\n\nSun, 22 Nov 2026 06:34:58 GMT\n/g/q?a=1&b=2&e&空=中 文+")
+        );
+    }
+}

@@ -217,7 +217,8 @@ fn character(rest: &[u8]) -> Option<usize> {
         let end = rest[3..].iter().position(|&b| b == b'\'')?;
         return Some(3 + end + 1);
     }
-    let text = std::str::from_utf8(&rest[1..rest.len().min(6)]).or_else(|e| std::str::from_utf8(&rest[1..1 + e.valid_up_to()])).ok()?;
+    let text =
+        std::str::from_utf8(&rest[1..rest.len().min(6)]).or_else(|e| std::str::from_utf8(&rest[1..1 + e.valid_up_to()])).ok()?;
     let first = text.chars().next()?;
     (rest.get(1 + first.len_utf8()) == Some(&b'\'')).then_some(2 + first.len_utf8())
 }
