@@ -1,0 +1,30 @@
+"""Calls through the package aliyun-api-gateway-sign-py3: sign_py3.py URL KEY SECRET SCENARIO."""
+
+import http.client
+import sys
+from urllib.parse import urlsplit
+
+from aliyun_api_gateway_sign_py3.com.aliyun.api.gateway.sdk import client
+from aliyun_api_gateway_sign_py3.com.aliyun.api.gateway.sdk.common import constant
+from aliyun_api_gateway_sign_py3.com.aliyun.api.gateway.sdk.http import request
+
+import answer
+
+url, key, secret, scenario = sys.argv[1:]
+
+
+class Connection(http.client.HTTPConnection):
+    """The package always connects to port 80: here it is sent to the gateway's."""
+
+    def __init__(self, host, port=None, *rest, **named):
+        super().__init__(host, urlsplit(url).port, *rest, **named)
+
+
+http.client.HTTPConnection = Connection
+
+target, method = ("/echo?b=2&a=1&e=", "GET") if scenario == "get" else ("/post", "POST")
+call = request.Request(host=url, protocol=constant.HTTP, url=target, method=method, time_out=20)
+if scenario == "form":
+    call.set_content_type(constant.CONTENT_TYPE_FORM)
+    call.set_body({"name": "\u540d \u5b57", "a": "1"})
+answer.show(*client.DefaultClient(app_key=key, app_secret=secret).execute(call))

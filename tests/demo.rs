@@ -1,0 +1,73 @@
+//! `lockgate demo`: it starts on a fresh machine, prints calls that work as printed, and ends well.
+
+use std::fs::{self, File};
+use std::process::{Child, Command};
+
+use lockgate_test_support::{Client, Port, eventually, lockgate, repository, reserve, sh, succeeds};
+use tempfile::TempDir;
+
+struct Demo {
+    child: Child,
+    directory: TempDir,
+    port: Port,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let port = reserve();
+        let config = directory.path().join("config");
+        succeeds(Command::new("cp").arg("-r").arg(repository().join("config")).arg(&config));
+        let gateway = config.join("gateway.toml");
+        let text = fs::read_to_string(&gateway).expect("the sample instance");
+        fs::write(&gateway, text.replace("127.0.0.1:8080", &port.address.to_string())).expect("the copy can be written");
+        let output = File::create(directory.path().join("output")).expect("the output file can be made");
+        let errors = File::create(directory.path().join("errors")).expect("the output file can be made");
+        let child = lockgate(&config).arg("demo").current_dir(directory.path()).stdout(output).stderr(errors).spawn();
+        let demo = Self { child: child.expect("the demo runs"), directory, port };
+        eventually("the demo listens", || Client::try_connect(demo.port.address).ok());
+        demo
+    }
+
+    fn output(&self) -> String {
+        let read = |name| fs::read_to_string(self.directory.path().join(name)).unwrap_or_default();
+        read("output") + &read("errors")
+    }
+
+    /// The lines to paste: those that begin with a program that they name.
+    fn calls(&self) -> Vec<String> {
+        let begins =
+            |line: &str| ["curl ", "lockgate ", "cargo run"].iter().any(|p| line.starts_with(p)) || line.contains("/lockgate ");
+        self.output().lines().map(|l| l.trim().trim_start_matches("$ ").to_owned()).filter(|l| begins(l)).collect()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_printed_calls_work_as_printed_and_ctrl_c_ends_it() {
+    let mut demo = Demo::start();
+    let calls = eventually("the demo prints its calls", || Some(demo.calls()).filter(|c| c.len() >= 4));
+    let has = |parts: &[&str]| calls.iter().any(|call| parts.iter().all(|p| call.contains(p)));
+    assert!(has(&["curl", "APPCODE"]), "an AppCode in the header: {calls:#?}");
+    assert!(has(&["curl", "AppCode="]), "an AppCode in the query: {calls:#?}");
+    assert!(has(&["sign"]) && has(&["call"]), "a signed call: {calls:#?}");
+    let program = succeeds(lockgate(demo.directory.path()).arg("--version"));
+    assert!(String::from_utf8_lossy(&program.stdout).contains("lockgate"));
+    let beside = std::env::current_exe().expect("a test program knows its place");
+    let programs = beside.parent().and_then(|d| d.parent()).expect("target/PROFILE/deps").display().to_string();
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap_or_default());
+    for call in &calls {
+        let output = succeeds(sh(call).env("PATH", &path).current_dir(demo.directory.path()));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!text.contains("X-Ca-Error-Code") && !text.trim().is_empty(), "{call}\n{text}");
+    }
+    succeeds(Command::new("kill").args(["-s", "INT", &demo.child.id().to_string()]));
+    let status = eventually("the demo ends", || demo.child.try_wait().expect("a child can be waited for"));
+    assert_eq!(status.code(), Some(0), "{}", demo.output());
+}

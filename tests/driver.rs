@@ -1,0 +1,58 @@
+//! The epoll driver, for machines that forbid io_uring: the same behaviour, and a word on what to change.
+
+use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer, chunked, hex_md5};
+
+fn start(backend: &Backend, driver: &str) -> Gateway {
+    Config::with_backend(backend.address)
+        .instance(&format!("workers = 2\ndriver = {driver:?}"))
+        .published(&Api::app("a", "/a"))
+        .published(&Api::open("open", "/open/*"))
+        .app(&App::alpha().may_call("g/a", &["RELEASE"]))
+        .start()
+}
+
+fn smoke(driver: &str) -> Gateway {
+    let app = App::alpha();
+    let backend = Backend::answering(|request| {
+        let digest = hex_md5(&request.body);
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{digest}", digest.len()).into_bytes()
+    });
+    let mut gateway = start(&backend, driver);
+    let mut client = gateway.client();
+    client.call(&Request::get("/a").app_code(&app.code)).assert_passed();
+    client.call(&Signer::new(&app.key, &app.secret).sign(Request::get("/a?b=1"))).assert_passed();
+    client.call(&Request::get("/a")).assert_refused("A400MA");
+    let body = vec![7; 2_000_000];
+    let answer = client.call(&Request::new("POST", "/open/x").body(&body));
+    assert_eq!(answer.text(), hex_md5(&body));
+    let request = Request::new("POST", "/open/x").field("Transfer-Encoding", "chunked").body(chunked(&body, 30_000));
+    assert_eq!(client.call(&request).text(), hex_md5(&body));
+    let pipelined: Vec<u8> = (0..20).flat_map(|_| Request::get("/open/y").bytes()).collect();
+    client.send(&pipelined);
+    for _ in 0..20 {
+        client.response("GET").assert_passed();
+    }
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    gateway
+}
+
+#[test]
+fn epoll_serves_the_same() {
+    smoke("epoll");
+}
+
+#[test]
+fn io_uring_serves_the_same() {
+    smoke("io_uring");
+}
+
+#[test]
+fn a_gateway_says_which_driver_it_uses() {
+    let backend = Backend::ok();
+    for (driver, word) in [("epoll", "epoll"), ("io_uring", "io_uring")] {
+        let gateway = start(&backend, driver);
+        gateway.get("/open/x").assert_passed();
+        assert!(gateway.output().contains(word), "{driver}: {}", gateway.output());
+    }
+}

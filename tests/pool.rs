@@ -1,0 +1,240 @@
+//! Connections to backends: kept, chosen, tried again where that is safe, and the errors when there is none.
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lockgate_test_support::{Api, Backend, Config, Request, eventually, reserve};
+
+const ONE_WORKER: &str = "workers = 1";
+
+#[test]
+fn a_connection_is_kept_and_used_again() {
+    let backend = Backend::ok();
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    for _ in 0..20 {
+        gateway.get("/").assert_passed();
+    }
+    assert_eq!((backend.count(), backend.connections()), (20, 1));
+}
+
+#[test]
+fn a_backend_that_asks_for_the_end_is_not_used_again() {
+    let backend = Backend::scripted(|peer| {
+        peer.request()?;
+        peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")?;
+        peer.wait_for_close()
+    });
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    for _ in 0..5 {
+        gateway.get("/").assert_passed();
+    }
+    assert_eq!(backend.connections(), 5);
+}
+
+/// Closes each connection as the second request arrives on it, before any byte of an answer.
+fn closing_on_reuse() -> Backend {
+    Backend::scripted(|peer| {
+        if peer.request()?.is_some() {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+            peer.request()?;
+        }
+        peer.close()
+    })
+}
+
+#[test]
+fn a_reused_connection_that_closes_is_tried_again_once() {
+    let backend = closing_on_reuse();
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    for _ in 0..5 {
+        gateway.get("/").assert_passed();
+    }
+    assert_eq!(backend.connections(), 5);
+}
+
+#[test]
+fn a_request_that_may_not_be_sent_twice_is_not() {
+    let backend = closing_on_reuse();
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    let post = || Request::new("POST", "/").field("Transfer-Encoding", "chunked").body("3\r\nabc\r\n0\r\n\r\n");
+    gateway.call(&post()).assert_passed();
+    let answer = gateway.call(&post());
+    assert!(["D504CO", "N502RE"].contains(&answer.code()), "{answer:?}");
+    assert_eq!(backend.count(), 2, "the second request was sent once");
+}
+
+#[test]
+fn an_idle_connection_that_closed_goes_unnoticed() {
+    let backend = Backend::scripted(|peer| {
+        peer.request()?;
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+        peer.close()
+    });
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    for _ in 0..10 {
+        gateway.get("/").assert_passed();
+    }
+}
+
+#[test]
+fn a_broken_first_connection_is_an_error_not_a_second_try() {
+    let backend = Backend::scripted(|peer| {
+        peer.request()?;
+        peer.close()
+    });
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    let answer = gateway.get("/");
+    assert!(["D504CO", "N502RE"].contains(&answer.code()), "{answer:?}");
+    assert_eq!(backend.count(), 1);
+}
+
+#[test]
+fn bytes_after_an_answer_end_its_connection() {
+    let backend = Backend::answering(|_| {
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".to_vec()
+    });
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    for _ in 0..3 {
+        let answer = gateway.get("/");
+        answer.assert_passed();
+        assert_eq!(answer.text(), "ok");
+    }
+    assert_eq!(backend.connections(), 3);
+}
+
+#[test]
+fn a_refused_connection_is_d504co() {
+    let closed = reserve();
+    let gateway = Config::open(closed.address).start();
+    let answer = gateway.get("/");
+    answer.assert_refused("D504CO");
+    assert!(answer.error_message().contains("refused"), "{}", answer.error_message());
+}
+
+#[test]
+fn an_instance_that_refuses_stands_aside_for_the_others() {
+    let closed = reserve();
+    let backend = Backend::ok();
+    let gateway = Config::new()
+        .instance(ONE_WORKER)
+        .vpc_access_of("backend", &[closed.address, backend.address], "")
+        .group("g", &["*"], "")
+        .published(&Api::open("all", "/*"))
+        .start();
+    for _ in 0..20 {
+        gateway.get("/").assert_passed();
+    }
+    assert_eq!(backend.count(), 20);
+}
+
+#[test]
+fn instances_share_the_calls() {
+    let backends = [Backend::ok(), Backend::ok()];
+    let gateway = Config::new()
+        .instance(ONE_WORKER)
+        .vpc_access_of("backend", &backends.each_ref().map(|b| b.address), "")
+        .group("g", &["*"], "")
+        .published(&Api::open("all", "/*"))
+        .start();
+    for _ in 0..40 {
+        gateway.get("/").assert_passed();
+    }
+    for backend in &backends {
+        assert!(backend.count() >= 10, "{} of 40 calls", backend.count());
+    }
+}
+
+#[test]
+fn the_less_busy_instance_is_chosen() {
+    let busy = Backend::scripted(|peer| {
+        peer.request()?;
+        peer.wait_for_close()
+    });
+    let free = Backend::ok();
+    let gateway = Config::new()
+        .instance(ONE_WORKER)
+        .vpc_access_of("backend", &[busy.address, free.address], "")
+        .group("g", &["*"], "")
+        .published(&Api::open("all", "/*"))
+        .start();
+    // Calls until one of them hangs at the busy instance; from then on all others find the free one.
+    let mut hanging = Vec::new();
+    eventually("a call reaches the busy instance", || {
+        let mut client = gateway.client();
+        client.send(Request::get("/").bytes());
+        hanging.push(client);
+        (busy.count() > 0).then_some(())
+    });
+    let (before, stuck) = (free.count(), busy.count());
+    for _ in 0..20 {
+        gateway.get("/").assert_passed();
+    }
+    assert!(free.count() >= before + 20);
+    assert_eq!(busy.count(), stuck);
+}
+
+#[test]
+fn a_silent_backend_is_d504to() {
+    let backend = Backend::scripted(|peer| {
+        peer.request()?;
+        peer.wait_for_close()
+    });
+    let gateway = Config::with_backend(backend.address).published(&Api::open("all", "/*").timeout_ms(300)).start();
+    let mut client = gateway.client();
+    client.call(&Request::get("/")).assert_refused("D504TO");
+    backend.wait_for_open_connections(0);
+    client.call(&Request::get("/")).assert_refused("D504TO");
+}
+
+#[test]
+fn a_connection_that_cannot_be_made_in_time_is_d504co() {
+    // A listener whose queue is full: connections to it hang.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound listener has an address");
+    let mut queued = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(50)) {
+        stream.set_nonblocking(true).expect("a socket option");
+        queued.push(stream);
+        assert!(queued.len() < 10_000, "the queue of this listener does not fill");
+    }
+    let gateway = Config::open(address).table("limits", "connect_timeout_ms = 200").start();
+    let answer = gateway.get("/");
+    answer.assert_refused("D504CO");
+    assert!(answer.error_message().to_ascii_lowercase().contains("timeout"), "{}", answer.error_message());
+}
+
+#[test]
+fn an_answer_that_is_no_http_is_n502re() {
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+    const BAD: [&str; 4] = [
+        "SSH-2.0-OpenSSH\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 2000 OK\r\n\r\n",
+    ];
+    let backend = Backend::answering(|_| BAD[SENT.fetch_add(1, Ordering::SeqCst) % BAD.len()].into());
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    for bad in BAD {
+        let answer = gateway.get("/");
+        assert_eq!((answer.code(), answer.status()), ("N502RE", 502), "{bad:?}");
+    }
+    assert_eq!(backend.connections(), BAD.len(), "none of these connections is used again");
+}
+
+#[test]
+fn interim_answers_are_not_the_answer() {
+    let backend = Backend::answering(|_| {
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec()
+    });
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    for _ in 0..3 {
+        let mut client = gateway.client();
+        client.send(Request::get("/").bytes());
+        let mut answer = client.response("GET");
+        while answer.status() < 200 {
+            answer = client.response("GET");
+        }
+        answer.assert_passed();
+        assert_eq!(answer.text(), "ok");
+    }
+}

@@ -1,0 +1,168 @@
+//! A configuration directory of a test's own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::api::{Api, App};
+use crate::gateway::{Gateway, lockgate, succeeds};
+use crate::ports::{Port, reserve};
+
+/// Writes documents as they are added, and publishes with the real command.
+pub struct Config {
+    directory: TempDir,
+    port: Port,
+    instance: String,
+    tables: String,
+    environment: Vec<(String, String)>,
+}
+
+impl Config {
+    /// An instance with two workers and nothing else.
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self { directory, port: reserve(), instance: "workers = 2\n".into(), tables: String::new(), environment: Vec::new() }
+    }
+
+    /// One VPC access `backend` at `address`, and one group `g` that answers on every domain.
+    pub fn with_backend(address: SocketAddr) -> Self {
+        Self::new().vpc_access("backend", address, "").group("g", &["*"], "")
+    }
+
+    /// The API `g/all` on `ANY /*` without authentication, published to RELEASE: most tests of the wire need no more.
+    pub fn open(address: SocketAddr) -> Self {
+        Self::with_backend(address).published(&Api::open("all", "/*"))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.port.address
+    }
+
+    /// The lines of the table `[instance]`, in place of `workers = 2`.
+    pub fn instance(mut self, lines: &str) -> Self {
+        self.instance = format!("{lines}\n");
+        self
+    }
+
+    /// A table of `gateway.toml`.
+    pub fn table(mut self, name: &str, lines: &str) -> Self {
+        self.tables.push_str(&format!("\n[{name}]\n{lines}\n"));
+        self
+    }
+
+    pub fn environment(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Writes the access log to a file, which [`Gateway::access_log`] reads.
+    pub fn access_log(self) -> Self {
+        self.table("access_log", "path = \"access.log\"")
+    }
+
+    pub fn write(&self, place: &str, text: &str) -> PathBuf {
+        let file = self.path().join(place);
+        fs::create_dir_all(file.parent().expect("a place inside the directory")).expect("the directory can be made");
+        fs::write(&file, text).expect("the document can be written");
+        file
+    }
+
+    /// `extra`: further lines, before the instance.
+    pub fn vpc_access(self, name: &str, address: SocketAddr, extra: &str) -> Self {
+        self.vpc_access_of(name, &[address], extra)
+    }
+
+    pub fn vpc_access_of(self, name: &str, addresses: &[SocketAddr], extra: &str) -> Self {
+        let port = addresses.first().map_or(80, SocketAddr::port);
+        let mut text = format!("name = {name:?}\nvpc_id = \"vpc-test\"\nport = {port}\n{extra}\n");
+        for (i, address) in addresses.iter().enumerate() {
+            text.push_str(&format!(
+                "\n[[instance]]\nid = \"i-{i}\"\naddress = \"{}\"\nport = {}\n",
+                address.ip(),
+                address.port()
+            ));
+        }
+        self.write(&format!("vpc-access/{name}.toml"), &text);
+        self
+    }
+
+    /// `extra`: further lines, `base_path` among them.
+    pub fn group(self, name: &str, domains: &[&str], extra: &str) -> Self {
+        let text = format!("name = {name:?}\ndomains = {domains:?}\n{extra}\n");
+        self.write(&format!("groups/{name}/group.toml"), &text);
+        self
+    }
+
+    /// A draft in group `g`, not published.
+    pub fn api(self, api: &Api) -> Self {
+        self.api_of("g", api)
+    }
+
+    pub fn api_of(self, group: &str, api: &Api) -> Self {
+        self.write(&format!("groups/{group}/apis/{}.toml", api.name), &api.document());
+        self
+    }
+
+    /// A draft in group `g`, published to RELEASE.
+    pub fn published(self, api: &Api) -> Self {
+        self.published_to("g", api, &["RELEASE"])
+    }
+
+    pub fn published_to(self, group: &str, api: &Api, stages: &[&str]) -> Self {
+        let config = self.api_of(group, api);
+        config.write_gateway();
+        for stage in stages {
+            config.publish(&format!("{group}/{}", api.name), stage);
+        }
+        config
+    }
+
+    /// Publishes a draft with the real command.
+    #[track_caller]
+    pub fn publish(&self, api: &str, stage: &str) {
+        let mut command = lockgate(self.path());
+        succeeds(command.args(["publish", api, "--stage", stage, "--remarks", "for a test"]));
+    }
+
+    pub fn app(self, app: &App) -> Self {
+        self.write(&format!("apps/{}.toml", app.name), &app.document());
+        self
+    }
+
+    fn write_gateway(&self) {
+        let Self { instance, tables, port, .. } = self;
+        let text = format!(
+            "[instance]\nname = \"test\"\nstate_directory = \"state\"\ndefault_domain_suffix = \"localhost\"\n{instance}\n\
+             [[listener]]\naddress = \"{}\"\nprotocol = \"http\"\n{tables}",
+            port.address
+        );
+        self.write("gateway.toml", &text);
+    }
+
+    /// Starts the gateway and waits until it takes connections.
+    #[track_caller]
+    pub fn start(self) -> Gateway {
+        self.write_gateway();
+        let Self { directory, port, environment, .. } = self;
+        Gateway::start(directory, port, &environment)
+    }
+
+    /// As [`Config::start`] for a configuration that must be refused: exit code and standard error.
+    pub fn start_and_fail(self) -> (Option<i32>, String) {
+        self.write_gateway();
+        let output = lockgate(self.path()).arg("run").output().expect("the gateway runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}

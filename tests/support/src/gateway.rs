@@ -1,0 +1,145 @@
+//! The built gateway as a process.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::client::{Client, Request};
+use crate::message::Message;
+use crate::ports::Port;
+use crate::wait::{DEADLINE, Deadline, eventually};
+
+/// The program under test: Cargo puts it beside the directory of the test programs.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("a test program knows its place");
+    let profile = test.parent().and_then(Path::parent).expect("test programs lie in target/PROFILE/deps");
+    profile.join("lockgate")
+}
+
+/// `lockgate --config DIRECTORY`, a command to be added.
+pub fn lockgate(config: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.arg("--config").arg(config).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that must succeed.
+#[track_caller]
+pub fn succeeds(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// A running gateway; ended, with its directory, when dropped. What it wrote is printed when the test fails.
+pub struct Gateway {
+    pub address: SocketAddr,
+    directory: TempDir,
+    child: Child,
+    _port: Port,
+}
+
+impl Gateway {
+    #[track_caller]
+    pub(crate) fn start(directory: TempDir, port: Port, environment: &[(String, String)]) -> Self {
+        let output = File::create(directory.path().join("output")).expect("the output file can be made");
+        let errors = output.try_clone().expect("a file can be duplicated");
+        let child = lockgate(directory.path())
+            .arg("run")
+            .current_dir(directory.path())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .expect("the gateway runs");
+        let mut gateway = Self { address: port.address, directory, child, _port: port };
+        let deadline = Deadline::after(DEADLINE);
+        while Client::try_connect(gateway.address).is_err() {
+            if let Ok(Some(status)) = gateway.child.try_wait() {
+                panic!("the gateway ended: {status}");
+            }
+            assert!(deadline.look_again(), "the gateway does not listen on {}", gateway.address);
+        }
+        gateway
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What the process wrote to standard output and standard error.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.path().join("output")).unwrap_or_default()).into_owned()
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// One request on a connection of its own.
+    #[track_caller]
+    pub fn call(&self, request: &Request) -> Message {
+        self.client().call(request)
+    }
+
+    #[track_caller]
+    pub fn get(&self, target: &str) -> Message {
+        self.call(&Request::get(target))
+    }
+
+    /// A command on this gateway's configuration.
+    pub fn command(&self) -> Command {
+        lockgate(self.path())
+    }
+
+    /// Sends a signal, by the name that `kill` knows.
+    pub fn signal(&self, name: &str) {
+        succeeds(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
+    }
+
+    /// Waits for the end of the process.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        eventually("the gateway ends", || self.child.try_wait().expect("a child can be waited for"))
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The access log's lines, once there are at least `n` of them.
+    #[track_caller]
+    pub fn access_log(&self, n: usize) -> Vec<serde_json::Value> {
+        read_log(&self.path().join("access.log"), n)
+    }
+}
+
+/// The JSON lines of a log file, once there are at least `n` of them.
+#[track_caller]
+pub fn read_log(file: &Path, n: usize) -> Vec<serde_json::Value> {
+    eventually(&format!("{n} lines in {}", file.display()), || {
+        let text = fs::read_to_string(file).ok()?;
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        (whole.lines().count() >= n)
+            .then(|| whole.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect())
+    })
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway wrote:\n{}---", self.output());
+        }
+    }
+}

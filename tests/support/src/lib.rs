@@ -1,0 +1,31 @@
+//! What the integration tests share: the built gateway as a process on a configuration directory of its own, backends
+//! (a real nginx, or a scripted one that keeps the bytes it received), and a client that sends bytes as they are.
+//!
+//! Start at [`Config`]: it writes the documents, publishes them with the real command and starts the gateway.
+//! All traffic stays on 127.0.0.1; nothing sleeps for a fixed time, everything waits for a condition with a deadline.
+
+mod api;
+mod backend;
+mod client;
+mod config;
+mod gateway;
+mod message;
+mod nginx;
+mod ports;
+mod sign;
+mod source;
+mod tools;
+mod wait;
+
+pub use api::{Api, App};
+pub use backend::{Backend, Peer};
+pub use client::{Client, Request};
+pub use config::Config;
+pub use gateway::{Gateway, lockgate, read_log, succeeds};
+pub use message::{Message, Reader, chunked, split_head};
+pub use nginx::Nginx;
+pub use ports::{Port, reserve};
+pub use sign::{Digest, Signer, hex_md5, md5_base64};
+pub use source::Source;
+pub use tools::{curl, faketime, nginx, node, node_modules, python, python_client, repository, sh};
+pub use wait::{DEADLINE, Deadline, eventually, now_ms};
