@@ -38,6 +38,8 @@ struct Held {
     peer_scenario: String,
     limit: f64,
     ratio: Spread,
+    /// Of the lowest round of the one and the lowest of the other: what disturbs a round mostly adds to it.
+    lowest: f64,
     held: bool,
 }
 
@@ -68,6 +70,7 @@ impl Report {
                 let gateway = self.processor_us(&scenario.name, Peer::Lockgate.name());
                 let peer = self.processor_us(peer_scenario, &limit.peer);
                 let Some(ratio) = Spread::of_ratios(&gateway, &peer) else { continue };
+                let (Some(gateway), Some(peer)) = (Spread::of(gateway), Spread::of(peer)) else { continue };
                 all.push(Held {
                     scenario: scenario.name.clone(),
                     peer: limit.peer.clone(),
@@ -75,6 +78,7 @@ impl Report {
                     limit: limit.ratio,
                     held: ratio.median <= limit.ratio,
                     ratio,
+                    lowest: gateway.low / peer.low,
                 });
             }
         }
@@ -109,9 +113,13 @@ impl Report {
         if !self.limits.is_empty() {
             writeln!(out, "## Limits\n")?;
         }
-        for Held { scenario, peer, peer_scenario, limit, ratio, held } in &self.limits {
+        for Held { scenario, peer, peer_scenario, limit, ratio, lowest, held } in &self.limits {
             let verdict = if *held { "held" } else { "MISSED" };
-            writeln!(out, "- {scenario}: {} of {peer} at {peer_scenario}, limit {limit}: {verdict}", spread(ratio, 2))?;
+            let ratio = spread(ratio, 2);
+            writeln!(
+                out,
+                "- {scenario}: {ratio} of {peer} at {peer_scenario}, lowest to lowest {lowest:.2}, limit {limit}: {verdict}"
+            )?;
         }
         Ok(())
     }
@@ -218,7 +226,10 @@ mod tests {
         let held: Vec<_> = report.limits.iter().map(|held| (held.scenario.as_str(), held.ratio.median, held.held)).collect();
         assert_eq!(held, [("plain-128", 0.8, false), ("signature-128", 0.75, true)]);
         let text = report.markdown();
-        assert!(text.contains("- plain-128: **0.80** (0.80..0.80) of nginx at plain-128, limit 0.75: MISSED"), "{text}");
+        assert!(
+            text.contains("- plain-128: **0.80** (0.80..0.80) of nginx at plain-128, lowest to lowest 0.80, limit 0.75: MISSED"),
+            "{text}"
+        );
     }
 
     #[test]
