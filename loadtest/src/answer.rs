@@ -1,0 +1,101 @@
+//! What an answer must be, and whether it is.
+
+use std::fmt;
+
+use crate::payload::Pattern;
+
+const FIELDS: usize = 64;
+
+/// The first thing that was wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Not HTTP, or a head with more fields than any peer sends.
+    Head,
+    /// Not 200; with the gateway's error code and message, when it sent them.
+    Status(u16, String),
+    /// `Content-Length` missing or not what the path asks for.
+    Length(Option<usize>),
+    /// A byte of the body is not the backend's.
+    Body,
+    /// Bytes after the end of the answer, which nobody asked for.
+    Excess,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head => f.write_str("the answer's head is not HTTP/1.1"),
+            Self::Status(status, error) => write!(f, "status {status} {error}"),
+            Self::Length(Some(length)) => write!(f, "Content-Length {length}"),
+            Self::Length(None) => f.write_str("no Content-Length"),
+            Self::Body => f.write_str("the body is not the backend's"),
+            Self::Excess => f.write_str("bytes follow the answer"),
+        }
+    }
+}
+
+/// Whether `received` is a whole good answer (`Ok(true)`), the beginning of one (`Ok(false)`), or neither.
+/// A body is checked once, when all of it is there.
+pub fn check(received: &[u8], body_bytes: usize, pattern: &Pattern) -> Result<bool, Fault> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+    let mut answer = httparse::Response::new(&mut fields);
+    let httparse::Status::Complete(head_bytes) = answer.parse(received).map_err(|_| Fault::Head)? else {
+        return Ok(false);
+    };
+    let status = answer.code.unwrap_or(0);
+    if status != 200 {
+        let text = |name| field(answer.headers, name).map(String::from_utf8_lossy).unwrap_or_default();
+        return Err(Fault::Status(status, format!("{} {}", text("X-Ca-Error-Code"), text("X-Ca-Error-Message"))));
+    }
+    let length = field(answer.headers, "Content-Length");
+    let length = length.and_then(|value| std::str::from_utf8(value).ok()?.parse::<usize>().ok());
+    if length != Some(body_bytes) {
+        return Err(Fault::Length(length));
+    }
+    let body = received.get(head_bytes..).unwrap_or_default();
+    if body.len() < body_bytes {
+        return Ok(false);
+    }
+    if body.len() > body_bytes {
+        return Err(Fault::Excess);
+    }
+    if pattern.matches(0, body) { Ok(true) } else { Err(Fault::Body) }
+}
+
+fn field<'a>(fields: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
+    fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(head: &str, body: &[u8]) -> Result<bool, Fault> {
+        let mut bytes = head.as_bytes().to_vec();
+        bytes.extend_from_slice(body);
+        check(&bytes, 128, &Pattern::new())
+    }
+
+    #[test]
+    fn a_good_answer_is_whole_only_with_its_last_byte() {
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 128\r\n\r\n";
+        let body = Pattern::new().body(128);
+        assert_eq!(checked(head, &body), Ok(true));
+        assert_eq!(checked(head, &body[..127]), Ok(false));
+        assert_eq!(checked("HTTP/1.1 200 OK\r\ncontent-le", b""), Ok(false));
+        assert_eq!(checked("", b""), Ok(false));
+    }
+
+    #[test]
+    fn everything_else_is_a_fault() {
+        let body = Pattern::new().body(129);
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 128\r\n\r\n";
+        assert_eq!(checked(head, &body), Err(Fault::Excess));
+        assert_eq!(checked(head, &body[1..]), Err(Fault::Body));
+        assert_eq!(checked("HTTP/1.1 200 OK\r\nContent-Length: 127\r\n\r\n", b""), Err(Fault::Length(Some(127))));
+        assert_eq!(checked("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b""), Err(Fault::Length(None)));
+        assert_eq!(checked("SSH-2.0-x\r\n", b""), Err(Fault::Head));
+        let refused = "HTTP/1.1 400 Bad Request\r\nX-Ca-Error-Code: A403IS\r\nX-Ca-Error-Message: Invalid Signature\r\n\r\n";
+        assert_eq!(checked(refused, b""), Err(Fault::Status(400, "A403IS Invalid Signature".into())));
+    }
+}

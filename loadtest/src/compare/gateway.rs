@@ -1,0 +1,125 @@
+//! The gateway's side of the comparison: a config directory with the APIs of the scenarios, published with the
+//! gateway's own command, as a user would.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::request::App;
+
+const GROUP: &str = "bench";
+const DOMAIN: &str = "api.example.com";
+
+/// One API: its name, which is also the first segment of its path, its method, and whether an app must call.
+struct Api {
+    name: &'static str,
+    method: &'static str,
+    authentication: &'static str,
+}
+
+const FOR_APPS: &str = "type = \"app\"\napp_code = \"header\"\nsignature_methods = [\"HMAC_SHA256\"]\n";
+
+const APIS: [Api; 4] = [
+    Api { name: "plain", method: "GET", authentication: "type = \"none\"\n" },
+    Api { name: "upload", method: "POST", authentication: "type = \"none\"\n" },
+    Api { name: "app-code", method: "GET", authentication: FOR_APPS },
+    Api { name: "signature", method: "GET", authentication: FOR_APPS },
+];
+
+/// The app that every scenario calls as. It exists only in a directory that is gone after the run.
+pub fn app() -> App {
+    App {
+        key: "24601001".to_owned(),
+        secret: "loadtest-secret-0123456789abcdef".to_owned(),
+        code: "0123456789abcdef0123456789abcdef".to_owned(),
+    }
+}
+
+/// Writes the documents under `directory`, publishes every API to RELEASE, and gives the config directory back.
+pub fn prepare(binary: &Path, directory: &Path, listen: SocketAddr, backend: SocketAddr) -> Result<PathBuf> {
+    let config = directory.join("config");
+    for (file, text) in documents(listen, backend, directory) {
+        let path = config.join(file);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, text)?;
+    }
+    for api in APIS {
+        let mut command = Command::new(binary);
+        command.args(["publish", &format!("{GROUP}/{}", api.name), "--stage", "RELEASE", "--remarks", "side-by-side"]);
+        let output = command.arg("--config").arg(&config).output().with_context(|| binary.display().to_string())?;
+        if !output.status.success() {
+            bail!("lockgate publish {GROUP}/{}: {}", api.name, String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    Ok(config)
+}
+
+/// File names within the config directory, and their texts.
+fn documents(listen: SocketAddr, backend: SocketAddr, directory: &Path) -> Vec<(String, String)> {
+    let state = directory.join("state");
+    let mut documents = vec![
+        (
+            "gateway.toml".to_owned(),
+            format!(
+                "[instance]\nname = \"bench\"\nworkers = 1\nstate_directory = {state:?}\n\n\
+                 [[listener]]\naddress = \"{listen}\"\nprotocol = \"http\"\n"
+            ),
+        ),
+        (
+            "vpc-access/bench.toml".to_owned(),
+            format!(
+                "name = \"bench\"\nvpc_id = \"vpc-bench\"\nport = {port}\n\n\
+                 [[instance]]\nid = \"i-bench\"\naddress = \"{ip}\"\nport = {port}\n",
+                port = backend.port(),
+                ip = backend.ip()
+            ),
+        ),
+        (format!("groups/{GROUP}/group.toml"), format!("name = \"{GROUP}\"\nbase_path = \"/\"\ndomains = [\"{DOMAIN}\"]\n")),
+        ("apps/bench.toml".to_owned(), app_document()),
+    ];
+    for Api { name, method, authentication } in APIS {
+        let text = format!(
+            "name = \"{name}\"\n\n[authentication]\n{authentication}\n\
+             [request]\nprotocols = [\"http\"]\npath = \"/{name}/[size]\"\nmethod = \"{method}\"\nmode = \"pass-through\"\n\n\
+             [backend]\ntype = \"vpc\"\nvpc_access = \"bench\"\npath = \"/{name}/[size]\"\nmethod = \"{method}\"\ntimeout_ms = 10000\n"
+        );
+        documents.push((format!("groups/{GROUP}/apis/{name}.toml"), text));
+    }
+    documents
+}
+
+fn app_document() -> String {
+    let App { key, secret, code } = app();
+    let mut text = format!("name = \"bench\"\napp_key = \"{key}\"\napp_secret = \"{secret}\"\napp_code = \"{code}\"\n");
+    for api in APIS.iter().filter(|api| api.authentication == FOR_APPS) {
+        text += &format!("\n[[authorization]]\napi = \"{GROUP}/{}\"\nstages = [\"RELEASE\"]\n", api.name);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::scenario;
+
+    #[test]
+    fn every_document_is_toml() {
+        let address = "127.0.0.1:1".parse().unwrap();
+        for (file, text) in documents(address, address, Path::new("run")) {
+            assert!(toml::from_str::<toml::Table>(&text).is_ok(), "{file}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_built_in_scenario_calls_an_api_that_exists() {
+        for scenario in scenario::built_in().unwrap() {
+            let api = APIS.iter().find(|api| scenario.path.split('/').nth(1) == Some(api.name));
+            assert_eq!(api.map(|api| api.method), Some(scenario.method.as_str()), "{}", scenario.name);
+        }
+    }
+}

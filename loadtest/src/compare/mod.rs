@@ -1,0 +1,145 @@
+//! The side-by-side: a backend, some proxies before it, and the generator, all on the loopback of one machine.
+//!
+//! Each proxy has one worker on one core; backend and generator share another. For each scenario the proxies take turns,
+//! round by round, so that what else the machine does falls on all of them; within a turn the connections are warmed up
+//! first, and the proxy's counters are read while nothing moves. Processor time of the proxy per request is the figure;
+//! rates and latencies depend on how much the other core can do, and are shown beside it.
+
+mod gateway;
+mod machine;
+mod network;
+mod peers;
+mod proc_files;
+mod process;
+mod report;
+mod sample;
+mod scenario;
+mod summary;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use self::machine::Machine;
+use self::network::Network;
+use self::peers::{Peer, Site, Started};
+use self::report::{Report, Setup};
+use self::sample::{Bench, Sample};
+use self::scenario::Scenario;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Scenario files, or names of built-in scenarios; by default all that are built in
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    scenario: Vec<String>,
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "nginx,haproxy,relay,lockgate")]
+    peers: Vec<Peer>,
+    /// How often each peer is measured in each scenario
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Measured requests of each round
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    requests: u64,
+    /// Requests before them
+    #[arg(long, default_value_t = 20_000)]
+    warm_up: u64,
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Longest time of one round's measurement, in seconds
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// The gateway's binary; by default the `lockgate` beside this program, if there is one
+    #[arg(long)]
+    gateway: Option<PathBuf>,
+    /// The core of the proxies
+    #[arg(long, default_value_t = 0)]
+    proxy_core: usize,
+    /// The core that backend and generator share
+    #[arg(long, default_value_t = 1)]
+    load_core: usize,
+    #[arg(long, value_enum, default_value = "auto", overrides_with = "network")]
+    network: Network,
+    /// Where compare.json and compare.md are written
+    #[arg(long, default_value = "target/loadtest")]
+    out: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.proxy_core == arguments.load_core {
+        bail!("--proxy-core and --load-core must differ: sharing a core would measure the sharing");
+    }
+    let scenarios = scenario::load(&arguments.scenario)?;
+    let network = network::enter(arguments.network)?;
+    let machine = Machine::describe();
+    let directory = tempfile::Builder::new().prefix("loadtest-").tempdir()?;
+    let (backend, address) = peers::start_backend(directory.path(), arguments.load_core)?;
+    let gateway = gateway_binary(arguments)?;
+    let site = Site { directory: directory.path(), core: arguments.proxy_core, backend: address, gateway: gateway.as_deref() };
+    let mut started = Vec::new();
+    for &peer in &arguments.peers {
+        match peers::start(peer, &site)? {
+            Some(peer) => started.push(peer),
+            None => eprintln!("{}: not on this machine, left out", peer.name()),
+        }
+    }
+    if started.is_empty() {
+        bail!("no peer to measure");
+    }
+    let bench = Bench { arguments, backend: &backend };
+    let samples = measure_all(&bench, &scenarios, &started)?;
+    let setup = Setup {
+        machine,
+        network,
+        proxy_core: arguments.proxy_core,
+        load_core: arguments.load_core,
+        connections: arguments.connections,
+        rounds: arguments.rounds,
+        requests: arguments.requests,
+        versions: started.iter().map(|started| (started.peer, started.version.clone())).collect(),
+    };
+    drop(started);
+    drop(backend);
+    let report = Report::new(setup, scenarios, samples);
+    publish(arguments, &report)?;
+    if report.faulty() {
+        bail!("some answers were wrong or missing: the figures beside them mean nothing");
+    }
+    Ok(())
+}
+
+fn measure_all(bench: &Bench, scenarios: &[Scenario], started: &[Started]) -> Result<Vec<Sample>> {
+    let mut samples = Vec::new();
+    for round in 0..bench.arguments.rounds {
+        for scenario in scenarios {
+            // Another peer goes first each round: whoever follows a pause or a heavier peer, it is not always the same.
+            for turn in 0..started.len() {
+                let Some(started) = started.get((turn + round as usize) % started.len()) else { continue };
+                let sample = bench.measure(started, scenario, round)?;
+                eprintln!("round {}: {sample}", round + 1);
+                samples.push(sample);
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// What was named must be there; what is only usual may be missing.
+fn gateway_binary(arguments: &Arguments) -> Result<Option<PathBuf>> {
+    if let Some(named) = &arguments.gateway {
+        return Ok(Some(fs::canonicalize(named).with_context(|| format!("the gateway {}", named.display()))?));
+    }
+    let beside = std::env::current_exe()?.with_file_name("lockgate");
+    Ok(beside.is_file().then_some(beside))
+}
+
+fn publish(arguments: &Arguments, report: &Report) -> Result<()> {
+    let markdown = report.markdown();
+    println!("{markdown}");
+    fs::create_dir_all(&arguments.out)?;
+    fs::write(arguments.out.join("compare.md"), &markdown)?;
+    fs::write(arguments.out.join("compare.json"), serde_json::to_vec_pretty(report)?)?;
+    eprintln!("written to {}", arguments.out.display());
+    Ok(())
+}

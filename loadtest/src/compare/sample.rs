@@ -1,0 +1,162 @@
+//! One turn of one peer: connections warmed, counters read, requests sent, counters read again.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Write};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Serialize;
+
+use super::peers::{Peer, Started};
+use super::proc_files::MachineTimes;
+use super::process::{Running, Usage, machine_times, pinned};
+use super::scenario::Scenario;
+use super::{Arguments, gateway, network};
+use crate::load::{Latency, Outcome};
+use crate::request::Credential;
+
+/// What all turns share.
+pub struct Bench<'a> {
+    pub arguments: &'a Arguments,
+    pub backend: &'a Running,
+}
+
+/// The figures of one turn.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sample {
+    pub scenario: String,
+    pub peer: Peer,
+    pub round: u32,
+    pub requests: u64,
+    pub faults: u64,
+    pub told: Vec<String>,
+    /// Processor time of the proxy's processes, in microseconds per request.
+    pub processor_us: f64,
+    pub user_us: f64,
+    pub kernel_us: f64,
+    pub context_switches_per_request: f64,
+    /// The part of the measurement in which the proxy ran. Well below 1, the other core was the bound: the proxy finds
+    /// less to do each time it wakes, and pays more per request than it would saturated.
+    pub busy: f64,
+    pub requests_per_second: f64,
+    pub latency_us: Latency,
+    /// The part of the whole machine that went to neither proxy, backend nor generator, nor was idle.
+    pub others: f64,
+    /// The part of the whole machine that the hypervisor took.
+    pub stolen: f64,
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {}: {:.1} us/request ({:.1} user), {:.0} requests/s, busy {:.0} %, others {:.0} %",
+            self.scenario,
+            self.peer.name(),
+            self.processor_us,
+            self.user_us,
+            self.requests_per_second,
+            self.busy * 100.0,
+            self.others * 100.0
+        )?;
+        if self.faults > 0 {
+            write!(f, "; {} FAULTS: {}", self.faults, self.told.join("; "))?;
+        }
+        Ok(())
+    }
+}
+
+/// All counters at one moment.
+struct Counters {
+    proxy: Usage,
+    backend: Usage,
+    generator: Usage,
+    machine: MachineTimes,
+}
+
+impl Bench<'_> {
+    pub fn measure(&self, started: &Started, scenario: &Scenario, round: u32) -> Result<Sample> {
+        let what = || format!("{} through {}", scenario.name, started.peer.name());
+        let mut generator = self.generator(started, scenario)?;
+        let input = generator.child.stdin.take().ok_or_else(|| anyhow!("the generator has no input"))?;
+        let output = generator.child.stdout.take().ok_or_else(|| anyhow!("the generator has no output"))?;
+        let (mut input, mut lines) = (input, BufReader::new(output).lines());
+        let mut next_line = || lines.next().transpose()?.ok_or_else(|| anyhow!("the generator ended early"));
+        if next_line().with_context(what)? != "warm" {
+            bail!("{}: the generator does not follow the protocol", what());
+        }
+        let before = self.counters(started, &generator)?;
+        input.write_all(b"start\n").with_context(what)?;
+        let line = next_line().with_context(what)?;
+        let after = self.counters(started, &generator)?;
+        let outcome: Outcome = serde_json::from_str(&line).with_context(what)?;
+        generator.child.wait()?;
+        Ok(sample(started.peer, scenario, round, outcome, &before, &after))
+    }
+
+    fn generator(&self, started: &Started, scenario: &Scenario) -> Result<Running> {
+        let app = gateway::app();
+        let credential = match scenario.credential {
+            Credential::None => "none",
+            Credential::AppCode => "app-code",
+            Credential::Signature => "signature",
+        };
+        let Arguments { connections, requests, warm_up, seconds, load_core, .. } = self.arguments;
+        let mut command = pinned(*load_core, std::env::current_exe()?.as_os_str())?;
+        command.args(["load", "--json", "--wait-for-start", "--congestion", network::CONGESTION]);
+        for (option, value) in [
+            ("--target", started.address.to_string()),
+            ("--method", scenario.method.clone()),
+            ("--path", scenario.path.clone()),
+            ("--credential", credential.to_owned()),
+            ("--app-key", app.key),
+            ("--app-secret", app.secret),
+            ("--app-code", app.code),
+            ("--request-bytes", scenario.request_bytes.to_string()),
+            ("--answer-bytes", scenario.answer_bytes.to_string()),
+            ("--connections", connections.to_string()),
+            ("--requests", requests.to_string()),
+            ("--warm-up", warm_up.to_string()),
+            ("--seconds", seconds.to_string()),
+        ] {
+            command.args([option, &value]);
+        }
+        Running::partner("generator", &mut command)
+    }
+
+    fn counters(&self, started: &Started, generator: &Running) -> Result<Counters> {
+        Ok(Counters {
+            proxy: started.process.usage()?,
+            backend: self.backend.usage()?,
+            generator: generator.usage()?,
+            machine: machine_times()?,
+        })
+    }
+}
+
+fn sample(peer: Peer, scenario: &Scenario, round: u32, outcome: Outcome, before: &Counters, after: &Counters) -> Sample {
+    let tick = 1.0 / rustix::param::clock_ticks_per_second() as f64;
+    let proxy = after.proxy.since(&before.proxy);
+    let ours = proxy.ticks() + after.backend.since(&before.backend).ticks() + after.generator.since(&before.generator).ticks();
+    let busy = after.machine.busy_ticks.saturating_sub(before.machine.busy_ticks);
+    let idle = after.machine.idle_ticks.saturating_sub(before.machine.idle_ticks);
+    let stolen = after.machine.stolen_ticks.saturating_sub(before.machine.stolen_ticks);
+    let machine = (busy + idle + stolen).max(1) as f64;
+    let per_request = |amount: f64| amount / outcome.requests as f64;
+    Sample {
+        scenario: scenario.name.clone(),
+        peer,
+        round,
+        requests: outcome.requests,
+        faults: outcome.faults,
+        processor_us: per_request(proxy.ticks() as f64 * tick * 1e6),
+        user_us: per_request(proxy.user_ticks as f64 * tick * 1e6),
+        kernel_us: per_request(proxy.system_ticks as f64 * tick * 1e6),
+        context_switches_per_request: per_request(proxy.context_switches as f64),
+        busy: proxy.ticks() as f64 * tick / outcome.seconds,
+        requests_per_second: outcome.requests_per_second(),
+        others: busy.saturating_sub(ours) as f64 / machine,
+        stolen: stolen as f64 / machine,
+        told: outcome.told,
+        latency_us: outcome.latency_us,
+    }
+}

@@ -1,0 +1,297 @@
+//! The closed-loop generator: N keep-alive connections, each with one request under way, every answer checked.
+//!
+//! A run has two phases over the same connections: a warm-up that is not measured, and the measurement. Between them it
+//! can stop and wait for a line on its standard input, so that whoever started it can read the proxy's counters while
+//! nothing moves.
+
+use std::cell::RefCell;
+use std::io::BufRead;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use hdrhistogram::Histogram;
+use monoio::buf::IoBufMut;
+use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
+use monoio::net::TcpStream;
+use serde::{Deserialize, Serialize};
+
+use crate::answer::{self, Fault};
+use crate::payload::Pattern;
+use crate::request::{App, Credential, Requests, Template};
+use crate::{clock, ring};
+
+/// Room for the head of an answer beside its body.
+const ANSWER_HEAD_BYTES: usize = 8 * 1024;
+/// Faults told in words; the rest are counted.
+const FAULTS_TOLD: usize = 5;
+/// Highest latency the histogram can hold: a minute, in nanoseconds, beyond any run's bound for one request.
+const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The proxy (or the backend itself)
+    #[arg(long)]
+    pub target: SocketAddr,
+    #[arg(long, default_value = "/plain/128")]
+    pub path: String,
+    #[arg(long, default_value = "GET")]
+    pub method: String,
+    #[arg(long, default_value = "api.example.com")]
+    pub host: String,
+    #[arg(long, value_enum, default_value = "none")]
+    pub credential: Credential,
+    #[arg(long, default_value = "24601001")]
+    pub app_key: String,
+    #[arg(long, default_value = "")]
+    pub app_secret: String,
+    #[arg(long, default_value = "")]
+    pub app_code: String,
+    /// Bytes of each request's body
+    #[arg(long, default_value_t = 0)]
+    pub request_bytes: usize,
+    /// Bytes that each answer's body must have
+    #[arg(long, default_value_t = 128)]
+    pub answer_bytes: usize,
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// Measured requests, over all connections
+    #[arg(long, default_value_t = 200_000)]
+    pub requests: u64,
+    /// Requests before the measurement
+    #[arg(long, default_value_t = 20_000)]
+    pub warm_up: u64,
+    /// Longest time of either phase: later requests are not begun, and a run whose last answers still do not come fails
+    #[arg(long, default_value_t = 60)]
+    pub seconds: u64,
+    /// Say "warm" after the warm-up and wait for a line on standard input
+    #[arg(long)]
+    pub wait_for_start: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Congestion control of the connections; by default the system's
+    #[arg(long)]
+    pub congestion: Option<String>,
+}
+
+/// What one run found. Latencies in microseconds, as the client saw them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    pub requests: u64,
+    pub faults: u64,
+    pub told: Vec<String>,
+    pub seconds: f64,
+    pub latency_us: Latency,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Latency {
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+impl Outcome {
+    pub fn requests_per_second(&self) -> f64 {
+        if self.seconds > 0.0 { self.requests as f64 / self.seconds } else { 0.0 }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let outcome = ring::run(measure(arguments))??;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&outcome)?);
+    } else {
+        print_plainly(&outcome);
+    }
+    if outcome.faults > 0 {
+        bail!("{} of the answers were wrong or missing", outcome.faults);
+    }
+    Ok(())
+}
+
+async fn measure(arguments: &Arguments) -> Result<Outcome> {
+    let pattern = Pattern::new();
+    let app = App { key: arguments.app_key.clone(), secret: arguments.app_secret.clone(), code: arguments.app_code.clone() };
+    let body = pattern.body(arguments.request_bytes);
+    let requests = Requests::new(&Template {
+        method: &arguments.method,
+        path: &arguments.path,
+        host: &arguments.host,
+        credential: arguments.credential,
+        app: &app,
+        body: &body,
+    })?;
+    let mut connections = Vec::new();
+    for _ in 0..arguments.connections {
+        connections.push(Connection::open(arguments)?);
+    }
+    let run = Run { pattern, answer_bytes: arguments.answer_bytes, requests, tally: Tally::new(arguments.warm_up)? };
+    let run = Rc::new(RefCell::new(run));
+    let bound = Duration::from_secs(arguments.seconds);
+
+    let mut connections = phase(connections, &run, bound).await?;
+    if arguments.wait_for_start {
+        println!("warm");
+        // Every connection is idle: blocking the only thread is the point.
+        std::io::stdin().lock().read_line(&mut String::new())?;
+    }
+    let warm_up = std::mem::replace(&mut run.borrow_mut().tally, Tally::new(arguments.requests)?);
+    let start = clock::now();
+    if warm_up.faults == 0 {
+        connections = phase(connections, &run, bound).await?;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    drop(connections);
+    let run = run.borrow();
+    let tally = if warm_up.faults == 0 { &run.tally } else { &warm_up };
+    Ok(tally.outcome(seconds))
+}
+
+/// Spends the tally's budget over the connections, and gives back those that are still good. `bound` twice over, once
+/// for beginning requests and once more for their answers, is the end of a run that hangs.
+async fn phase(connections: Vec<Connection>, run: &Rc<RefCell<Run>>, bound: Duration) -> Result<Vec<Connection>> {
+    let stop = clock::now() + bound;
+    let tasks: Vec<_> = connections.into_iter().map(|c| monoio::spawn(drive(c, Rc::clone(run), stop))).collect();
+    let all = async {
+        let mut good = Vec::new();
+        for task in tasks {
+            good.extend(task.await);
+        }
+        good
+    };
+    match monoio::time::timeout(2 * bound, all).await {
+        Ok(good) => Ok(good),
+        Err(_) => bail!("answers did not come within {} s", 2 * bound.as_secs()),
+    }
+}
+
+/// Requests, one after the other, until the budget or the time is spent. `None` after a fault.
+async fn drive(mut connection: Connection, run: Rc<RefCell<Run>>, stop: Instant) -> Option<Connection> {
+    loop {
+        let start = clock::now();
+        if start >= stop || !run.borrow_mut().tally.take() {
+            return Some(connection);
+        }
+        let result = connection.exchange(&run).await;
+        let elapsed = start.elapsed();
+        let tally = &mut run.borrow_mut().tally;
+        match result {
+            Ok(()) => tally.good(elapsed),
+            Err(fault) => {
+                tally.fault(&fault);
+                return None;
+            }
+        }
+    }
+}
+
+/// What all connections of a run share.
+struct Run {
+    pattern: Pattern,
+    answer_bytes: usize,
+    requests: Requests,
+    tally: Tally,
+}
+
+struct Connection {
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Connection {
+    fn open(arguments: &Arguments) -> Result<Self> {
+        let stream = ring::connect(arguments.target, arguments.congestion.as_deref())?;
+        let answer = Vec::with_capacity(ANSWER_HEAD_BYTES + arguments.answer_bytes);
+        Ok(Self { stream, request: Vec::new(), answer })
+    }
+
+    async fn exchange(&mut self, run: &RefCell<Run>) -> Result<(), String> {
+        let mut request = std::mem::take(&mut self.request);
+        {
+            let requests = &mut run.borrow_mut().requests;
+            if request.is_empty() || !requests.constant() {
+                requests.write_next(&mut request);
+            }
+        }
+        let (result, request) = self.stream.write_all(request).await;
+        self.request = request;
+        result.map_err(|error| format!("send: {error}"))?;
+
+        self.answer.clear();
+        loop {
+            let buffer = std::mem::take(&mut self.answer);
+            let (start, end) = (buffer.len(), buffer.capacity());
+            let (result, slice) = self.stream.read(buffer.slice_mut(start..end)).await;
+            self.answer = slice.into_inner();
+            match result {
+                Ok(0) if start == end => return Err("the answer's head is too large".into()),
+                Ok(0) => return Err(format!("the connection was closed after {start} bytes of an answer")),
+                Ok(_) => {}
+                Err(error) => return Err(format!("receive: {error}")),
+            }
+            let run = run.borrow();
+            if answer::check(&self.answer, run.answer_bytes, &run.pattern).map_err(|fault: Fault| fault.to_string())? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The budget of a phase, and what came of it.
+struct Tally {
+    left: u64,
+    faults: u64,
+    told: Vec<String>,
+    latency_ns: Histogram<u64>,
+}
+
+impl Tally {
+    fn new(budget: u64) -> Result<Self> {
+        let latency_ns = Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3)?;
+        Ok(Self { left: budget, faults: 0, told: Vec::new(), latency_ns })
+    }
+
+    fn take(&mut self) -> bool {
+        let some = self.left > 0;
+        self.left -= u64::from(some);
+        some
+    }
+
+    fn good(&mut self, latency: Duration) {
+        self.latency_ns.saturating_record(latency.as_nanos() as u64);
+    }
+
+    fn fault(&mut self, fault: &str) {
+        self.faults += 1;
+        if self.told.len() < FAULTS_TOLD && !self.told.iter().any(|told| told == fault) {
+            self.told.push(fault.to_owned());
+        }
+    }
+
+    fn outcome(&self, seconds: f64) -> Outcome {
+        let at = |quantile| self.latency_ns.value_at_quantile(quantile) as f64 / 1000.0;
+        let latency_us = Latency { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: self.latency_ns.max() as f64 / 1000.0 };
+        Outcome { requests: self.latency_ns.len(), faults: self.faults, told: self.told.clone(), seconds, latency_us }
+    }
+}
+
+fn print_plainly(outcome: &Outcome) {
+    let Latency { p50, p99, p999, max } = outcome.latency_us;
+    println!(
+        "{} requests in {:.2} s, {:.0} requests/s, {} faults",
+        outcome.requests,
+        outcome.seconds,
+        outcome.requests_per_second(),
+        outcome.faults
+    );
+    println!("latency, us: p50 {p50:.0}, p99 {p99:.0}, p99.9 {p999:.0}, max {max:.0}");
+    for fault in &outcome.told {
+        println!("fault: {fault}");
+    }
+}

@@ -1,0 +1,49 @@
+//! Load for Lockgate and its peers. `compare` is the one command that does it all; the others are its parts, usable
+//! alone. Start reading in `compare/mod.rs`.
+
+mod answer;
+mod backend;
+mod clock;
+mod compare;
+mod launch;
+mod load;
+mod payload;
+mod relay;
+mod request;
+mod ring;
+mod signature;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "loadtest", about, version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send requests over keep-alive connections as fast as they are answered, and check every answer
+    Load(load::Arguments),
+    /// Answer every request with as many bytes as the last segment of its path says
+    Backend(backend::Arguments),
+    /// Carry bytes between clients and a backend without reading them
+    Relay(relay::Arguments),
+    /// Measure the gateway beside other proxies and print what each request costs them
+    Compare(compare::Arguments),
+    /// Pin this process to a core, tie its life to its parent's, and become another program
+    #[command(hide = true)]
+    Launch(launch::Arguments),
+}
+
+fn main() -> Result<()> {
+    match CommandLine::parse().command {
+        Command::Load(arguments) => load::run(&arguments),
+        Command::Backend(arguments) => backend::run(&arguments),
+        Command::Relay(arguments) => relay::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Launch(arguments) => launch::run(&arguments),
+    }
+}

@@ -1,0 +1,124 @@
+//! The parts together: a backend, the relay before it, and the generator, as processes, over real sockets.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_loadtest");
+const REQUESTS: u64 = 1000;
+
+/// A server that said where it listens. Ends with the test.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(PROGRAM).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening ").expect(&line).to_owned();
+        Self { child, address }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn backend() -> Server {
+    Server::start(&["backend", "--listen", "127.0.0.1:0"])
+}
+
+fn relay(backend: &Server) -> Server {
+    Server::start(&["relay", "--listen", "127.0.0.1:0", "--backend", &backend.address])
+}
+
+/// 8 connections, 1,000 requests after 100 that do not count.
+fn load(target: &Server, arguments: &[&str]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.args(["load", "--json", "--connections", "8", "--warm-up", "100", "--seconds", "20"]);
+    command.args(["--target", &target.address, "--requests", &REQUESTS.to_string()]).args(arguments);
+    command.output().unwrap()
+}
+
+fn outcome(output: &Output) -> serde_json::Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn every_answer_through_the_relay_is_good() {
+    let backend = backend();
+    let relay = relay(&backend);
+    for arguments in [
+        &["--path", "/plain/128"][..],
+        &["--path", "/plain/0", "--answer-bytes", "0"],
+        &["--path", "/plain/100000", "--answer-bytes", "100000"],
+        &["--method", "POST", "--path", "/upload/128", "--request-bytes", "200000"],
+        &["--path", "/app-code/128", "--credential", "app-code", "--app-code", "code"],
+        &["--path", "/signature/128", "--credential", "signature", "--app-secret", "secret"],
+    ] {
+        let output = load(&relay, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let outcome = outcome(&output);
+        assert_eq!(outcome["requests"], REQUESTS, "{arguments:?}");
+        assert_eq!(outcome["faults"], 0, "{arguments:?}");
+        assert!(outcome["latency_us"]["p50"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn a_wrong_answer_is_a_fault_and_fails_the_run() {
+    let backend = backend();
+    let output = load(&backend, &["--path", "/plain/127"]);
+    assert!(!output.status.success());
+    let outcome = outcome(&output);
+    assert_eq!(outcome["faults"], 8, "one for each connection");
+    assert_eq!(outcome["told"][0], "Content-Length 127");
+}
+
+#[test]
+fn a_refusal_is_told_with_its_status() {
+    let backend = backend();
+    let output = load(&backend, &["--path", "/plain/of-no-size"]);
+    assert!(!output.status.success());
+    assert_eq!(outcome(&output)["told"][0], "status 400  ");
+}
+
+/// A launched process does not outlive the one that launched it, however that one ends.
+#[test]
+fn a_launched_process_ends_with_its_parent() {
+    // The shell launches the backend in the background, says its own id to it, and is killed.
+    let script = r#""$0" launch --core 0 --parent $$ -- "$0" backend --listen 127.0.0.1:0 & wait"#;
+    let mut shell = Command::new("sh").args(["-c", script, PROGRAM]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("listening "));
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    // The pipe ends when the last process that holds it does.
+    assert!(lines.next().is_none());
+}
+
+#[test]
+fn a_comparison_of_the_relay_with_itself_prints_figures_and_writes_them() {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["compare", "--peers", "relay", "--scenario", "plain-128", "--rounds", "2"]);
+    command.args(["--requests", "1000", "--warm-up", "100", "--connections", "4", "--out"]).arg(out.path());
+    let cores = std::thread::available_parallelism().unwrap().get();
+    if cores < 2 {
+        return;
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("compare.json")).unwrap()).unwrap();
+    let samples = json["samples"].as_array().unwrap();
+    assert_eq!(samples.len(), 2);
+    assert!(samples.iter().all(|sample| sample["requests"] == 1000 && sample["faults"] == 0));
+    let markdown = std::fs::read_to_string(out.path().join("compare.md")).unwrap();
+    assert!(markdown.contains("| relay | - | **1.00** (1.00..1.00) |"), "{markdown}");
+}
