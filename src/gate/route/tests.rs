@@ -133,6 +133,24 @@ fn the_longest_base_path_decides_on_segment_boundaries() {
 }
 
 #[test]
+fn groups_with_the_same_paths_are_kept_apart() {
+    let mut sample = Sample::default();
+    let apis: Vec<_> = (0..20)
+        .map(|n| {
+            let domain = format!("{n}.example");
+            let group = sample.group(&format!("g{n}"), "/v1", &[domain.as_str()]);
+            (domain, sample.api(group, "a", 0, "GET", "/[p]/a"), sample.api(group, "b", 1, "GET", "/[p]/a"))
+        })
+        .collect();
+    let router = Router::build(&sample.catalog);
+    for (domain, release, pre) in apis {
+        assert_eq!(route(&router, &get(&domain, "/v1/x/a")), Ok(release));
+        assert_eq!(route(&router, &get(&domain, "/v1/x/a").field("X-Ca-Stage", "pre")), Ok(pre));
+        assert_eq!(route(&router, &get(&domain, "/x/a")), Err(ErrorCode::I404NF));
+    }
+}
+
+#[test]
 fn a_stage_is_chosen_by_its_field() {
     let mut sample = Sample::default();
     let group = sample.group("g", "", &["x.example"]);
