@@ -64,11 +64,14 @@ pub(in crate::gate) fn decoded(raw: &[u8]) -> impl Iterator<Item = u8> {
 #[inline]
 pub(super) fn hash(text: &[u8]) -> u32 {
     let (words, last) = text.as_chunks::<8>();
-    let mut state = words.iter().fold(0, |state, word| mix(state, u64::from_le_bytes(*word)));
-    let mut word = [0; 8];
-    word[..last.len()].copy_from_slice(last);
-    state = mix(state, u64::from_le_bytes(word));
-    fold(state, text.len())
+    let state = words.iter().fold(0, |state, word| mix(state, u64::from_le_bytes(*word)));
+    let last = match text.last_chunk::<8>() {
+        _ if last.is_empty() => 0,
+        // One load, less what the words before have taken.
+        Some(chunk) => u64::from_le_bytes(*chunk) >> (64 - 8 * last.len()),
+        None => last.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    fold(mix(state, last), text.len())
 }
 
 /// The same of bytes that come one by one.
