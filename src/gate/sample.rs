@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Call;
 use crate::catalog::*;
 use crate::http::field::FieldId;
-use crate::http::head::{Field, RequestHead, RequestView, Span};
+use crate::http::head::{Field, RequestHead, RequestView, Span, Version};
 use crate::http::target::Target;
 
 /// Group `g` answers on `g.SUFFIX` too.
@@ -161,6 +161,12 @@ impl Request {
     pub fn field(mut self, name: &str, value: &str) -> Self {
         let field = Field { name: self.push(name), value: self.push(value), id: id(name) };
         assert!(self.head.fields.push(field));
+        self
+    }
+
+    /// Of the version that may come without `Host`.
+    pub fn http10(mut self) -> Self {
+        self.head.version = Version::Http10;
         self
     }
 
