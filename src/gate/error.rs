@@ -273,21 +273,22 @@ impl From<HeadError> for Refusal {
     fn from(error: HeadError) -> Self {
         match error {
             HeadError::BadRequestLine(reason) | HeadError::BadTarget(reason) => Self::because(ErrorCode::I400RU, reason),
-            HeadError::UnsupportedMethod => Self::because(ErrorCode::I405UM, "CONNECT and TRACE are not served"),
-            HeadError::UnsupportedVersion => Self::because(ErrorCode::I400RU, "only HTTP/1.0 and HTTP/1.1 are served"),
-            HeadError::BadStatusLine(reason) => Self::because(ErrorCode::N502RE, reason),
+            HeadError::UnsupportedVersion => Self::because(ErrorCode::I400RU, "HTTP version not supported"),
+            HeadError::UnsupportedMethod => Self::because(ErrorCode::I405UM, "neither a tunnel nor an echo"),
             HeadError::BadField(reason) => Self::because(ErrorCode::I400HD, reason),
             HeadError::BadHost(reason) => Self::named(ErrorCode::I400HD, "Host", reason),
             HeadError::BadConnection(reason) => Self::named(ErrorCode::I400HD, "Connection", reason),
             HeadError::BadContentLength(reason) => Self::named(ErrorCode::I400HD, "Content-Length", reason),
             HeadError::BadTransferEncoding(reason) => Self::named(ErrorCode::I400HD, "Transfer-Encoding", reason),
             HeadError::UnsupportedTransferEncoding => {
-                Self::named(ErrorCode::I400HD, "Transfer-Encoding", "has a coding other than chunked")
+                Self::named(ErrorCode::I400HD, "Transfer-Encoding", "holds a coding other than chunked")
             }
             HeadError::BadExpect => Self::named(ErrorCode::I400HD, "Expect", "is not 100-continue"),
             HeadError::StartLineTooLong => Self::new(ErrorCode::I413UL),
             HeadError::HeadTooLarge => Self::because(ErrorCode::I400HD, "header section too large"),
             HeadError::TooManyFields => Self::because(ErrorCode::I400HD, "too many header fields"),
+            // Only a backend sends one.
+            HeadError::BadStatusLine(_) => Self::new(ErrorCode::N502RE),
         }
     }
 }
@@ -386,7 +387,7 @@ mod tests {
 
     #[test]
     fn framing_in_doubt_closes() {
-        assert!(Refusal::from(HeadError::Malformed("x")).closes());
+        assert!(Refusal::from(HeadError::BadField("x")).closes());
         assert!(Refusal::from(HeadError::TooManyFields).closes());
         assert!(Refusal::from(HeadError::StartLineTooLong).closes());
         assert!(Refusal::from(ChunkError::Malformed("x")).closes());

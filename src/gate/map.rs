@@ -20,6 +20,7 @@ use super::{Call, Forward, Tables};
 use crate::catalog::{
     Api, AppCodePlace, Authentication, Backend, BackendInstance, Group, PathTemplate, Scheme, VpcAccess, VpcAccessId,
 };
+use crate::http::connection::HopByHop;
 use crate::http::field::FieldId;
 use crate::http::framing::BodyLength;
 use crate::http::serialise::HeadWriter;
@@ -90,34 +91,17 @@ fn write_host(access: &VpcAccess, instance: &BackendInstance, writer: &mut HeadW
 
 /// The client's fields, in order, without those that end here.
 fn write_client_fields(call: &Call<'_>, group: &Group, writer: &mut HeadWriter<'_>) {
-    let connection = call.request.field(FieldId::Connection).is_some();
+    let hop_by_hop = HopByHop::of_request(&call.request);
     for (id, name, value) in call.request.fields() {
         let passes = match id {
             FieldId::Other => !imitates_gateway(name),
             FieldId::Authorization => group.forward_app_code || !is_app_code(value),
-            id => !is_hop_by_hop(id) && !is_ours(id),
+            id => !is_ours(id),
         };
-        if passes && !(connection && is_connection_option(call, name)) {
+        if passes && !hop_by_hop.drops(id, name) {
             writer.field(name, value);
         }
     }
-}
-
-/// Fields of one connection (RFC 9110, section 7.6.1).
-fn is_hop_by_hop(id: FieldId) -> bool {
-    use FieldId::*;
-    matches!(
-        id,
-        Connection
-            | KeepAlive
-            | ProxyAuthenticate
-            | ProxyAuthorization
-            | ProxyConnection
-            | Te
-            | Trailer
-            | TransferEncoding
-            | Upgrade
-    )
 }
 
 /// Fields that the gateway writes itself, answers itself, or that are for no one behind it.
@@ -135,15 +119,6 @@ fn is_ours(id: FieldId) -> bool {
             | XForwardedFor
             | XForwardedProto
     )
-}
-
-/// The field is named by a `Connection` option, and so is of this connection only (RFC 9110, section 7.6.1).
-fn is_connection_option(call: &Call<'_>, name: &[u8]) -> bool {
-    call.request
-        .fields()
-        .filter(|(id, ..)| *id == FieldId::Connection)
-        .flat_map(|(_, _, value)| value.split(|&byte| byte == b','))
-        .any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
 }
 
 /// The name becomes one of the gateway's own where `_` is read as `-`, as CGI and its successors do: a client's

@@ -14,6 +14,8 @@ pub mod verdict;
 
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 

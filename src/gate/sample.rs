@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Call;
 use crate::catalog::*;
 use crate::http::field::FieldId;
-use crate::http::head::{Field, RequestHead, RequestView, Span};
+use crate::http::head::{Field, RequestHead, RequestView, Span, Version};
 use crate::http::target::Target;
 
 /// Group `g` answers on `g.SUFFIX` too.
@@ -159,8 +159,14 @@ impl Request {
     }
 
     pub fn field(mut self, name: &str, value: &str) -> Self {
-        let field = Field { name: self.push(name), value: self.push(value), id: id(name) };
+        let field = Field { name: self.push(name), value: self.push(value), id: FieldId::of(name.as_bytes()) };
         assert!(self.head.fields.push(field));
+        self
+    }
+
+    /// Of the version that may come without `Host`.
+    pub fn http10(mut self) -> Self {
+        self.head.version = Version::Http10;
         self
     }
 
@@ -182,35 +188,5 @@ impl Request {
         let start = self.buffer.len() as u16;
         self.buffer.extend_from_slice(text.as_bytes());
         Span { start, end: self.buffer.len() as u16 }
-    }
-}
-
-/// The known names that these tests use.
-fn id(name: &str) -> FieldId {
-    match name.to_ascii_lowercase().as_str() {
-        "authorization" => FieldId::Authorization,
-        "connection" => FieldId::Connection,
-        "content-length" => FieldId::ContentLength,
-        "content-type" => FieldId::ContentType,
-        "expect" => FieldId::Expect,
-        "host" => FieldId::Host,
-        "keep-alive" => FieldId::KeepAlive,
-        "te" => FieldId::Te,
-        "trailer" => FieldId::Trailer,
-        "transfer-encoding" => FieldId::TransferEncoding,
-        "upgrade" => FieldId::Upgrade,
-        "x-ca-key" => FieldId::XCaKey,
-        "x-ca-nonce" => FieldId::XCaNonce,
-        "x-ca-request-id" => FieldId::XCaRequestId,
-        "x-ca-request-mode" => FieldId::XCaRequestMode,
-        "x-ca-signature" => FieldId::XCaSignature,
-        "x-ca-signature-headers" => FieldId::XCaSignatureHeaders,
-        "x-ca-signature-method" => FieldId::XCaSignatureMethod,
-        "x-ca-stage" => FieldId::XCaStage,
-        "x-ca-timestamp" => FieldId::XCaTimestamp,
-        "x-forwarded-for" => FieldId::XForwardedFor,
-        "x-forwarded-proto" => FieldId::XForwardedProto,
-        name if name.starts_with("x-ca-proxy-") => FieldId::XCaProxy,
-        _ => FieldId::Other,
     }
 }

@@ -39,5 +39,7 @@ impl Shared {
         }
     }
     /// Called about once a second, off the workers: moves the nonce window on.
-    pub fn tend(&self, _now_ms: u64) {}
+    pub fn tend(&self, now_ms: u64) {
+        self.nonces.advance(now_ms);
+    }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ahash::AHashMap;
 
 use super::trie::{Builder, NodeId, Place};
-use crate::catalog::{Catalog, Domain};
+use crate::catalog::{Catalog, Domain, GroupId};
 
 /// Longest domain name, in bytes (RFC 1035, section 2.3.4), without its final dot.
 const MAX_NAME_BYTES: usize = 253;
@@ -37,7 +37,9 @@ impl Domains {
             address: AHashMap::new(),
             any: None,
         };
+        let mut joins: Vec<(Site, GroupId)> = Vec::new();
         for (index, group) in catalog.groups.iter().enumerate() {
+            let id = GroupId(index as u32);
             for domain in &group.domains {
                 let new = || Site { base_paths: trie.root(), default: false };
                 let site = match domain {
@@ -48,18 +50,22 @@ impl Domains {
                     Domain::Address(address) => *domains.address.entry(*address).or_insert_with(new),
                     Domain::Any => *domains.any.get_or_insert_with(new),
                 };
-                join(trie, site, &group.base_path, index as u32);
+                joins.push((site, id));
             }
             let new = || Site { base_paths: trie.root(), default: true };
             let site = *domains.default.entry(group.default_domain.as_bytes().into()).or_insert_with(new);
-            join(trie, site, &group.base_path, index as u32);
+            joins.push((site, id));
+        }
+        for (site, id) in joins {
+            let base_path = catalog.groups[id.index()].base_path.split('/').skip(1);
+            let node = base_path.fold(site.base_paths, |node, text| trie.literal(node, text));
+            trie.set(node, Place::End, id.0);
         }
         domains
     }
 
-    /// The site of a `Host`, port and all: exact, then the longest wildcard, then a default domain, an address, `*`.
-    pub fn find(&self, host: &[u8]) -> Option<Site> {
-        let name = without_port(host);
+    /// The site of a host, without its port: exact, then the longest wildcard, then a default domain, an address, `*`.
+    pub fn find(&self, name: &[u8]) -> Option<Site> {
         self.named(name).or_else(|| self.addressed(name)).or(self.any)
     }
 
@@ -87,19 +93,5 @@ impl Domains {
         let name = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(name);
         let address: IpAddr = std::str::from_utf8(name).ok()?.parse().ok()?;
         self.address.get(&address).copied()
-    }
-}
-
-fn join<'c>(trie: &mut Builder<'c>, site: Site, base_path: &'c str, group: u32) {
-    let node = base_path.split('/').skip(1).fold(site.base_paths, |node, text| trie.literal(node, text));
-    trie.set(node, Place::End, group);
-}
-
-/// `name`, `name:80`, `[::1]`, `[::1]:80` (RFC 3986, section 3.2.2).
-pub(super) fn without_port(host: &[u8]) -> &[u8] {
-    let from = if host.first() == Some(&b'[') { memchr::memchr(b']', host).unwrap_or(host.len()) } else { 0 };
-    match memchr::memchr(b':', &host[from..]) {
-        Some(colon) => &host[..from + colon],
-        None => host,
     }
 }

@@ -13,9 +13,10 @@ mod tests;
 use ahash::AHashMap;
 
 use super::{Call, ErrorCode, Refusal};
-use crate::catalog::{ApiId, Catalog, GroupId, MethodSet};
+use crate::catalog::{ApiId, Catalog, GroupId, MethodSet, StageId};
 use crate::http::field::FieldId;
 use crate::http::head::Span;
+use crate::http::target::host_of;
 use domain::Domains;
 use trie::{Builder, NodeId, Place, Trie};
 
@@ -51,8 +52,6 @@ pub struct Router {
     trie: Trie,
     /// Stage names, by `StageId`.
     stages: Box<[Box<[u8]>]>,
-    /// Roots of the path templates: for each group, one for each stage.
-    roots: Box<[NodeId]>,
     /// Names that APIs declare. Few: a call's method is looked up once, in order.
     methods: Box<[Box<[u8]>]>,
     /// What stands at the templates: runs of answers, each ended by its `last`.
@@ -75,12 +74,15 @@ const UNKNOWN_METHOD: u16 = u16::MAX - 1;
 impl Router {
     pub fn build(catalog: &Catalog) -> Self {
         let mut trie = Builder::default();
+        // The first roots are those of the path templates: for each group, one for each stage.
+        for _ in 0..catalog.groups.len() * catalog.stages.len() {
+            trie.root();
+        }
         let domains = Domains::build(catalog, &mut trie);
-        let roots: Vec<NodeId> = (0..catalog.groups.len() * catalog.stages.len()).map(|_| trie.root()).collect();
         let mut methods = Methods::default();
         let mut placed: Vec<(NodeId, Place, u16, ApiId)> = Vec::with_capacity(catalog.apis.len());
         for (index, api) in catalog.apis.iter().enumerate() {
-            let root = roots[api.group.index() * catalog.stages.len() + api.stage.index()];
+            let root = templates(api.group, api.stage, catalog.stages.len());
             let (node, place) = trie.template(root, &api.path.segments);
             let api_id = ApiId(index as u32);
             match &api.methods {
@@ -101,23 +103,25 @@ impl Router {
             domains,
             trie: trie.finish(),
             stages: catalog.stages.iter().map(|name| name.as_bytes().into()).collect(),
-            roots: roots.into(),
             methods: methods.names.into_iter().map(|name| name.as_bytes().into()).collect(),
             answers: answers.into(),
         }
     }
 
     pub fn route(&self, call: &Call<'_>) -> Result<Route, Refusal> {
-        let host = call.target.authority.or_else(|| call.request.field(FieldId::Host)).unwrap_or_default();
+        let host = host_of(&call.request, &call.target)?;
         let path = call.target.path;
         let site = self
             .domains
             .find(host)
             .ok_or_else(|| Refusal::with(ErrorCode::I404DO, &host[..host.len().min(MAX_DOMAIN_ECHO_BYTES)]))?;
-        let (group, base_end) =
-            self.trie.longest_base(site.base_paths, path).ok_or(Refusal::because(ErrorCode::I404NF, "under this base path"))?;
+        let (group, base_end) = self
+            .trie
+            .longest_base(site.base_paths, path)
+            .map(|(group, end)| (GroupId(group), end))
+            .ok_or(Refusal::because(ErrorCode::I404NF, "under this base path"))?;
         let stage = self.stage(call)?;
-        let root = self.roots[group as usize * self.stages.len() + stage];
+        let root = templates(group, stage, self.stages.len());
         let method = self.method(call.request.method());
         let mut path_matched = false;
         let found = self.trie.find(root, path, base_end, |run| {
@@ -125,19 +129,22 @@ impl Router {
             self.answer(run, method)
         });
         match found {
-            Some((api, path)) => Ok(Route { api, group: GroupId(group), path, default_domain: site.default }),
+            Some((api, path)) => Ok(Route { api, group, path, default_domain: site.default }),
             None if path_matched => Err(Refusal::because(ErrorCode::I405UM, "no API of this path takes this method")),
             None => Err(Refusal::because(ErrorCode::I404NF, "with this path in this stage")),
         }
     }
 
     /// `X-Ca-Stage`, in any case; without it, or with an empty one, the first stage, `RELEASE`.
-    fn stage(&self, call: &Call<'_>) -> Result<usize, Refusal> {
+    fn stage(&self, call: &Call<'_>) -> Result<StageId, Refusal> {
         match call.request.field(FieldId::XCaStage) {
-            None | Some([]) => Ok(0),
-            Some(name) => {
-                self.stages.iter().position(|stage| stage.eq_ignore_ascii_case(name)).ok_or(Refusal::new(ErrorCode::I400SG))
-            }
+            None | Some([]) => Ok(StageId(0)),
+            Some(name) => self
+                .stages
+                .iter()
+                .position(|stage| stage.eq_ignore_ascii_case(name))
+                .map(|at| StageId(at as u32))
+                .ok_or(Refusal::new(ErrorCode::I400SG)),
         }
     }
 
@@ -159,6 +166,11 @@ impl Router {
         }
         None
     }
+}
+
+/// The root of the templates that a group has in a stage.
+fn templates(group: GroupId, stage: StageId, stages: usize) -> NodeId {
+    NodeId((group.index() * stages + stage.index()) as u32)
 }
 
 /// Bytes of an unknown domain that the refusal repeats.

@@ -46,22 +46,23 @@ fn domains_go_exact_then_longest_wildcard_then_default_then_address_then_any() {
         ("[::1]:8080", Ok(address)),
         ("[0:0::1]", Ok(address)),
         ("127.0.0.2", Err(ErrorCode::I404DO)),
-        ("", Err(ErrorCode::I404DO)),
     ];
     for (host, expected) in cases {
         assert_eq!(route(&router, &get(host, "/a")), expected, "{host}");
     }
     let long = "x".repeat(300);
     assert_eq!(route(&router, &get(&long, "/a")), Err(ErrorCode::I404DO));
+    let without_host = Request::new("GET", "/a").http10();
+    assert_eq!(route(&router, &without_host), Err(ErrorCode::I404DO));
 
     let group = sample.group("any", "", &["*"]);
     let any = sample.api(group, "a", 0, "GET", "/a");
     let router = Router::build(&sample.catalog);
-    for host in ["example.net", "", "127.0.0.2", &long] {
+    for host in ["example.net", "127.0.0.2", &long] {
         assert_eq!(route(&router, &get(host, "/a")), Ok(any), "{host}");
     }
     assert_eq!(route(&router, &get("api.example.com", "/a")), Ok(exact));
-    assert_eq!(route(&router, &Request::new("GET", "/a")), Ok(any), "HTTP/1.0 without Host");
+    assert_eq!(route(&router, &without_host), Ok(any));
 }
 
 #[test]
@@ -130,6 +131,24 @@ fn the_longest_base_path_decides_on_segment_boundaries() {
     sample.catalog.apis.clear();
     let router = Router::build(&sample.catalog);
     assert_eq!(route(&router, &get("x.example", "/no/base")), Err(ErrorCode::I404NF));
+}
+
+#[test]
+fn groups_with_the_same_paths_are_kept_apart() {
+    let mut sample = Sample::default();
+    let apis: Vec<_> = (0..20)
+        .map(|n| {
+            let domain = format!("{n}.example");
+            let group = sample.group(&format!("g{n}"), "/v1", &[domain.as_str()]);
+            (domain, sample.api(group, "a", 0, "GET", "/[p]/a"), sample.api(group, "b", 1, "GET", "/[p]/a"))
+        })
+        .collect();
+    let router = Router::build(&sample.catalog);
+    for (domain, release, pre) in apis {
+        assert_eq!(route(&router, &get(&domain, "/v1/x/a")), Ok(release));
+        assert_eq!(route(&router, &get(&domain, "/v1/x/a").field("X-Ca-Stage", "pre")), Ok(pre));
+        assert_eq!(route(&router, &get(&domain, "/x/a")), Err(ErrorCode::I404NF));
+    }
 }
 
 #[test]

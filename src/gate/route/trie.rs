@@ -1,29 +1,38 @@
 //! Path templates in a trie over decoded segments: literal before `[param]` before `*`, with backtracking.
 //!
-//! All nodes of all roots lie in one array, and so do their literal edges: each node's edges are a small open-addressed
-//! table, at most two thirds full, found by the segment's hash. A lookup costs the same under a node with one edge and
-//! under one with 100,000. Texts are stored once, however many templates use them.
+//! All nodes of all roots lie in one array. The children that a node has for literals are a small open-addressed table
+//! in it, at most two thirds full, found by the segment's hash; a child is its own entry there, so that a step down costs
+//! one cache line, the same under a node with one child and under one with 100,000. Texts are stored once, however many
+//! templates use them.
 
 use ahash::AHashMap;
 
+use super::PathMatch;
 use super::segment::{self, Segment};
-use super::{MAX_PARAMETERS, PathMatch};
 use crate::catalog;
 use crate::http::head::Span;
 
 /// Place of a node. A root is a node too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct NodeId(u32);
+pub(super) struct NodeId(pub u32);
 
 /// No node, no value.
 pub(super) const NONE: u32 = u32::MAX;
 
+/// 32 bytes: never across two cache lines.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 struct Node {
-    /// First slot of the node's edges.
-    edges: u32,
-    /// Slots - 1; slots are a power of two. [`NONE`]: no edges.
+    /// Of the literal that leads here; a root and a parameter's node have none.
+    hash: u32,
+    text: u32,
+    /// Bytes of the text. [`NONE`]: a free entry of a table.
+    text_len: u32,
+    /// Where the table of the literal children begins.
+    literals: u32,
+    /// Entries of the table - 1; entries are a power of two. [`NONE`]: no literal children.
     mask: u32,
+    /// The child for `[param]`.
     parameter: u32,
     /// Value of the template that ends here.
     end: u32,
@@ -31,18 +40,10 @@ struct Node {
     rest: u32,
 }
 
-#[derive(Clone, Copy)]
-struct Edge {
-    hash: u32,
-    /// [`NONE`]: a free slot.
-    child: u32,
-    /// Range of the texts.
-    text: (u32, u32),
-}
+const FREE: Node = Node { hash: 0, text: 0, text_len: NONE, literals: 0, mask: NONE, parameter: NONE, end: NONE, rest: NONE };
 
 pub(super) struct Trie {
     nodes: Box<[Node]>,
-    edges: Box<[Edge]>,
     texts: Box<[u8]>,
 }
 
@@ -60,7 +61,7 @@ impl Trie {
             }
             let segment = Segment::at(path, at + 1);
             let Some(child) = self.literal(node, path, &segment) else { return found };
-            (node, at) = (&self.nodes[child as usize], segment.end);
+            (node, at) = (child, segment.end);
         }
     }
 
@@ -85,21 +86,27 @@ impl Trie {
     }
 
     #[inline]
-    fn literal(&self, node: &Node, path: &[u8], segment: &Segment) -> Option<u32> {
+    fn literal(&self, node: &Node, path: &[u8], segment: &Segment) -> Option<&Node> {
         if node.mask == NONE {
             return None;
         }
-        let mut slot = segment.hash & node.mask;
+        let hash = segment.hash(path);
+        let mut slot = hash & node.mask;
         loop {
-            let edge = &self.edges[(node.edges + slot) as usize];
-            if edge.child == NONE {
+            let child = &self.nodes[(node.literals + slot) as usize];
+            if child.text_len == NONE {
                 return None;
             }
-            if edge.hash == segment.hash && segment.is(path, &self.texts[edge.text.0 as usize..edge.text.1 as usize]) {
-                return Some(edge.child);
+            if child.hash == hash && segment.is(path, self.text(child)) {
+                return Some(child);
             }
             slot = (slot + 1) & node.mask;
         }
+    }
+
+    #[inline]
+    fn text(&self, node: &Node) -> &[u8] {
+        &self.texts[node.text as usize..(node.text + node.text_len) as usize]
     }
 }
 
@@ -121,7 +128,7 @@ impl<T, F: FnMut(u32) -> Option<T>> Search<'_, F> {
         let trie = self.trie;
         let segment = Segment::at(self.path, at + 1);
         if let Some(child) = trie.literal(node, self.path, &segment)
-            && let Some(value) = self.descend(&trie.nodes[child as usize], segment.end)
+            && let Some(value) = self.descend(child, segment.end)
         {
             return Some(value);
         }
@@ -165,22 +172,26 @@ pub(super) enum Place {
 #[derive(Default)]
 pub(super) struct Builder<'c> {
     nodes: Vec<Node>,
-    /// Literal edges: node and text -> child.
-    edges: AHashMap<(u32, u32), u32>,
-    symbols: AHashMap<&'c str, u32>,
-    /// Range and hash of each symbol.
-    texts: Vec<((u32, u32), u32)>,
+    roots: usize,
+    /// Literal children: node and text -> child.
+    literals: AHashMap<(u32, u32), u32>,
+    /// Texts, with their range and hash by number.
+    numbers: AHashMap<&'c str, u32>,
+    texts: Vec<(u32, u32, u32)>,
     bytes: Vec<u8>,
 }
 
 impl<'c> Builder<'c> {
+    /// A new root, numbered from 0 on. Roots come before all else: theirs are the only places that outlast
+    /// [`Builder::finish`].
     pub fn root(&mut self) -> NodeId {
+        debug_assert_eq!(self.nodes.len(), self.roots, "roots first");
+        self.roots += 1;
         NodeId(self.node())
     }
 
     /// The node of a template, made when it is new, and where on it the template's value stands.
     pub fn template(&mut self, root: NodeId, segments: &'c [catalog::Segment]) -> (NodeId, Place) {
-        debug_assert!(parameters(segments) <= MAX_PARAMETERS, "the catalog holds templates to MAX_PARAMETERS");
         let mut node = root;
         for segment in segments {
             node = match segment {
@@ -193,17 +204,16 @@ impl<'c> Builder<'c> {
     }
 
     pub fn literal(&mut self, parent: NodeId, text: &'c str) -> NodeId {
-        let symbol = *self.symbols.entry(text).or_insert_with(|| {
-            let start = self.bytes.len() as u32;
+        let number = *self.numbers.entry(text).or_insert_with(|| {
+            self.texts.push((self.bytes.len() as u32, text.len() as u32, segment::hash(text.as_bytes())));
             self.bytes.extend_from_slice(text.as_bytes());
-            self.texts.push(((start, self.bytes.len() as u32), segment::hash(text.as_bytes())));
             self.texts.len() as u32 - 1
         });
-        if let Some(&child) = self.edges.get(&(parent.0, symbol)) {
+        if let Some(&child) = self.literals.get(&(parent.0, number)) {
             return NodeId(child);
         }
         let child = self.node();
-        self.edges.insert((parent.0, symbol), child);
+        self.literals.insert((parent.0, number), child);
         NodeId(child)
     }
 
@@ -219,28 +229,45 @@ impl<'c> Builder<'c> {
         }
     }
 
+    /// Moves every literal child into its parent's table; all other nodes come first, in the order they were made, and
+    /// so the roots stay where they are.
     pub fn finish(mut self) -> Trie {
-        let mut list: Vec<(u32, u32, u32)> =
-            self.edges.drain().map(|((parent, symbol), child)| (parent, symbol, child)).collect();
-        list.sort_unstable();
-        let mut edges = Vec::with_capacity(list.len() * 2);
-        for children in list.chunk_by(|a, b| a.0 == b.0) {
-            // Never full: a search for what is not there ends at a free slot.
-            let slots = (children.len() + children.len() / 2 + 1).next_power_of_two();
-            let (first, mask) = (edges.len(), slots as u32 - 1);
-            edges.resize(first + slots, Edge { hash: 0, child: NONE, text: (0, 0) });
-            for &(_, symbol, child) in children {
-                let (text, hash) = self.texts[symbol as usize];
+        let mut children: Vec<(u32, u32, u32)> =
+            self.literals.drain().map(|((parent, number), child)| (parent, number, child)).collect();
+        children.sort_unstable();
+
+        let mut is_literal = vec![false; self.nodes.len()];
+        children.iter().for_each(|&(_, _, child)| is_literal[child as usize] = true);
+        let mut place = vec![NONE; self.nodes.len()];
+        let mut size = 0;
+        for node in (0..self.nodes.len()).filter(|&node| !is_literal[node]) {
+            (place[node], size) = (size, size + 1);
+        }
+        let firsts = size;
+        let mut nodes = vec![FREE; firsts as usize];
+        for siblings in children.chunk_by(|a, b| a.0 == b.0) {
+            // Never full: a search for what is not there ends at a free entry.
+            let entries = (siblings.len() + siblings.len() / 2 + 1).next_power_of_two();
+            let (first, mask) = (nodes.len(), entries as u32 - 1);
+            nodes.resize(first + entries, FREE);
+            for &(_, number, child) in siblings {
+                let (text, text_len, hash) = self.texts[number as usize];
                 let mut slot = hash & mask;
-                while edges[first + slot as usize].child != NONE {
+                while nodes[first + slot as usize].text_len != NONE {
                     slot = (slot + 1) & mask;
                 }
-                edges[first + slot as usize] = Edge { hash, child, text };
+                place[child as usize] = first as u32 + slot;
+                nodes[first + slot as usize] = Node { hash, text, text_len, ..FREE };
             }
-            let parent = &mut self.nodes[children[0].0 as usize];
-            (parent.edges, parent.mask) = (first as u32, mask);
+            let parent = &mut self.nodes[siblings[0].0 as usize];
+            (parent.literals, parent.mask) = (first as u32, mask);
         }
-        Trie { nodes: self.nodes.into(), edges: edges.into(), texts: self.bytes.into() }
+        for (node, &at) in self.nodes.iter().zip(&place) {
+            let Node { hash, text, text_len, .. } = nodes[at as usize];
+            let parameter = if node.parameter == NONE { NONE } else { place[node.parameter as usize] };
+            nodes[at as usize] = Node { hash, text, text_len, parameter, ..*node };
+        }
+        Trie { nodes: nodes.into(), texts: self.bytes.into() }
     }
 
     fn parameter(&mut self, parent: NodeId) -> NodeId {
@@ -251,11 +278,7 @@ impl<'c> Builder<'c> {
     }
 
     fn node(&mut self) -> u32 {
-        self.nodes.push(Node { edges: 0, mask: NONE, parameter: NONE, end: NONE, rest: NONE });
+        self.nodes.push(FREE);
         self.nodes.len() as u32 - 1
     }
-}
-
-fn parameters(segments: &[catalog::Segment]) -> usize {
-    segments.iter().filter(|s| matches!(s, catalog::Segment::Parameter(_))).count()
 }

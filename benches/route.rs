@@ -1,0 +1,194 @@
+//! The gate without authentication: route, decide, and the head of the backend request.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use lockgate::catalog::*;
+use lockgate::gate::map::{Outgoing, backend_of, write_request};
+use lockgate::gate::route::Router;
+use lockgate::gate::{Call, Scratch, Shared, Tables, Verdict, decide};
+use lockgate::http::field::FieldId;
+use lockgate::http::framing::BodyLength;
+use lockgate::http::head::{Field, RequestHead, RequestView, Span};
+use lockgate::http::serialise::HeadWriter;
+use lockgate::http::target::Target;
+
+const APIS_PER_GROUP: usize = 100;
+/// Calls that a measurement goes through in turn, so that it does not measure one warm path.
+const CALLS: usize = 1024;
+
+/// `apis` anonymous APIs `/v1/r*/[id]` in groups of 100, each group with a domain of its own.
+fn catalog(apis: usize) -> Catalog {
+    let groups = apis.div_ceil(APIS_PER_GROUP);
+    Catalog {
+        instance: Instance {
+            name: "bench".into(),
+            workers: None,
+            egress_addresses: Vec::new(),
+            state_directory: "state".into(),
+            default_domain_suffix: "localhost".into(),
+            driver: Driver::Auto,
+        },
+        listeners: Vec::new(),
+        security: Security {
+            signature_window_ms: 900_000,
+            nonce_capacity: 1_000,
+            nonce_full: NonceFull::Refuse,
+            tolerances: Vec::new(),
+            trusted_proxies: Vec::new(),
+        },
+        limits: Limits::default(),
+        access_log: AccessLog::Off,
+        stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
+        vpc_accesses: vec![VpcAccess {
+            name: "backend".into(),
+            vpc_id: "vpc".into(),
+            host: Some("backend.internal".into()),
+            scheme: Scheme::Http,
+            instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
+        }],
+        groups: (0..groups).map(group).collect(),
+        apis: (0..apis).map(api).collect(),
+        apps: Vec::new(),
+    }
+}
+
+fn group(number: usize) -> Group {
+    Group {
+        name: format!("group-{number}"),
+        base_path: "/v1".into(),
+        domains: vec![Domain::Exact(format!("api-{number}.example.com"))],
+        default_domain: format!("group-{number}.localhost"),
+        default_domain_calls_per_day: 1000,
+        forward_app_code: false,
+    }
+}
+
+fn api(number: usize) -> Api {
+    let segments = vec![Segment::Literal(format!("resource-{number}")), Segment::Parameter("id".into())];
+    Api {
+        group: GroupId((number / APIS_PER_GROUP) as u32),
+        name: format!("api-{number}"),
+        stage: StageId(0),
+        version: "20260101000000000".into(),
+        authentication: Authentication::None,
+        protocols: Protocols { http: true, https: true },
+        methods: MethodSet::These(vec!["GET".into(), "POST".into()]),
+        path: PathTemplate { segments: segments.clone() },
+        backend: Backend::Vpc {
+            vpc_access: VpcAccessId(0),
+            path: PathTemplate { segments },
+            method: None,
+            timeout: Duration::from_secs(10),
+        },
+    }
+}
+
+/// A request as a client of today sends it.
+struct Request {
+    buffer: Vec<u8>,
+    head: RequestHead,
+}
+
+impl Request {
+    fn new(api: usize) -> Self {
+        let mut request = Self { buffer: Vec::new(), head: RequestHead::default() };
+        request.head.method = request.push("GET");
+        request.head.target = request.push(&format!("/v1/resource-{api}/4711?page=2&sort=name"));
+        let host = format!("api-{}.example.com:8080", api / APIS_PER_GROUP);
+        let fields = [
+            (FieldId::Host, "Host", host.as_str()),
+            (FieldId::UserAgent, "User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"),
+            (FieldId::Accept, "Accept", "application/json, text/plain, */*"),
+            (FieldId::Other, "Accept-Language", "en-GB,en;q=0.9"),
+            (FieldId::Other, "Accept-Encoding", "gzip, deflate, br"),
+            (FieldId::Connection, "Connection", "keep-alive"),
+            (FieldId::Other, "Referer", "https://www.example.com/orders"),
+            (FieldId::Other, "Cookie", "session=0123456789abcdef0123456789abcdef"),
+            (FieldId::XForwardedFor, "X-Forwarded-For", "203.0.113.9"),
+            (FieldId::XCaStage, "X-Ca-Stage", "RELEASE"),
+        ];
+        for (id, name, value) in fields {
+            let field = Field { name: request.push(name), value: request.push(value), id };
+            request.head.fields.push(field);
+        }
+        request
+    }
+
+    fn push(&mut self, text: &str) -> Span {
+        let start = self.buffer.len() as u16;
+        self.buffer.extend_from_slice(text.as_bytes());
+        Span { start, end: self.buffer.len() as u16 }
+    }
+
+    fn call(&self) -> Call<'_> {
+        let target = self.head.target.of(&self.buffer);
+        let query = target.iter().position(|&byte| byte == b'?').expect("a query");
+        Call {
+            request: RequestView { buffer: &self.buffer, head: &self.head },
+            target: Target { authority: None, path: &target[..query], query: Some(&target[query + 1..]) },
+            scheme: Scheme::Http,
+            peer: [192, 0, 2, 7].into(),
+            form: None,
+            now_ms: 1_767_225_600_000,
+        }
+    }
+}
+
+/// Targets of calls to APIs spread over all: authority and path.
+fn targets(apis: usize) -> Vec<(String, String)> {
+    let apis = (0..CALLS).map(|n| n.wrapping_mul(7919) % apis);
+    apis.map(|api| (format!("api-{}.example.com:8080", api / APIS_PER_GROUP), format!("/v1/resource-{api}/4711"))).collect()
+}
+
+fn route(criterion: &mut Criterion) {
+    let mut bench = criterion.benchmark_group("route");
+    for apis in [10, 10_000, 100_000] {
+        let router = Router::build(&catalog(apis));
+        // One head for all: a call's own head is warm when it is routed, its place in the tables is not.
+        let request = Request::new(0);
+        let targets = targets(apis);
+        fn target((authority, path): &(String, String)) -> Target<'_> {
+            Target { authority: Some(authority.as_bytes()), path: path.as_bytes(), query: None }
+        }
+        let calls: Vec<Call<'_>> = targets.iter().map(|pair| Call { target: target(pair), ..request.call() }).collect();
+        assert!(calls.iter().all(|call| router.route(call).is_ok()));
+        let mut turn = calls.iter().cycle();
+        bench.bench_function(BenchmarkId::from_parameter(apis), |b| {
+            b.iter(|| router.route(black_box(turn.next().expect("endless"))).is_ok());
+        });
+    }
+}
+
+fn build(criterion: &mut Criterion) {
+    let catalog = catalog(100_000);
+    let mut bench = criterion.benchmark_group("build");
+    bench.sample_size(10);
+    bench.bench_function("100000", |b| b.iter(|| Router::build(black_box(&catalog))));
+}
+
+fn forward(criterion: &mut Criterion) {
+    let tables = Tables::build(Arc::new(catalog(10_000)));
+    let shared = Shared::new(&tables.catalog, 0);
+    let mut scratch = Scratch::default();
+    let request = Request::new(4711);
+    let call = request.call();
+    criterion.bench_function("decide/anonymous", |b| b.iter(|| decide(black_box(&call), &tables, &shared, &mut scratch).api));
+
+    let Verdict::Forward(forward) = decide(&call, &tables, &shared, &mut scratch).verdict else { panic!("the call passes") };
+    let instance = &backend_of(&tables, &forward).0.instances[0];
+    let out = Outgoing { instance, request_id: b"7AD052CB-EE8B-4DFD-BBAF-EFB340E0A5AF", body: BodyLength::None };
+    let mut buffer = [0; 8192];
+    criterion.bench_function("map/write_request", |b| {
+        b.iter(|| {
+            let mut writer = HeadWriter::new(&mut buffer);
+            write_request(black_box(&call), &forward, &tables, &out, &mut writer);
+            writer.finish()
+        });
+    });
+}
+
+criterion_group!(benches, route, build, forward);
+criterion_main!(benches);
