@@ -251,3 +251,6 @@ impl Out<'_> {
         self.range.end += len;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,6 @@ fn expects_continue(request: &RequestView<'_>) -> Result<bool, HeadError> {
         Some(_) => Err(HeadError::BadExpect),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -258,3 +258,6 @@ impl<'a> ResponseView<'a> {
         self.head.fields.iter().map(move |f| (f.id, f.name.of(buffer), f.value.of(buffer)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,3 +13,6 @@ pub mod head;
 pub mod percent;
 pub mod serialise;
 pub mod target;
+
+#[cfg(test)]
+mod corpus;

@@ -87,3 +87,59 @@ pub fn pairs(source: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         None => (pair, None),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decoded(decode: fn(&[u8], &mut Vec<u8>) -> Result<(), BadEscape>, source: &[u8]) -> Result<Vec<u8>, BadEscape> {
+        let mut out = b"kept ".to_vec();
+        decode(source, &mut out).map(|()| out.split_off(5))
+    }
+
+    #[test]
+    fn paths_keep_their_plus_and_forms_do_not() {
+        assert_eq!(decoded(decode_path_segment, b"a+b%20%2B%e4%B8%ad"), Ok("a+b +中".into()));
+        assert_eq!(decoded(decode_form, b"a+b%20%2B%e4%B8%ad"), Ok("a b +中".into()));
+        for bad in [&b"%"[..], b"%4", b"a%4g", b"%+1", b"%%41"] {
+            assert_eq!(decoded(decode_form, bad), Err(BadEscape));
+            assert!(!is_well_formed(bad));
+        }
+        assert!(is_well_formed(b"") && is_well_formed(b"a%41%5a"));
+    }
+
+    #[test]
+    fn decoding_into_a_warm_buffer_does_not_grow_it() {
+        let mut out = Vec::with_capacity(64);
+        let capacity = out.capacity();
+        for _ in 0..3 {
+            out.clear();
+            decode_form(&[b'a'; 64], &mut out).unwrap();
+            assert_eq!(out.capacity(), capacity);
+        }
+    }
+
+    #[test]
+    fn pairs_are_raw() {
+        let list: Vec<_> = pairs(b"a=1&b&&c=&=d&e=f=g;h&").collect();
+        let expected: [(&[u8], Option<&[u8]>); 5] =
+            [(b"a", Some(b"1")), (b"b", None), (b"c", Some(b"")), (b"", Some(b"d")), (b"e", Some(b"f=g;h"))];
+        assert_eq!(list, expected);
+        assert_eq!(pairs(b"").count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_itself(bytes in prop::collection::vec(any::<u8>(), 0..50)) {
+            let mut buffer = [0; 150];
+            let mut writer = HeadWriter::new(&mut buffer);
+            encode_segment(&bytes, &mut writer);
+            let len = writer.finish().unwrap();
+            prop_assert!(buffer[..len].iter().all(|&b| is_unreserved(b) || b == b'%'));
+            prop_assert_eq!(decoded(decode_path_segment, &buffer[..len]), Ok(bytes.clone()));
+            prop_assert_eq!(decoded(decode_form, &buffer[..len]), Ok(bytes));
+        }
+    }
+}

@@ -179,3 +179,62 @@ pub fn reason(status: u16) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut HeadWriter<'_>)) -> String {
+        let mut buffer = [0; 200];
+        let mut writer = HeadWriter::new(&mut buffer);
+        write(&mut writer);
+        let len = writer.finish().unwrap();
+        String::from_utf8(buffer[..len].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_head_is_written_in_one_pass() {
+        let head = written(|writer| {
+            writer.status_line(200);
+            writer.field(b"X-Ca-Stage", b"RELEASE");
+            writer.number_field(b"Content-Length", 1024);
+            writer.end();
+        });
+        assert_eq!(head, "HTTP/1.1 200 OK\r\nX-Ca-Stage: RELEASE\r\nContent-Length: 1024\r\n\r\n");
+    }
+
+    #[test]
+    fn a_buffer_too_small_is_told_at_the_end() {
+        let mut buffer = [0; 10];
+        let mut writer = HeadWriter::new(&mut buffer);
+        writer.bytes(b"12345678");
+        writer.field(b"X", b"y");
+        assert_eq!(writer.finish(), None);
+    }
+
+    /// The ready lines and the phrases agree, and every line is one that our own parser takes.
+    #[test]
+    fn status_lines() {
+        use crate::http::head::{HeadLimits, Parsed, ResponseHead, parse_response};
+        let limits = HeadLimits { start_line_bytes: 100, head_bytes: 200, fields: 1 };
+        for status in 100..=599 {
+            let head = written(|writer| {
+                writer.status_line(status);
+                writer.end();
+            });
+            assert_eq!(head, format!("HTTP/1.1 {status} {}\r\n\r\n", reason(status)));
+            let mut parsed = ResponseHead::default();
+            assert_eq!(parse_response(head.as_bytes(), 0, &limits, &mut parsed), Ok(Parsed::Complete));
+            assert_eq!(parsed.status, status);
+        }
+    }
+
+    #[test]
+    fn chunk_sizes() {
+        for size in [0, 1, 9, 10, 15, 16, 255, 256, 4096, 65_535, u64::from(u32::MAX), u64::MAX >> 4, u64::MAX] {
+            let mut line = [0; CHUNK_SIZE_BYTES];
+            let len = write_chunk_size(size, &mut line);
+            assert_eq!(std::str::from_utf8(&line[..len]), Ok(&*format!("{size:x}\r\n")));
+        }
+    }
+}

@@ -137,3 +137,6 @@ fn is_port(digits: &[u8]) -> bool {
         && digits.iter().all(u8::is_ascii_digit)
         && digits.iter().fold(0, |n, d| n * 10 + u32::from(d - b'0')) <= u32::from(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests;

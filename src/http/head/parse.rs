@@ -14,7 +14,11 @@ use crate::http::field::{FieldId, is_token_byte, is_value_byte};
 /// holds is of use only after [`Parsed::Complete`].
 pub fn parse_request(buffer: &[u8], scanned: usize, limits: &HeadLimits, head: &mut RequestHead) -> Result<Parsed, HeadError> {
     head.fields.clear();
-    let start = if buffer.starts_with(b"\r\n") { 2 } else { 0 };
+    let start = match buffer {
+        b"\r" => return Ok(Parsed::Partial),
+        [b'\r', b'\n', ..] => 2,
+        _ => 0,
+    };
     let mut cursor = Cursor::new(buffer, start, limits);
     let outcome = match next(cursor.bytes, start, scanned) {
         Next::Wait => Err(Stop::More),
