@@ -6,6 +6,7 @@
 
 pub mod apps;
 pub mod echo;
+pub mod explain;
 pub mod nonce;
 pub mod parameters;
 pub mod sign;
