@@ -22,7 +22,7 @@ mod string_to_sign;
 mod variant;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::error::Detail;
 use super::{Call, ErrorCode, Refusal};
