@@ -75,7 +75,8 @@ fn body(rest: &[u8], length: BodyLength, limits: &Limits) -> Result<Vec<u8>, Str
             if !step.done {
                 return Err("the chunked body does not end".to_owned());
             }
-            body.truncate(step.output);
+            body.truncate(step.output.end);
+            body.drain(..step.output.start);
         }
         BodyLength::UntilClose => {}
     }

@@ -119,7 +119,8 @@ impl Habit {
         let mut read: Vec<Pair> = Vec::new();
         for (name, value) in sources.into_iter().flatten().flat_map(pairs) {
             let (name, value) = (self.read(name)?, self.read(value)?);
-            if !name.is_empty() && !(value.is_empty() && self.empty == DROPPED) {
+            let dropped = value.is_empty() && self.empty == DROPPED;
+            if !name.is_empty() && !dropped {
                 read.push((name, value));
             }
         }
