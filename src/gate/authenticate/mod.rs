@@ -6,6 +6,7 @@
 
 pub mod apps;
 pub mod echo;
+pub mod explain;
 pub mod nonce;
 pub mod parameters;
 pub mod sign;
@@ -21,7 +22,7 @@ mod string_to_sign;
 mod variant;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::error::Detail;
 use super::{Call, ErrorCode, Refusal};
@@ -71,10 +72,9 @@ pub fn authenticate(
         Authentication::App { app_code, methods, require_nonce } => (app_code, methods, require_nonce),
     };
     let key = call.request.field(FieldId::XCaKey);
-    if key.is_none() || call.request.field(FieldId::XCaSignature).is_none() {
-        if let Some(app) = by_app_code(call, place, catalog, apps, scratch)? {
-            return Ok(Outcome::App { app, body_md5: None });
-        }
+    let is_signed = key.is_some() && call.request.field(FieldId::XCaSignature).is_some();
+    if !is_signed && let Some(app) = by_app_code(call, place, catalog, apps, scratch)? {
+        return Ok(Outcome::App { app, body_md5: None });
     }
     let key = key.ok_or(Refusal::new(ErrorCode::A400MA))?;
     let (app, app_key) = apps.by_key(catalog, key).ok_or(Refusal::new(ErrorCode::A400IK))?;

@@ -170,7 +170,7 @@ pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// The order of UTF-16 code units (Java's `String.compareTo`) of two UTF-8 texts. It is the order of their bytes, but
 /// that U+E000 to U+FFFF (lead bytes EE and EF) come after everything beyond (lead bytes from F0), which UTF-16 writes
 /// with surrogates (D800 to DFFF). On bytes that are not UTF-8 it is some total order.
-fn utf16_order(a: &[u8], b: &[u8]) -> Ordering {
+pub(super) fn utf16_order(a: &[u8], b: &[u8]) -> Ordering {
     let rank = |byte: u8| match byte {
         0xEE | 0xEF => (0xFF, byte),
         _ => (byte, byte),

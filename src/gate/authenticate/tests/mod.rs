@@ -2,7 +2,7 @@
 
 mod checks;
 mod oracle;
-mod request;
+pub mod request;
 mod vectors;
 
 use super::*;

@@ -1,0 +1,216 @@
+//! `lockgate sign`
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::Args;
+
+use super::Failure;
+use crate::catalog::{self, Catalog};
+use crate::gate::authenticate::sign::{Signing, Unsigned, sign};
+use crate::gate::authenticate::signature::Method;
+
+/// Print the headers that make a request a signed one
+#[derive(Args)]
+pub struct Sign {
+    /// The URL to call, or its path and query
+    #[arg(value_name = "URL|PATH")]
+    target: String,
+    /// Sign as this app of the config directory
+    #[arg(long, value_name = "NAME", required_unless_present = "app_key", conflicts_with_all = ["app_key", "app_secret"])]
+    app: Option<String>,
+    /// Sign with this app key, without a config directory
+    #[arg(long, value_name = "KEY", requires = "app_secret")]
+    app_key: Option<String>,
+    #[arg(long, value_name = "SECRET", requires = "app_key")]
+    app_secret: Option<String>,
+    /// GET, or POST with --data
+    #[arg(short = 'X', long, value_name = "METHOD")]
+    method: Option<String>,
+    /// A header of the request; it is signed too
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// The body; a form unless a Content-Type says otherwise
+    #[arg(short, long, value_name = "BODY")]
+    data: Option<String>,
+    /// RELEASE, PRE or TEST
+    #[arg(long)]
+    stage: Option<String>,
+    /// HmacSHA256 or HmacSHA1
+    #[arg(long, value_name = "METHOD", default_value = "HmacSHA256")]
+    signature_method: String,
+    /// Print a curl command line instead
+    #[arg(long)]
+    curl: bool,
+}
+
+impl Sign {
+    pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        let method = self.method.as_deref().unwrap_or(if self.data.is_some() { "POST" } else { "GET" }).to_ascii_uppercase();
+        let (path, query) = split(&self.target);
+        let mut headers = self.headers()?;
+        let (app_key, app_secret) = self.credentials(config)?;
+        let nonce = nonce()?;
+        let unsigned =
+            Unsigned { method: &method, path, query, headers: &headers, body: self.data.as_deref().unwrap_or_default().as_bytes() };
+        let signing = Signing {
+            app_key: &app_key,
+            app_secret: &app_secret,
+            method: Method::named(self.signature_method.as_bytes())
+                .ok_or_else(|| Failure::new("--signature-method: HmacSHA256 or HmacSHA1"))?,
+            timestamp_ms: Some(now_ms()?),
+            nonce: Some(&nonce),
+        };
+        let signed = sign(&unsigned, &signing)
+            .map_err(|refusal| Failure::new(format!("such a request is refused with {}: {:?}", refusal.code.as_str(), refusal.detail)))?;
+        headers.extend(signed);
+        if self.curl {
+            return self.print_curl(&method, &headers, out);
+        }
+        for (name, value) in headers {
+            writeln!(out, "{name}: {value}")?;
+        }
+        Ok(())
+    }
+
+    /// The headers that the request itself has. `Accept` and the type of a body are named, since they are signed and an HTTP
+    /// library would add its own.
+    fn headers(&self) -> Result<Vec<(String, String)>, Failure> {
+        let mut headers = Vec::new();
+        for header in &self.headers {
+            let (name, value) = header.split_once(':').ok_or_else(|| Failure::new(format!("--header {header}: no colon in it")))?;
+            if header.contains(|c: char| c.is_ascii_control() && c != '\t') {
+                return Err(Failure::new(format!("--header {}: a control character in it", header.escape_debug())));
+            }
+            headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+        headers.extend(self.stage.clone().map(|stage| ("X-Ca-Stage".to_owned(), stage)));
+        let form = self.data.as_ref().map(|_| "application/x-www-form-urlencoded; charset=UTF-8");
+        for (name, default) in [("Accept", Some("*/*")), ("Content-Type", form)] {
+            if !headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                headers.extend(default.map(|value| (name.to_owned(), value.to_owned())));
+            }
+        }
+        Ok(headers)
+    }
+
+    fn credentials(&self, config: &Path) -> Result<(String, String), Failure> {
+        if let (Some(key), Some(secret)) = (&self.app_key, &self.app_secret) {
+            return Ok((key.clone(), secret.clone()));
+        }
+        let catalog = catalog::load(config)?;
+        let name = self.app.as_deref().unwrap_or_default();
+        let key = first_key(&catalog, name).ok_or_else(|| Failure::new(format!("there is no app `{name}` with an app key")))?;
+        Ok((key.key.clone(), key.secret.expose().to_owned()))
+    }
+
+    fn print_curl(&self, method: &str, headers: &[(String, String)], out: &mut dyn Write) -> Result<(), Failure> {
+        let url = if self.target.starts_with('/') { format!("http://127.0.0.1:8080{}", self.target) } else { self.target.clone() };
+        let how = if method == "HEAD" { "--head".to_owned() } else { format!("-X {}", quoted(method)) };
+        write!(out, "curl -i {how}")?;
+        for (name, value) in headers {
+            // `Name;` is how curl is told to send a header without a value.
+            let header = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
+            write!(out, " \\\n  -H {}", quoted(&header))?;
+        }
+        if let Some(data) = &self.data {
+            write!(out, " \\\n  --data-raw {}", quoted(data))?;
+        }
+        writeln!(out, " \\\n  {}", quoted(&url))?;
+        Ok(())
+    }
+}
+
+fn first_key<'c>(catalog: &'c Catalog, app: &str) -> Option<&'c catalog::AppKey> {
+    catalog.apps.iter().find(|known| known.name == app)?.keys.first()
+}
+
+/// Path and query of a URL, or of itself. A fragment is not sent.
+fn split(target: &str) -> (&str, Option<&str>) {
+    let target = target.split('#').next().unwrap_or_default();
+    let rest = match target.split_once("://") {
+        Some((_, rest)) if !target.starts_with('/') => rest.find(['/', '?']).map_or("", |at| &rest[at..]),
+        _ => target,
+    };
+    let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+    (if path.is_empty() { "/" } else { path }, query)
+}
+
+/// A word for a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn nonce() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::new(format!("the system's random source: {error}")))?;
+    let random = u128::from_be_bytes(bytes) & !(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let digits = format!("{random:032x}");
+    Ok([&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))
+}
+
+fn now_ms() -> Result<u64, Failure> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map(|since| since.as_millis() as u64).map_err(|error| Failure::new(format!("the system's clock: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        sign: Sign,
+    }
+
+    fn printed(arguments: &[&str]) -> String {
+        let own = ["sign", "--app-key", "24601001", "--app-secret", "secret"];
+        let line = Line::parse_from(own.iter().chain(arguments));
+        let mut out = Vec::new();
+        line.sign.run(Path::new("no-such-directory"), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn headers_come_one_a_line() {
+        let out = printed(&["--stage", "TEST", "https://api.example.com/x?b=1#top"]);
+        let names: Vec<&str> = out.lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+        assert_eq!(
+            names.join(" "),
+            "X-Ca-Stage Accept X-Ca-Key X-Ca-Timestamp X-Ca-Nonce X-Ca-Signature-Method X-Ca-Signature-Headers X-Ca-Signature"
+        );
+        assert!(out.contains("X-Ca-Signature-Headers: X-Ca-Key,X-Ca-Nonce,X-Ca-Signature-Method,X-Ca-Stage,X-Ca-Timestamp\n"));
+        assert!(!out.contains("secret"));
+    }
+
+    #[test]
+    fn a_body_is_covered_by_its_md5_unless_it_is_a_form() {
+        assert!(!printed(&["-d", "a=1", "/x"]).contains("Content-MD5"));
+        assert!(printed(&["-d", "{}", "-H", "content-type: application/json", "/x"]).contains("Content-MD5: mZFLkyvTelC5g8XnyQrpOw=="));
+    }
+
+    #[test]
+    fn curl_gets_every_header_and_quoted_words() {
+        let out = printed(&["--curl", "-d", "it's", "/x?a=1&b=2"]);
+        assert!(out.starts_with("curl -i -X 'POST' \\\n"));
+        assert!(out.contains("-H 'Accept: */*'") && out.contains(r"--data-raw 'it'\''s'"));
+        assert!(out.ends_with("'http://127.0.0.1:8080/x?a=1&b=2'\n"));
+    }
+
+    #[test]
+    fn path_and_query_of_what_is_called() {
+        for (target, expected) in [
+            ("/a?b#c", ("/a", Some("b"))),
+            ("http://h:80/a?b?c", ("/a", Some("b?c"))),
+            ("http://h", ("/", None)),
+            ("http://h?b", ("/", Some("b"))),
+            ("/a?u=http://h/", ("/a", Some("u=http://h/"))),
+        ] {
+            assert_eq!(split(target), expected, "{target}");
+        }
+    }
+}
