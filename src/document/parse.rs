@@ -56,7 +56,10 @@ fn recover<T: Document>(source: &Arc<Source>, mut recovery: Recovery<'_>, first:
             }
             Step::Mended { report: false } => {}
             Step::Stuck => {
-                report.push(shape(source, &error));
+                // With something shown the file is refused anyway, and what is left may follow from the mending.
+                if shown == 0 {
+                    report.push(shape(source, &error));
+                }
                 return None;
             }
         }
@@ -102,8 +105,21 @@ fn shape(source: &Arc<Source>, error: &Error) -> Diagnostic {
     } else if error.span().is_some_and(|span| source.is_secret(span.start)) {
         at("this value must be a string".to_owned())
     } else {
-        at(message.to_owned())
+        at(plain_words(message))
     }
+}
+
+/// serde speaks of Rust's types; documents are TOML.
+fn plain_words(message: &str) -> String {
+    let Some((found, expected)) = message.split_once(", expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "i64" | "u64" => "an integer",
+        "a sequence" => "a list",
+        expected if expected.starts_with("struct ") || expected == "a map" => "a table",
+        other => other,
+    };
+    let found = found.replace("type: sequence", "type: list").replace("type: map", "type: table");
+    format!("{found}, expected {expected}")
 }
 
 fn allowed_list(intro: &str, allowed: &[&str]) -> String {

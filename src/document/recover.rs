@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::nearest;
 use serde_spanned::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue, Error};
 
@@ -23,7 +24,7 @@ pub(super) struct Recovery<'i> {
     tree: Spanned<DeTable<'i>>,
     text_len: usize,
     steps: usize,
-    /// Keys taken out, with the place of their table: that they are missing now is no error of its own.
+    /// Keys known to be missing, with the place of their table: that is no error of its own.
     removed: Vec<(Range<usize>, String)>,
     /// What was put in last, and how many kinds of value were tried there.
     filled: Option<Filled>,
@@ -48,35 +49,43 @@ impl<'i> Recovery<'i> {
     /// Mends what `error` is about.
     pub(super) fn step(&mut self, error: &Error) -> Step {
         self.steps += 1;
-        if self.steps > STEPS {
-            return Step::Stuck;
-        }
-        let Some(span) = error.span() else { return Step::Stuck };
+        let Some(span) = error.span().filter(|_| self.steps <= STEPS) else { return Step::Stuck };
         let written = span.start <= self.text_len;
-        let mended = match missing_key(error.message()) {
+        let (mended, report) = match missing_key(error.message()) {
             Some(key) => {
                 let known = self.removed.iter().any(|(table, removed)| *table == span && removed == key);
-                let filled = Filled { table: span, key: key.to_owned(), span: self.fresh_span(), tried: 0 };
-                return match self.fill(filled, None) {
-                    true => Step::Mended { report: written && !known },
-                    false => Step::Stuck,
-                };
+                (self.fill_in(span, key.to_owned()), written && !known)
             }
-            None if written => self.remove(&span),
-            None => self.refill(error, &span),
+            None if written => (self.take_out(&span, error.message()), true),
+            None => (self.refill(error, &span), false),
         };
-        if mended { Step::Mended { report: written } } else { Step::Stuck }
+        if mended { Step::Mended { report } } else { Step::Stuck }
+    }
+
+    /// Takes out an unknown key, or an item of a list; a value of the wrong kind is taken for one of the right kind.
+    fn take_out(&mut self, span: &Range<usize>, message: &str) -> bool {
+        let root = self.tree.span();
+        match take_from_table(self.tree.get_mut(), root, span) {
+            Some(Taken::Item) => true,
+            Some(Taken::Key { table, .. }) => {
+                // The key that was meant: that it is missing now goes without saying.
+                self.removed.extend(suggestion(message).map(|near| (table, near)));
+                true
+            }
+            Some(Taken::Value { table, key }) => self.fill_in(table, key),
+            None => false,
+        }
+    }
+
+    fn fill_in(&mut self, table: Range<usize>, key: String) -> bool {
+        let span = self.fresh_span();
+        self.fill(Filled { table, key, span, tried: 0 }, None)
     }
 
     /// A place past the end of the text that no other value has.
     fn fresh_span(&self) -> Range<usize> {
         let start = self.text_len + 1 + self.steps;
         start..start
-    }
-
-    fn remove(&mut self, span: &Range<usize>) -> bool {
-        let table = self.tree.span();
-        remove_from_table(self.tree.get_mut(), table, span, &mut self.removed)
     }
 
     /// The value put in last was of the wrong kind: another is tried.
@@ -97,6 +106,7 @@ impl<'i> Recovery<'i> {
                 Ok(one) => one.into_inner(),
                 Err(_) => return false,
             },
+            (_, 4) => DeValue::Boolean(false),
             _ => return false,
         };
         filled.tried += 1;
@@ -107,6 +117,13 @@ impl<'i> Recovery<'i> {
         self.filled = Some(filled);
         true
     }
+}
+
+/// The key that an unknown one is nearest to.
+fn suggestion(message: &str) -> Option<String> {
+    let mut quoted = message.strip_prefix("unknown field `")?.split('`');
+    let key = quoted.next()?;
+    nearest(key, quoted.skip(1).step_by(2)).map(str::to_owned)
 }
 
 fn missing_key(message: &str) -> Option<&str> {
@@ -144,44 +161,44 @@ fn table_in_value<'t, 'i>(value: &'t mut Spanned<DeValue<'i>>, span: &Range<usiz
     }
 }
 
-/// Takes out the innermost entry that `span` is about.
-fn remove_from_table(
-    table: &mut DeTable<'_>,
-    own: Range<usize>,
-    span: &Range<usize>,
-    removed: &mut Vec<(Range<usize>, String)>,
-) -> bool {
-    for (_, value) in table.iter_mut() {
-        if remove_inside(value, span, removed) {
-            return true;
-        }
-    }
-    let entry = table.iter().find(|(key, value)| key.span() == *span || value.span() == *span);
-    let Some(key) = entry.map(|(key, _)| key.get_ref().clone()) else { return false };
-    table.remove(key.as_ref());
-    removed.push((own, key.into_owned()));
-    true
+/// What was taken out of the tree.
+enum Taken {
+    Item,
+    Key { table: Range<usize> },
+    Value { table: Range<usize>, key: String },
 }
 
-fn remove_inside(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>, removed: &mut Vec<(Range<usize>, String)>) -> bool {
+/// Takes out the innermost entry that `span` is about.
+fn take_from_table(table: &mut DeTable<'_>, own: Range<usize>, span: &Range<usize>) -> Option<Taken> {
+    if let Some(taken) = table.iter_mut().find_map(|(_, value)| take_inside(value, span)) {
+        return Some(taken);
+    }
+    let (key, value) = table.iter().find(|(key, value)| key.span() == *span || value.span() == *span)?;
+    let by_key = key.span() == *span && value.span() != *span;
+    let key = key.get_ref().to_string();
+    table.remove(key.as_str());
+    Some(if by_key { Taken::Key { table: own } } else { Taken::Value { table: own, key } })
+}
+
+fn take_inside(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> Option<Taken> {
     let own = value.span();
     match value.get_mut() {
-        DeValue::Table(table) => remove_from_table(table, own, span, removed),
-        DeValue::Array(items) => remove_from_array(items, span, removed),
-        _ => false,
+        DeValue::Table(table) => take_from_table(table, own, span),
+        DeValue::Array(items) => take_from_array(items, span),
+        _ => None,
     }
 }
 
-fn remove_from_array(items: &mut DeArray<'_>, span: &Range<usize>, removed: &mut Vec<(Range<usize>, String)>) -> bool {
-    if items.iter_mut().any(|item| remove_inside(item, span, removed)) {
-        return true;
+fn take_from_array(items: &mut DeArray<'_>, span: &Range<usize>) -> Option<Taken> {
+    if let Some(taken) = items.iter_mut().find_map(|item| take_inside(item, span)) {
+        return Some(taken);
     }
-    let Some(index) = items.iter().position(|item| item.span() == *span) else { return false };
+    let index = items.iter().position(|item| item.span() == *span)?;
     *items = std::mem::replace(items, DeArray::new())
         .into_iter()
         .enumerate()
         .filter(|(at, _)| *at != index)
         .map(|(_, item)| item)
         .collect();
-    true
+    Some(Taken::Item)
 }
