@@ -72,13 +72,13 @@ impl FieldId {
             (_, b'x') => return Self::of_x(name),
             _ => return FieldId::Other,
         };
-        if name.eq_ignore_ascii_case(spelling) { id } else { FieldId::Other }
+        if spells(name, spelling) { id } else { FieldId::Other }
     }
 
     /// Names that start with `x`.
     fn of_x(name: &[u8]) -> FieldId {
         let Some((prefix, rest)) = name.split_at_checked(5) else { return FieldId::Other };
-        if !prefix.eq_ignore_ascii_case(b"x-ca-") {
+        if !spells(prefix, b"x-ca-") {
             return match name.len() {
                 15 if name.eq_ignore_ascii_case(b"x-forwarded-for") => FieldId::XForwardedFor,
                 17 if name.eq_ignore_ascii_case(b"x-forwarded-proto") => FieldId::XForwardedProto,
@@ -100,7 +100,7 @@ impl FieldId {
             (6.., Some(b'p')) if rest[..6].eq_ignore_ascii_case(b"proxy-") => return FieldId::XCaProxy,
             _ => return FieldId::Other,
         };
-        if rest.eq_ignore_ascii_case(spelling) { id } else { FieldId::Other }
+        if spells(rest, spelling) { id } else { FieldId::Other }
     }
 
     /// Fields that mean something to one connection only, and never pass (RFC 9110, section 7.6.1). Fields named by
@@ -119,6 +119,12 @@ impl FieldId {
                 | FieldId::Upgrade
         )
     }
+}
+
+/// `name` is `spelling` (of the same length, in lower case) in any case.
+#[inline]
+fn spells(name: &[u8], spelling: &[u8]) -> bool {
+    name.len() == spelling.len() && name.iter().zip(spelling).fold(0, |differ, (a, b)| differ | (a.to_ascii_lowercase() ^ b)) == 0
 }
 
 const fn token_table() -> [bool; 256] {

@@ -211,8 +211,18 @@ impl<'a> Cursor<'a> {
         Span { start: start as u16, end: self.at as u16 }
     }
 
+    /// Skips bytes that are wanted, eight at a time where there are as many.
     #[inline]
     fn skip(&mut self, wanted: impl Fn(u8) -> bool) {
+        while let Some(block) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
+            match block.iter().position(|&b| !wanted(b)) {
+                Some(place) => {
+                    self.at += place;
+                    return;
+                }
+                None => self.at += 8,
+            }
+        }
         while self.bytes.get(self.at).is_some_and(|&b| wanted(b)) {
             self.at += 1;
         }
@@ -312,7 +322,9 @@ impl<'a> Cursor<'a> {
             _ => return refuse("a field name is not a token"),
         }
 
-        self.skip(|b| matches!(b, b' ' | b'\t'));
+        while let Some(b' ' | b'\t') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
         let start = self.at;
         self.skip_value();
         let mut value = self.span(start);
