@@ -82,6 +82,8 @@ impl Create {
         let Some((group, name)) = self.api.split_once('/') else {
             return Err(Failure::new(format!("`{}` does not name an API: write GROUP/API", self.api)));
         };
+        draft::check_name("a group", group)?;
+        draft::check_name("an API", name)?;
         if !layout.has(&layout.group(group)) {
             return Err(Failure::new(format!("there is no group `{group}`: `lockgate group create {group}` makes it")));
         }
