@@ -1,5 +1,6 @@
 //! `lockgate api`
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::publish::atomic::Access;
 #[derive(Subcommand)]
 pub enum Api {
     /// Write an API
-    Create(Create),
+    Create(Box<Create>),
     /// List the APIs, and what is published
     List,
 }
@@ -82,6 +83,8 @@ impl Create {
         let Some((group, name)) = self.api.split_once('/') else {
             return Err(Failure::new(format!("`{}` does not name an API: write GROUP/API", self.api)));
         };
+        draft::check_name("a group", group)?;
+        draft::check_name("an API", name)?;
         if !layout.has(&layout.group(group)) {
             return Err(Failure::new(format!("there is no group `{group}`: `lockgate group create {group}` makes it")));
         }
@@ -136,24 +139,21 @@ fn list(config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let catalog = catalog::load(config)?;
     let layout = Layout::new(config);
     let mut report = Report::default();
-    let mut published: Vec<(String, String)> = Vec::new();
+    let mut states: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for api in &catalog.apis {
         let (Some(group), Some(stage)) = (catalog.groups.get(api.group.index()), catalog.stages.get(api.stage.index())) else {
             continue;
         };
-        published.push((format!("{}/{}", group.name, api.name), format!("{stage} {}", api.version)));
+        states.entry(format!("{}/{}", group.name, api.name)).or_default().push(format!("{stage} {}", api.version));
     }
     for group in layout.directories(&layout.groups(), &mut report) {
         for api in layout.documents(&layout.apis(&group.name), &mut report) {
-            let name = format!("{}/{}", group.name, api.name);
-            if !published.iter().any(|(published, _)| *published == name) {
-                published.push((name, "draft, not published".to_owned()));
-            }
+            states.entry(format!("{}/{}", group.name, api.name)).or_default();
         }
     }
-    published.sort();
-    for (name, state) in published {
-        writeln!(out, "{name}  {state}")?;
+    for (name, states) in states {
+        let states = if states.is_empty() { "draft, not published".to_owned() } else { states.join(", ") };
+        writeln!(out, "{name}  {states}")?;
     }
     Ok(())
 }

@@ -39,6 +39,7 @@ impl App {
 
 impl Create {
     fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        draft::check_name("an app", &self.name)?;
         let layout = Layout::new(config);
         let path = layout.app(&self.name);
         let (key, secret, code) = (app_key()?, secret()?, secret()?);

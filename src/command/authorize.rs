@@ -29,6 +29,7 @@ pub struct Authorize {
 
 impl Authorize {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        draft::check_name("an app", &self.app)?;
         let layout = Layout::new(config);
         let path = layout.app(&self.app);
         if !layout.has(&path) {

@@ -8,6 +8,11 @@ use crate::catalog;
 use crate::document::Layout;
 use crate::publish::atomic::{self, Access};
 
+/// Whether a name that was given may become part of a path.
+pub fn check_name(what: &str, name: &str) -> Result<(), Failure> {
+    catalog::check_name(name).map_err(|problem| Failure::new(format!("`{name}` is not a name of {what}: {problem}")))
+}
+
 /// Writes a document that must not exist yet.
 pub fn create(layout: &Layout, path: &Path, text: &str, access: Access) -> Result<(), Failure> {
     if layout.has(path) {

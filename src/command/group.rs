@@ -43,6 +43,7 @@ impl Group {
 
 impl Create {
     fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        draft::check_name("a group", &self.name)?;
         let layout = Layout::new(config);
         let path = layout.group(&self.name);
         let text = format!(

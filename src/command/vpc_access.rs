@@ -54,6 +54,7 @@ impl VpcAccess {
 
 impl Create {
     fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        draft::check_name("a VPC access", &self.name)?;
         let layout = Layout::new(config);
         let path = layout.vpc_access(&self.name);
         draft::create(&layout, &path, &self.text(), Access::Everyone)?;

@@ -132,10 +132,15 @@ fn snippet(place: &Place) -> Snippet<'_, annotate_snippets::Annotation<'_>> {
 fn clamp(place: &Place) -> Range<usize> {
     let shown = place.source.shown();
     let text = shown.as_ref();
-    let start = text.floor_char_boundary(place.span.start.min(text.len()));
-    let end = text.floor_char_boundary(place.span.end.clamp(start, text.len()));
+    let start = floor(text, place.span.start);
+    let end = floor(text, place.span.end).max(start);
     let line = text[start..end].find('\n').map_or(end, |newline| start + newline);
     start..line
+}
+
+/// The border of characters at or before `at`.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 /// Every error of one run.

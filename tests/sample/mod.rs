@@ -39,7 +39,7 @@ impl Sample {
     }
 
     /// Runs `lockgate` beside the config directory.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    fn run(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_lockgate")).args(arguments).current_dir(self.directory.path()).output().unwrap()
     }
 

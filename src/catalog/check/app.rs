@@ -141,8 +141,7 @@ fn secret(
         (None, Some(file)) => match read_text(&directory.join(&file.value), SECRET_FILE_BYTES) {
             Ok(text) => (text.trim_end_matches(['\r', '\n']).to_owned(), file),
             Err(problem) => {
-                let path = directory.join(&file.value);
-                checked.push(checked.at(file, format!("{}: {problem}", path.display())));
+                checked.push(checked.at(file, format!("the file `{}`: {problem}", file.value)));
                 return Some((None, checked.place(file)));
             }
         },

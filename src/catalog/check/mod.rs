@@ -85,7 +85,7 @@ impl Checked<'_> {
 }
 
 /// Names are file names and parts of domains: letters, digits, `-`, `_`, 1 to 64 of them, the first a letter or digit.
-pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
+pub fn check_name(name: &str) -> Result<(), &'static str> {
     let bytes = name.as_bytes();
     let well_formed = bytes.first().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.len() <= 64

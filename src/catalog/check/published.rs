@@ -95,7 +95,7 @@ impl Entry<'_> {
             None => {
                 let diagnostic = context.groups.unknown(self.place.clone(), self.group);
                 report.push(diagnostic.help("put the group's directory back, or take its entries out of the manifest"));
-                None
+                return None;
             }
         };
         let path = context.layout.version(self.stage, self.group, self.name, &self.current.version);
