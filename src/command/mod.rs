@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod draft;
 mod egress;
+mod explain_signature;
 mod failure;
 mod group;
 mod init;
@@ -14,6 +15,7 @@ mod limits;
 mod man;
 mod publish;
 mod run;
+mod sign;
 mod signals;
 mod vpc_access;
 
@@ -46,6 +48,10 @@ enum Command {
     Publish(publish::Publish),
     /// Run the gateway
     Run(run::Run),
+    /// Sign a request and print its headers
+    Sign(sign::Sign),
+    /// Show the string to sign of a raw request, and what is wrong with its signature
+    ExplainSignature(explain_signature::ExplainSignature),
     /// VPC accesses: private addresses that APIs may be passed to
     #[command(subcommand)]
     VpcAccess(vpc_access::VpcAccess),
@@ -77,6 +83,8 @@ impl Command {
             Command::Check(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
             Command::Run(command) => command.run(config, out),
+            Command::Sign(command) => command.run(config, out),
+            Command::ExplainSignature(command) => command.run(config, out),
             Command::VpcAccess(command) => command.run(config, out),
             Command::Group(command) => command.run(config, out),
             Command::Api(command) => command.run(config, out),

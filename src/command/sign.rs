@@ -51,8 +51,13 @@ impl Sign {
         let mut headers = self.headers()?;
         let (app_key, app_secret) = self.credentials(config)?;
         let nonce = nonce()?;
-        let unsigned =
-            Unsigned { method: &method, path, query, headers: &headers, body: self.data.as_deref().unwrap_or_default().as_bytes() };
+        let unsigned = Unsigned {
+            method: &method,
+            path,
+            query,
+            headers: &headers,
+            body: self.data.as_deref().unwrap_or_default().as_bytes(),
+        };
         let signing = Signing {
             app_key: &app_key,
             app_secret: &app_secret,
@@ -61,8 +66,9 @@ impl Sign {
             timestamp_ms: Some(now_ms()?),
             nonce: Some(&nonce),
         };
-        let signed = sign(&unsigned, &signing)
-            .map_err(|refusal| Failure::new(format!("such a request is refused with {}: {:?}", refusal.code.as_str(), refusal.detail)))?;
+        let signed = sign(&unsigned, &signing).map_err(|refusal| {
+            Failure::new(format!("such a request is refused with {}: {:?}", refusal.code.as_str(), refusal.detail))
+        })?;
         headers.extend(signed);
         if self.curl {
             return self.print_curl(&method, &headers, out);
@@ -78,7 +84,8 @@ impl Sign {
     fn headers(&self) -> Result<Vec<(String, String)>, Failure> {
         let mut headers = Vec::new();
         for header in &self.headers {
-            let (name, value) = header.split_once(':').ok_or_else(|| Failure::new(format!("--header {header}: no colon in it")))?;
+            let (name, value) =
+                header.split_once(':').ok_or_else(|| Failure::new(format!("--header {header}: no colon in it")))?;
             if header.contains(|c: char| c.is_ascii_control() && c != '\t') {
                 return Err(Failure::new(format!("--header {}: a control character in it", header.escape_debug())));
             }
@@ -105,7 +112,8 @@ impl Sign {
     }
 
     fn print_curl(&self, method: &str, headers: &[(String, String)], out: &mut dyn Write) -> Result<(), Failure> {
-        let url = if self.target.starts_with('/') { format!("http://127.0.0.1:8080{}", self.target) } else { self.target.clone() };
+        let url =
+            if self.target.starts_with('/') { format!("http://127.0.0.1:8080{}", self.target) } else { self.target.clone() };
         let how = if method == "HEAD" { "--head".to_owned() } else { format!("-X {}", quoted(method)) };
         write!(out, "curl -i {how}")?;
         for (name, value) in headers {
@@ -190,7 +198,10 @@ mod tests {
     #[test]
     fn a_body_is_covered_by_its_md5_unless_it_is_a_form() {
         assert!(!printed(&["-d", "a=1", "/x"]).contains("Content-MD5"));
-        assert!(printed(&["-d", "{}", "-H", "content-type: application/json", "/x"]).contains("Content-MD5: mZFLkyvTelC5g8XnyQrpOw=="));
+        assert!(
+            printed(&["-d", "{}", "-H", "content-type: application/json", "/x"])
+                .contains("Content-MD5: mZFLkyvTelC5g8XnyQrpOw==")
+        );
     }
 
     #[test]
