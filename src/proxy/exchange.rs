@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::answer::{self, Answer};
 use super::connection::{After, Connection};
@@ -172,15 +172,26 @@ async fn attempt(
         let mut backend_side = pin!(answer::relay(&answer));
         let mut client_end = None;
         let answered = poll_fn(|context| {
-            if client_end.is_none()
-                && let Poll::Ready(end) = client_side.as_mut().poll(context)
-            {
-                if end.is_err() {
-                    c.watch.cancel_backend();
+            let mut poll_client_side = |context: &mut Context<'_>| {
+                if client_end.is_none()
+                    && let Poll::Ready(end) = client_side.as_mut().poll(context)
+                {
+                    if end.is_err() {
+                        c.watch.cancel_backend();
+                    }
+                    client_end = Some(end);
                 }
-                client_end = Some(end);
+            };
+            // An answer must find its request sent, when it is. Once it is, the answer comes first: what the client
+            // sends after it is the next request, and not looked at here.
+            if !request_sent.get() {
+                poll_client_side(context);
             }
-            backend_side.as_mut().poll(context)
+            let answered = backend_side.as_mut().poll(context);
+            if answered.is_pending() && request_sent.get() {
+                poll_client_side(context);
+            }
+            answered
         })
         .await;
         // What the client side has in flight runs to its end; only a wait that moves no bytes may be left.

@@ -67,7 +67,7 @@ fn documents(listen: SocketAddr, backend: SocketAddr, directory: &Path) -> Vec<(
             "gateway.toml".to_owned(),
             format!(
                 "[instance]\nname = \"bench\"\nworkers = 1\nstate_directory = {state:?}\n\n\
-                 [[listener]]\naddress = \"{listen}\"\nprotocol = \"http\"\n"
+                 [[listener]]\naddress = \"{listen}\"\nprotocol = \"http\"\n\n[access_log]\npath = \"off\"\n"
             ),
         ),
         (
