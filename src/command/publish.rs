@@ -45,7 +45,7 @@ impl Publish {
         }
         writeln!(out, "generation {}", outcome.generation)?;
         if !outcome.published.is_empty() {
-            writeln!(out, "next: lockgate run")?;
+            writeln!(out, "next: lockgate run; a running gateway serves this when it is started anew")?;
         }
         Ok(())
     }

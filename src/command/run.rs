@@ -63,6 +63,6 @@ pub(super) fn serve(fleet: Fleet, signals: &Signals, out: &mut dyn Write) -> Res
     writeln!(out, "stopped after {requests} requests ({panics} panics, {dropped} log lines dropped)")?;
     match ended {
         true => Ok(()),
-        false => Err(Failure::new("connections were still open when the drain ended")),
+        false => Err(Failure::new("the drain was cut short, by a second signal or by drain_timeout_ms")),
     }
 }

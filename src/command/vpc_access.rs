@@ -30,6 +30,7 @@ pub struct Create {
     /// Id of an instance, in the order of the addresses
     #[arg(long, value_name = "ID")]
     instance_id: Vec<String>,
+    /// Port of every instance
     #[arg(long)]
     port: i64,
     /// The Host that the backend sees

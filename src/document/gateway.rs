@@ -32,7 +32,7 @@ pub struct InstanceTable {
     pub workers: Option<At<i64>>,
     /// Source addresses toward backends; empty: the kernel chooses.
     pub egress_addresses: Option<Vec<At<String>>>,
-    /// Where state is kept; relative to this file's directory. Default: `state`.
+    /// Where state will be kept; relative to this file's directory. Nothing is written there yet. Default: `state`.
     pub state_directory: Option<At<String>>,
     /// Group G answers on G.SUFFIX, for debugging, with a daily quota. Default: `localhost`.
     pub default_domain_suffix: Option<At<String>>,
@@ -70,7 +70,8 @@ pub enum SchemeWord {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecurityTable {
-    /// Accepted clock difference of a signature, and how long a nonce is remembered, in seconds. Default: 900.
+    /// Accepted clock difference of a signature, in seconds; a nonce is remembered for twice as long, which is how long a
+    /// request that carries it can be good. Default: 900.
     pub signature_window_s: Option<At<i64>>,
     /// Nonces remembered at most within one window, over all workers. Default: 2,000,000.
     pub nonce_capacity: Option<At<i64>>,
@@ -79,7 +80,8 @@ pub struct SecurityTable {
     /// Variants of the string to sign accepted beside the canonical one.
     /// Default: `raw-path`, `empty-value-equals`, `query-first`, `byte-order`.
     pub tolerate: Option<Vec<At<ToleranceWord>>>,
-    /// Peers (addresses or networks such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. Default: none.
+    /// Peers (addresses or networks such as `10.0.0.0/8`) whose `X-Forwarded-For` may be believed. No rule reads it yet.
+    /// Default: none.
     pub trusted_proxies: Option<Vec<At<String>>>,
 }
 
