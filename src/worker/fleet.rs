@@ -37,6 +37,8 @@ pub enum StartError {
     AccessLog(io::Error),
     /// The driver that the instance asks for cannot be had.
     Driver(String),
+    /// The system has no random source.
+    Random(io::Error),
     Worker(io::Error),
 }
 
@@ -60,6 +62,7 @@ impl std::fmt::Display for StartError {
             Self::Driver(trouble) => {
                 write!(f, "{trouble}\n  help: or set `driver = \"auto\"` in [instance] to fall back to epoll")
             }
+            Self::Random(error) => write!(f, "the system's random source: {error}"),
             Self::Worker(error) => write!(f, "a worker cannot start: {error}"),
         }
     }
@@ -68,7 +71,7 @@ impl std::fmt::Display for StartError {
 impl Fleet {
     /// Binds all addresses, then starts all workers; returns when every one of them accepts connections.
     pub fn start(catalog: Arc<Catalog>) -> Result<Self, StartError> {
-        let (driver, warning) = runtime::choose(catalog.instance.driver).map_err(StartError::Driver)?;
+        let (driver, warning) = choose_driver(catalog.instance.driver).map_err(StartError::Driver)?;
         if let Some(warning) = warning {
             tracing::warn!("{warning}");
         }
@@ -82,7 +85,9 @@ impl Fleet {
             sockets.push(bind_all(&catalog)?);
         }
         let log = open_log(&catalog.access_log).map_err(StartError::AccessLog)?;
-        let shared = Arc::new(Shared::new(&catalog, clock::unix_ms()));
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(|error| StartError::Random(error.into()))?;
+        let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), key));
         let stop = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = channel();
         let mut fleet = Self {
@@ -165,6 +170,18 @@ impl Fleet {
             log.finish();
         }
         ended
+    }
+}
+
+/// Which driver to run, by setting and machine; the text is a warning to show.
+fn choose_driver(wanted: Driver) -> Result<(Driver, Option<String>), String> {
+    if wanted == Driver::Epoll {
+        return Ok((Driver::Epoll, None));
+    }
+    match runtime::io_uring_trouble() {
+        None => Ok((Driver::IoUring, None)),
+        Some(trouble) if wanted == Driver::IoUring => Err(trouble),
+        Some(trouble) => Ok((Driver::Epoll, Some(format!("{trouble}; running on epoll, slower")))),
     }
 }
 
