@@ -4,8 +4,10 @@ use std::fs;
 
 use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer, eventually, read_log, reserve};
 
+/// One worker, so that lines stand in the order of the calls.
 fn start(backend: &Backend) -> Gateway {
     Config::with_backend(backend.address)
+        .instance("workers = 1")
         .access_log()
         .published(&Api::app("signed", "/signed/*"))
         .published(&Api::open("open", "/open/*"))

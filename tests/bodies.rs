@@ -51,7 +51,7 @@ fn chunk_extensions_are_dropped_and_sizes_are_spelt_plainly() {
     let gateway = Config::open(backend.address).start();
     let request = Request::new("POST", "/")
         .field("Transfer-Encoding", "Chunked")
-        .body("005;name=\"a;b\"\r\nhello\r\n6 ; x\r\n world\r\n000\r\nX-Trailer: 1\r\n\r\n");
+        .body("005;name=\"a;b\"\r\nhello\r\n6;x\r\n world\r\n000\r\nX-Trailer: 1\r\n\r\n");
     let answer = gateway.call(&request);
     answer.assert_passed();
     assert_eq!(answer.text(), hex_md5(b"hello world"));
