@@ -177,6 +177,7 @@ const CASES: &[Case] = &[
     // apps/
     case(APP, "\"demo-app\"", "\"demo\"", "the name of an app differs from the one in its path", "2:8"),
     case(APP, "\"24601001\"", "\"a b\"", "this is not an app key", "3:11"),
+    case(APP, "app_secret =", "app_secre =", "unknown key `app_secre`", "4:1"),
     case(APP, "app_key = \"24601001\"", "", "this secret has no app key", "4:14"),
     case(APP, "app_secret =", "#", "this app key has no secret", "3:11"),
     case(APP, "\"sample-secret-not-for-use\"", "\"\"", "`app_secret` is empty", "4:14"),

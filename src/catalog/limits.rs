@@ -53,7 +53,7 @@ impl Default for Limits {
             linger_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(3),
             answer_timeout: Duration::from_secs(60),
-            connections_per_worker: 20_000,
+            connections_per_worker: 4096,
             pool_idle_connections: 512,
             pool_idle_timeout: Duration::from_secs(55),
             stand_aside: Duration::from_secs(2),

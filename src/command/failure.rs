@@ -16,13 +16,18 @@ pub struct Failure {
 enum Message {
     Text(String),
     Documents(Report),
-    /// Who read our output has gone; nothing is left to say.
+    /// Nothing is left to say.
     Silent,
 }
 
 impl Failure {
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: Message::Text(message.into()), code: 1 }
+    }
+
+    /// Everything has been said already.
+    pub fn silent() -> Self {
+        Self { message: Message::Silent, code: 1 }
     }
 
     /// Something that could not be done to a file.
@@ -60,7 +65,7 @@ impl From<Report> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self { message: Message::Silent, code: 1 },
+            io::ErrorKind::BrokenPipe => Self::silent(),
             _ => Self::new(error.to_string()),
         }
     }

@@ -3,8 +3,10 @@
 mod api;
 mod app;
 mod authorize;
+mod call;
 mod check;
 mod completions;
+mod demo;
 mod draft;
 mod egress;
 mod explain_signature;
@@ -46,6 +48,8 @@ enum Command {
     Check(check::Check),
     /// Publish drafts to a stage
     Publish(publish::Publish),
+    Demo(demo::Demo),
+    Call(call::Call),
     /// Run the gateway
     Run(run::Run),
     /// Sign a request and print its headers
@@ -83,6 +87,8 @@ impl Command {
             Command::Check(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
             Command::Run(command) => command.run(config, out),
+            Command::Demo(command) => command.run(config, out),
+            Command::Call(command) => command.run(config, out),
             Command::Sign(command) => command.run(config, out),
             Command::ExplainSignature(command) => command.run(config, out),
             Command::VpcAccess(command) => command.run(config, out),

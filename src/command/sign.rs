@@ -48,28 +48,18 @@ impl Sign {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let method = self.method.as_deref().unwrap_or(if self.data.is_some() { "POST" } else { "GET" }).to_ascii_uppercase();
         let (path, query) = split(&self.target);
-        let mut headers = self.headers()?;
-        let (app_key, app_secret) = self.credentials(config)?;
-        let nonce = nonce()?;
-        let unsigned = Unsigned {
-            method: &method,
-            path,
-            query,
-            headers: &headers,
-            body: self.data.as_deref().unwrap_or_default().as_bytes(),
+        let mut headers = parse_headers(&self.headers)?;
+        headers.extend(self.stage.clone().map(|stage| ("X-Ca-Stage".to_owned(), stage)));
+        add_content_headers(&mut headers, self.data.is_some());
+        let signature_method = Method::named(self.signature_method.as_bytes())
+            .ok_or_else(|| Failure::new("--signature-method: HmacSHA256 or HmacSHA1"))?;
+        let (app_key, app_secret) = match (&self.app_key, &self.app_secret) {
+            (Some(key), Some(secret)) => (key.clone(), secret.clone()),
+            _ => credentials(&*catalog::load(config)?, self.app.as_deref().unwrap_or_default())?,
         };
-        let signing = Signing {
-            app_key: &app_key,
-            app_secret: &app_secret,
-            method: Method::named(self.signature_method.as_bytes())
-                .ok_or_else(|| Failure::new("--signature-method: HmacSHA256 or HmacSHA1"))?,
-            timestamp_ms: Some(now_ms()?),
-            nonce: Some(&nonce),
-        };
-        let signed = sign(&unsigned, &signing).map_err(|refusal| {
-            Failure::new(format!("such a request is refused with {}: {:?}", refusal.code.as_str(), refusal.detail))
-        })?;
-        headers.extend(signed);
+        let body = self.data.as_deref().unwrap_or_default().as_bytes();
+        let unsigned = Unsigned { method: &method, path, query, headers: &headers, body };
+        headers.extend(sign_now(&unsigned, &app_key, &app_secret, signature_method)?);
         if self.curl {
             return self.print_curl(&method, &headers, out);
         }
@@ -77,38 +67,6 @@ impl Sign {
             writeln!(out, "{name}: {value}")?;
         }
         Ok(())
-    }
-
-    /// The headers that the request itself has. `Accept` and the type of a body are named, since they are signed and an HTTP
-    /// library would add its own.
-    fn headers(&self) -> Result<Vec<(String, String)>, Failure> {
-        let mut headers = Vec::new();
-        for header in &self.headers {
-            let (name, value) =
-                header.split_once(':').ok_or_else(|| Failure::new(format!("--header {header}: no colon in it")))?;
-            if header.contains(|c: char| c.is_ascii_control() && c != '\t') {
-                return Err(Failure::new(format!("--header {}: a control character in it", header.escape_debug())));
-            }
-            headers.push((name.trim().to_owned(), value.trim().to_owned()));
-        }
-        headers.extend(self.stage.clone().map(|stage| ("X-Ca-Stage".to_owned(), stage)));
-        let form = self.data.as_ref().map(|_| "application/x-www-form-urlencoded; charset=UTF-8");
-        for (name, default) in [("Accept", Some("*/*")), ("Content-Type", form)] {
-            if !headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                headers.extend(default.map(|value| (name.to_owned(), value.to_owned())));
-            }
-        }
-        Ok(headers)
-    }
-
-    fn credentials(&self, config: &Path) -> Result<(String, String), Failure> {
-        if let (Some(key), Some(secret)) = (&self.app_key, &self.app_secret) {
-            return Ok((key.clone(), secret.clone()));
-        }
-        let catalog = catalog::load(config)?;
-        let name = self.app.as_deref().unwrap_or_default();
-        let key = first_key(&catalog, name).ok_or_else(|| Failure::new(format!("there is no app `{name}` with an app key")))?;
-        Ok((key.key.clone(), key.secret.expose().to_owned()))
     }
 
     fn print_curl(&self, method: &str, headers: &[(String, String)], out: &mut dyn Write) -> Result<(), Failure> {
@@ -129,8 +87,47 @@ impl Sign {
     }
 }
 
-fn first_key<'c>(catalog: &'c Catalog, app: &str) -> Option<&'c catalog::AppKey> {
-    catalog.apps.iter().find(|known| known.name == app)?.keys.first()
+/// Signs as of now, with a nonce of its own.
+pub(super) fn sign_now(
+    unsigned: &Unsigned<'_>,
+    app_key: &str,
+    app_secret: &str,
+    method: Method,
+) -> Result<Vec<(String, String)>, Failure> {
+    let nonce = nonce()?;
+    let signing = Signing { app_key, app_secret, method, timestamp_ms: Some(now_ms()?), nonce: Some(&nonce) };
+    sign(unsigned, &signing).map_err(|refusal| {
+        Failure::new(format!("such a request is refused with {}: {:?}", refusal.code.as_str(), refusal.detail))
+    })
+}
+
+/// Headers given as `NAME: VALUE`.
+pub(super) fn parse_headers(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let parse = |header: &String| {
+        let (name, value) = header.split_once(':').ok_or_else(|| Failure::new(format!("--header {header}: no colon in it")))?;
+        if header.contains(|c: char| c.is_ascii_control() && c != '\t') {
+            return Err(Failure::new(format!("--header {}: a control character in it", header.escape_debug())));
+        }
+        Ok((name.trim().to_owned(), value.trim().to_owned()))
+    };
+    given.iter().map(parse).collect()
+}
+
+/// `Accept` and the type of a body are named, since they are signed and an HTTP library would add its own.
+pub(super) fn add_content_headers(headers: &mut Vec<(String, String)>, has_body: bool) {
+    let form = has_body.then_some("application/x-www-form-urlencoded; charset=UTF-8");
+    for (name, default) in [("Accept", Some("*/*")), ("Content-Type", form)] {
+        if !headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            headers.extend(default.map(|value| (name.to_owned(), value.to_owned())));
+        }
+    }
+}
+
+/// Key and secret of an app.
+pub(super) fn credentials(catalog: &Catalog, app: &str) -> Result<(String, String), Failure> {
+    let key = catalog.apps.iter().find(|known| known.name == app).and_then(|app| app.keys.first());
+    let key = key.ok_or_else(|| Failure::new(format!("there is no app `{app}` with an app key")))?;
+    Ok((key.key.clone(), key.secret.expose().to_owned()))
 }
 
 /// Path and query of a URL, or of itself. A fragment is not sent.

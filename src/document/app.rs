@@ -29,7 +29,8 @@ pub struct App {
 }
 
 impl Document for App {
-    const SECRET_KEYS: &'static [&'static str] = &["app_secret", "app_code"];
+    const SHOWN_KEYS: Option<&'static [&'static str]> =
+        Some(&["name", "description", "owner", "app_key", "app_secret_file", "app_code_file", "api", "stages", "expires"]);
 }
 
 /// `[[credential]]`

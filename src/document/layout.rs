@@ -45,8 +45,8 @@ impl Layout {
 
     fn source<T: Document>(&self, path: &Path, report: &mut Report) -> Option<Arc<Source>> {
         match self.pending.get(path) {
-            Some(text) => Some(Source::new(path.to_path_buf(), text.clone(), T::SECRET_KEYS)),
-            None => Source::read(path, T::BYTES, T::SECRET_KEYS, report),
+            Some(text) => Some(Source::new(path.to_path_buf(), text.clone(), T::SHOWN_KEYS)),
+            None => Source::read(path, T::BYTES, T::SHOWN_KEYS, report),
         }
     }
 

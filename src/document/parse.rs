@@ -18,8 +18,8 @@ const ERRORS_OF_A_FILE: usize = 20;
 pub trait Document: DeserializeOwned {
     /// Longest file, in bytes.
     const BYTES: u64 = 1024 * 1024;
-    /// Keys whose values no message shows.
-    const SECRET_KEYS: &'static [&'static str] = &[];
+    /// For a document with secrets: the keys whose values messages may show.
+    const SHOWN_KEYS: Option<&'static [&'static str]> = None;
 }
 
 /// A document and the file it was read from.
@@ -56,10 +56,7 @@ fn recover<T: Document>(source: &Arc<Source>, mut recovery: Recovery<'_>, first:
             }
             Step::Mended { report: false } => {}
             Step::Stuck => {
-                // With something shown the file is refused anyway, and what is left may follow from the mending.
-                if shown == 0 {
-                    report.push(shape(source, &error));
-                }
+                report.push(shape(source, &error));
                 return None;
             }
         }

@@ -24,8 +24,6 @@ pub(super) struct Recovery<'i> {
     tree: Spanned<DeTable<'i>>,
     text_len: usize,
     steps: usize,
-    /// Keys known to be missing, with the place of their table: that is no error of its own.
-    removed: Vec<(Range<usize>, String)>,
     /// What was put in last, and how many kinds of value were tried there.
     filled: Option<Filled>,
 }
@@ -39,7 +37,7 @@ struct Filled {
 
 impl<'i> Recovery<'i> {
     pub(super) fn new(tree: Spanned<DeTable<'i>>, text_len: usize) -> Self {
-        Self { tree, text_len, steps: 0, removed: Vec::new(), filled: None }
+        Self { tree, text_len, steps: 0, filled: None }
     }
 
     pub(super) fn tree(&self) -> Spanned<DeTable<'i>> {
@@ -52,10 +50,7 @@ impl<'i> Recovery<'i> {
         let Some(span) = error.span().filter(|_| self.steps <= STEPS) else { return Step::Stuck };
         let written = span.start <= self.text_len;
         let (mended, report) = match missing_key(error.message()) {
-            Some(key) => {
-                let known = self.removed.iter().any(|(table, removed)| *table == span && removed == key);
-                (self.fill_in(span, key.to_owned()), written && !known)
-            }
+            Some(key) => (self.fill_in(span, key.to_owned()), written),
             None if written => (self.take_out(&span, error.message()), true),
             None => (self.refill(error, &span), false),
         };
@@ -67,14 +62,19 @@ impl<'i> Recovery<'i> {
         let root = self.tree.span();
         match take_from_table(self.tree.get_mut(), root, span) {
             Some(Taken::Item) => true,
-            Some(Taken::Key { table, .. }) => {
-                // The key that was meant: that it is missing now goes without saying.
-                self.removed.extend(suggestion(message).map(|near| (table, near)));
-                true
-            }
+            // The key that was meant gets a value: that it is missing now goes without saying.
+            Some(Taken::Key { table }) => match suggestion(message) {
+                Some(near) if !self.has(&table, &near) => self.fill_in(table, near),
+                _ => true,
+            },
             Some(Taken::Value { table, key }) => self.fill_in(table, key),
             None => false,
         }
+    }
+
+    fn has(&mut self, table: &Range<usize>, key: &str) -> bool {
+        let root = self.tree.span();
+        find_table(self.tree.get_mut(), &root, table).is_some_and(|table| table.contains_key(key))
     }
 
     fn fill_in(&mut self, table: Range<usize>, key: String) -> bool {

@@ -14,19 +14,19 @@ use super::{Diagnostic, Report};
 pub struct Source {
     pub path: PathBuf,
     pub text: String,
-    /// Keys whose values are never shown.
-    secret_keys: &'static [&'static str],
+    /// In a document with secrets, the keys whose values may be shown.
+    shown_keys: Option<&'static [&'static str]>,
 }
 
 impl Source {
-    pub fn new(path: PathBuf, text: String, secret_keys: &'static [&'static str]) -> Arc<Self> {
-        Arc::new(Self { path, text, secret_keys })
+    pub fn new(path: PathBuf, text: String, shown_keys: Option<&'static [&'static str]>) -> Arc<Self> {
+        Arc::new(Self { path, text, shown_keys })
     }
 
     /// Reads a file of at most `limit` bytes. What goes wrong is in the report.
-    pub fn read(path: &Path, limit: u64, secret_keys: &'static [&'static str], report: &mut Report) -> Option<Arc<Self>> {
+    pub fn read(path: &Path, limit: u64, shown_keys: Option<&'static [&'static str]>, report: &mut Report) -> Option<Arc<Self>> {
         match read_text(path, limit) {
-            Ok(text) => Some(Self::new(path.to_path_buf(), text, secret_keys)),
+            Ok(text) => Some(Self::new(path.to_path_buf(), text, shown_keys)),
             Err(problem) => {
                 report.push(Diagnostic::file(path, problem));
                 None
@@ -55,24 +55,28 @@ impl Source {
         self.secrets().iter().any(|range| range.contains(&at))
     }
 
-    /// What follows a secret's key: the rest of its line, and to its end if it is a string of several lines.
+    /// What may hold a secret: every value whose key is not known to be harmless, for a secret's key may be misspelt.
+    /// A value goes to the end of its line, or of its string of several lines.
     fn secrets(&self) -> Vec<Range<usize>> {
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        for key in self.secret_keys {
-            for (start, _) in self.text.match_indices(key) {
-                let start = start + key.len();
-                let rest = self.text.get(start..).unwrap_or_default();
-                let line = rest.lines().next().unwrap_or_default();
-                if line.starts_with("_file") {
-                    continue;
+        let Some(shown_keys) = self.shown_keys else { return Vec::new() };
+        let mut ranges = Vec::new();
+        let mut at = 0;
+        while let Some(rest) = self.text.get(at..).filter(|rest| !rest.is_empty()) {
+            let line = rest.lines().next().unwrap_or_default();
+            let (key, value) = line.split_once('=').map_or((line, ""), |(key, value)| (key.trim(), value));
+            let harmless =
+                key.is_empty() || key.starts_with(['#', '[', ']']) || (line.contains('=') && shown_keys.contains(&key));
+            let mut end = line.len();
+            if !harmless {
+                let marks = ["\"\"\"", "'''"];
+                let several = marks.into_iter().find_map(|mark| line.find(mark).map(|open| (open + mark.len(), mark)));
+                if let Some((open, mark)) = several {
+                    end = rest.get(open..).and_then(|text| text.find(mark)).map_or(rest.len(), |close| open + close).max(end);
                 }
-                let several = ["\"\"\"", "'''"].into_iter().find_map(|mark| line.find(mark).map(|at| (at + 3, mark)));
-                let len = match several {
-                    Some((open, mark)) => rest.get(open..).and_then(|text| text.find(mark)).map_or(rest.len(), |end| open + end),
-                    None => line.len(),
-                };
-                ranges.push(start..start + len);
+                let start = if value.is_empty() { 0 } else { line.len() - value.len() };
+                ranges.push(at + start..at + end);
             }
+            at += rest.get(end..).and_then(|text| text.find('\n')).map_or(rest.len(), |newline| end + newline + 1);
         }
         ranges
     }
@@ -108,12 +112,13 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown_and_places_stay() {
-        let text =
-            "app_key = \"1\"\napp_secret = \"hush\" # hush\napp_code_file = \"f\"\napp_code = '''\nhush'''\nname = \"n\"\n";
-        let source = Source::new("app.toml".into(), text.to_owned(), &["app_secret", "app_code"]);
+        let text = "app_key = \"1\"\napp_secret = \"hush\" # hush\napp_code_file = \"f\"\napp_code = '''\nhush'''\n\
+                    app_scret = \"hush\"\napp_secret \"hush\"\n[[credential]]\nname = \"n\"\n";
+        let source = Source::new("app.toml".into(), text.to_owned(), Some(&["app_key", "app_code_file", "name"]));
         let shown = source.shown();
         assert_eq!(shown.len(), text.len());
         assert!(!shown.contains("hush"), "{shown}");
-        assert!(shown.contains("app_key = \"1\"") && shown.contains("\"f\"") && shown.ends_with("name = \"n\"\n"), "{shown}");
+        assert!(shown.starts_with("app_key = \"1\"\napp_secret =") && shown.contains("\"f\""), "{shown}");
+        assert!(shown.ends_with("\n[[credential]]\nname = \"n\"\n"), "{shown}");
     }
 }

@@ -1,0 +1,149 @@
+//! `lockgate call`
+
+mod exchange;
+mod target;
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Failure;
+use super::sign::{add_content_headers, credentials, parse_headers, sign_now};
+use crate::catalog::{self, Api, Authentication, Catalog};
+use crate::gate::authenticate::sign::Unsigned;
+use crate::gate::authenticate::signature::Method;
+pub use target::Target;
+
+/// Send one request through the running gateway, and show what came of it
+#[derive(Args)]
+pub struct Call {
+    /// The API to call
+    #[arg(value_name = "GROUP/API")]
+    api: String,
+    /// Call as this app
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
+    /// Authenticate by the app's AppCode
+    #[arg(long, requires = "app", conflicts_with = "signature", required_unless_present_any = ["signature", "anonymous"])]
+    app_code: bool,
+    /// Authenticate by a signature with the app's key
+    #[arg(long, requires = "app")]
+    signature: bool,
+    /// Do not authenticate
+    #[arg(long, conflicts_with_all = ["app", "app_code", "signature"])]
+    anonymous: bool,
+    /// RELEASE, PRE or TEST
+    #[arg(long, default_value = "RELEASE")]
+    stage: String,
+    /// The API's own method, or the first of several
+    #[arg(short = 'X', long, value_name = "METHOD")]
+    method: Option<String>,
+    /// A parameter of the path, or `*` for the rest of it
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    /// The query, percent-encoded
+    #[arg(short, long, value_name = "QUERY")]
+    query: Option<String>,
+    /// A header of the request
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// The body; a form unless a Content-Type says otherwise
+    #[arg(short, long, value_name = "BODY")]
+    data: Option<String>,
+    /// Where the gateway listens; otherwise its first listener
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    gateway: Option<SocketAddr>,
+    /// How long to wait for each part of the answer
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 30_000)]
+    timeout_ms: u64,
+}
+
+impl Call {
+    pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        let catalog = catalog::load(config)?;
+        let api = self.published(&catalog)?;
+        let mut target = Target::of(&catalog, api, &self.parameters)?;
+        if let Some(gateway) = self.gateway {
+            target.gateway = gateway;
+        }
+        target.query = self.query.clone();
+        let method = self.method.clone().unwrap_or_else(|| target.method.clone()).to_ascii_uppercase();
+        let mut headers = parse_headers(&self.headers)?;
+        headers.push(("X-Ca-Stage".into(), self.stage.clone()));
+        headers.push(("X-Ca-Request-Mode".into(), "debug".into()));
+        let body = self.data.as_deref().unwrap_or_default().as_bytes();
+        add_content_headers(&mut headers, !body.is_empty());
+        if let Some(app) = &self.app {
+            if self.signature {
+                let (key, secret) = credentials(&catalog, app)?;
+                let (path, query) = (&*target.path, target.query.as_deref());
+                let unsigned = Unsigned { method: &method, path, query, headers: &headers, body };
+                let signed = sign_now(&unsigned, &key, &secret, signature_method(api))?;
+                headers.extend(signed);
+            } else {
+                let app = catalog.apps.iter().find(|known| known.name == *app);
+                let code = app.and_then(|app| app.app_codes.first()).ok_or_else(|| Failure::new("the app has no AppCode"))?;
+                headers.push(("Authorization".into(), format!("APPCODE {}", code.expose())));
+            }
+        }
+        headers.insert(0, ("Host".into(), target.host.clone()));
+        let request = exchange::Request { method: &method, target: &target.request_target(), headers: &headers, body };
+        let answer = exchange::send(target.gateway, &request, Duration::from_millis(self.timeout_ms)).map_err(|error| {
+            Failure::new(format!("{}: {error}\n  help: is the gateway running? `lockgate run`", target.gateway))
+        })?;
+        show(&request, &answer, out)?;
+        match answer.status {
+            200..400 => Ok(()),
+            _ => Err(Failure::silent()),
+        }
+    }
+
+    fn published<'c>(&self, catalog: &'c Catalog) -> Result<&'c Api, Failure> {
+        let found = catalog.apis.iter().find(|api| {
+            let name = [&catalog.groups[api.group.index()].name, "/", &api.name].concat();
+            name == self.api && catalog.stages[api.stage.index()].eq_ignore_ascii_case(&self.stage)
+        });
+        found.ok_or_else(|| {
+            let Self { api, stage, .. } = self;
+            Failure::new(format!(
+                "{api} is not published to {stage}\n  help: lockgate publish {api} --stage {stage} --remarks \"...\""
+            ))
+        })
+    }
+}
+
+/// The stronger of the methods that the API allows.
+fn signature_method(api: &Api) -> Method {
+    match api.authentication {
+        Authentication::App { methods, .. } if !methods.hmac_sha256 => Method::HmacSha1,
+        _ => Method::HmacSha256,
+    }
+}
+
+/// What a person wants to see: request, answer, and the gateway's own timing.
+fn show(request: &exchange::Request<'_>, answer: &exchange::Answer, out: &mut dyn Write) -> Result<(), Failure> {
+    let (dim, bold, plain) = if std::io::stdout().is_terminal() { ("\x1b[2m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+    writeln!(out, "{dim}> {} {} HTTP/1.1{plain}", request.method, request.target)?;
+    for (name, value) in request.headers {
+        let value = if name == "Authorization" { "APPCODE [not shown]" } else { value };
+        writeln!(out, "{dim}> {name}: {value}{plain}")?;
+    }
+    writeln!(out, "{bold}< {}{plain}", answer.status_line)?;
+    for (name, value) in &answer.headers {
+        writeln!(out, "< {name}: {value}")?;
+    }
+    writeln!(out)?;
+    out.write_all(&answer.body)?;
+    if !answer.body.is_empty() && !answer.body.ends_with(b"\n") {
+        writeln!(out)?;
+    }
+    write!(out, "{dim}{:.1} ms in all", answer.took.as_secs_f64() * 1000.0)?;
+    if let Some((_, timing)) = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("X-Ca-Debug-Info")) {
+        write!(out, "; the gateway says, in ms: {timing}")?;
+    }
+    writeln!(out, "{plain}")?;
+    Ok(())
+}

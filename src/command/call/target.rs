@@ -1,0 +1,81 @@
+//! How a published API is reached: which listener, Host and path.
+
+use std::net::SocketAddr;
+
+use super::Failure;
+use crate::catalog::{Api, Catalog, Domain, MethodSet, Segment};
+use crate::http::percent::encode_segment;
+use crate::http::serialise::HeadWriter;
+
+pub struct Target {
+    pub gateway: SocketAddr,
+    pub host: String,
+    pub method: String,
+    /// Percent-encoded, base path included.
+    pub path: String,
+    pub query: Option<String>,
+}
+
+/// The longest path parameter, in bytes.
+const PARAMETER_BYTES: usize = 8 * 1024;
+
+impl Target {
+    /// `parameters`: `NAME=VALUE`; `*=VALUE` is the rest of the path.
+    pub fn of(catalog: &Catalog, api: &Api, parameters: &[String]) -> Result<Self, Failure> {
+        let group = &catalog.groups[api.group.index()];
+        let listener = catalog.listeners.first().ok_or_else(|| Failure::new("the instance has no listener"))?;
+        let mut gateway = listener.address;
+        if gateway.ip().is_unspecified() {
+            gateway.set_ip(if gateway.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+        }
+        let host = group.domains.iter().find_map(|domain| match domain {
+            Domain::Exact(name) => Some(name.clone()),
+            Domain::Wildcard(suffix) => Some(format!("call{suffix}")),
+            Domain::Address(address) => Some(SocketAddr::new(*address, gateway.port()).to_string()),
+            Domain::Any => Some(gateway.to_string()),
+        });
+        let method = match &api.methods {
+            MethodSet::Any => "GET".to_owned(),
+            MethodSet::These(methods) => methods.first().cloned().unwrap_or_default(),
+        };
+        let mut path = group.base_path.clone();
+        for segment in &api.path.segments {
+            path.push('/');
+            match segment {
+                Segment::Literal(text) => path.push_str(&encoded(text)?),
+                Segment::Parameter(name) => path.push_str(&encoded(value_of(name, parameters)?)?),
+                Segment::Rest => path.push_str(value_of("*", parameters).unwrap_or_default()),
+            }
+        }
+        if path.is_empty() {
+            path.push('/');
+        }
+        Ok(Self { gateway, host: host.unwrap_or_else(|| group.default_domain.clone()), method, path, query: None })
+    }
+
+    pub fn request_target(&self) -> String {
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.gateway, self.request_target())
+    }
+}
+
+fn value_of<'p>(name: &str, parameters: &'p [String]) -> Result<&'p str, Failure> {
+    let given = parameters.iter().filter_map(|parameter| parameter.split_once('=')).find(|(known, _)| *known == name);
+    given
+        .map(|(_, value)| value)
+        .ok_or_else(|| Failure::new(format!("the path has a parameter `{name}`: --parameter {name}=VALUE")))
+}
+
+fn encoded(text: &str) -> Result<String, Failure> {
+    let mut buffer = [0; PARAMETER_BYTES];
+    let mut writer = HeadWriter::new(&mut buffer);
+    encode_segment(text.as_bytes(), &mut writer);
+    let len = writer.finish().ok_or_else(|| Failure::new("a parameter of the path is too long"))?;
+    Ok(String::from_utf8_lossy(&buffer[..len]).into_owned())
+}

@@ -1,0 +1,102 @@
+//! `lockgate demo`
+
+mod backend;
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::Args;
+
+use super::Failure;
+use super::run::{serve, start};
+use super::signals::Signals;
+use crate::catalog::{self, AccessLog, Api, App, AppCodePlace, Authentication, Catalog};
+
+/// Run the sample instance with a backend of its own, and print calls to try
+#[derive(Args)]
+pub struct Demo {}
+
+impl Demo {
+    pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+        let signals = Signals::listen()?;
+        let catalog = catalog::load(config)?;
+        let (api, app) = callable(&catalog)
+            .ok_or_else(|| Failure::new("nothing to try: no app with a key and an AppCode may call a published API"))?;
+        for address in catalog.vpc_accesses.iter().flat_map(|access| &access.instances).map(|instance| instance.address) {
+            backend::start(address)
+                .map_err(|error| Failure::new(format!("the demo's backend cannot listen on {address}: {error}")))?;
+            writeln!(out, "backend: listening on http://{address}")?;
+        }
+        let calls = Calls::of(&catalog, api, app, config)?.to_string();
+        let logs_here = matches!(catalog.access_log, AccessLog::Stdout);
+        let fleet = start(catalog, out)?;
+        write!(out, "{calls}")?;
+        writeln!(
+            out,
+            "\nCtrl-C ends the demo.{}",
+            if logs_here { " Each call leaves a line of the access log here." } else { "" }
+        )?;
+        out.flush()?;
+        serve(fleet, &signals, out)
+    }
+}
+
+/// The first published API that an app with all credentials may call.
+fn callable(catalog: &Catalog) -> Option<(&Api, &App)> {
+    catalog.apis.iter().find_map(|api| {
+        let complete = |app: &&App| !app.keys.is_empty() && !app.app_codes.is_empty();
+        let allowed =
+            |app: &&App| app.authorizations.iter().any(|a| (a.group, &a.api, a.stage) == (api.group, &api.name, api.stage));
+        let app = catalog.apps.iter().find(|app| complete(app) && allowed(app))?;
+        matches!(api.authentication, Authentication::App { app_code: AppCodePlace::HeaderQuery, .. }).then_some((api, app))
+    })
+}
+
+/// Ready-to-paste command lines.
+struct Calls {
+    lines: Vec<(&'static str, String)>,
+}
+
+impl Calls {
+    fn of(catalog: &Catalog, api: &Api, app: &App, config: &Path) -> Result<Self, Failure> {
+        let target = super::call::Target::of(catalog, api, &[])?;
+        let (url, host) = (target.url(), &target.host);
+        let code = app.app_codes.first().map_or("", |code| code.expose());
+        let lockgate = own_name();
+        let config = match config.to_str() {
+            Some("config") => String::new(),
+            _ => format!(" --config '{}'", config.display()),
+        };
+        let name = format!("{}/{}", catalog.groups[api.group.index()].name, api.name);
+        Ok(Self {
+            lines: vec![
+                ("AppCode in the header", format!("curl -i -H 'Host: {host}' -H 'Authorization: APPCODE {code}' '{url}'")),
+                ("AppCode in the query", format!("curl -i -H 'Host: {host}' '{url}?AppCode={code}'")),
+                ("a signed call", format!("{lockgate} call {name} --app {} --signature{config}", app.name)),
+                (
+                    "a signed call with curl",
+                    format!("eval \"$({lockgate} sign --app {} --curl -H 'Host: {host}' '{url}'{config})\"", app.name),
+                ),
+                ("without credentials: refused", format!("curl -i -H 'Host: {host}' '{url}'")),
+            ],
+        })
+    }
+}
+
+impl std::fmt::Display for Calls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "\nTry, in another terminal:")?;
+        self.lines.iter().try_for_each(|(what, line)| write!(f, "\n# {what}\n{line}\n"))
+    }
+}
+
+/// This program, as the directory it was started in can call it.
+fn own_name() -> String {
+    let name = std::env::current_exe().ok();
+    let here = std::env::current_dir().ok();
+    match (&name, here) {
+        (Some(name), Some(here)) => name.strip_prefix(&here).unwrap_or(name).display().to_string(),
+        (Some(name), None) => name.display().to_string(),
+        (None, _) => "lockgate".into(),
+    }
+}
