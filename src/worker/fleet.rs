@@ -19,12 +19,17 @@ use crate::sys;
 /// Descriptors that a process needs beside those of its connections.
 const DESCRIPTORS_ASIDE: u64 = 256;
 
+/// How long a drain that has come to its end still waits for the access log to be written.
+const LOG_GRACE: Duration = Duration::from_secs(1);
+
 pub struct Fleet {
     workers: Vec<JoinHandle<()>>,
     counters: Vec<Arc<Counters>>,
     shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
     log: Option<Writer>,
+    /// Handed over, and not written by the time the process ended.
+    log_lines_lost: u64,
     drain_timeout: Duration,
     pub driver: Driver,
 }
@@ -96,6 +101,7 @@ impl Fleet {
             shared: shared.clone(),
             stop: stop.clone(),
             log,
+            log_lines_lost: 0,
             drain_timeout: catalog.limits.drain_timeout,
             driver,
         };
@@ -155,7 +161,7 @@ impl Fleet {
     }
 
     /// Waits for all workers to end; false when the drain timeout, or `hurry`, came first.
-    pub fn drain(self, mut hurry: impl FnMut(Duration) -> bool) -> bool {
+    pub fn drain(&mut self, mut hurry: impl FnMut(Duration) -> bool) -> bool {
         self.stop();
         let deadline = SystemTime::now() + self.drain_timeout;
         let ended = loop {
@@ -166,10 +172,16 @@ impl Fleet {
                 break false;
             }
         };
-        if let Some(log) = self.log {
-            log.finish();
+        if let Some(log) = self.log.take() {
+            let deadline = deadline.max(SystemTime::now() + LOG_GRACE);
+            self.log_lines_lost = log.finish(|| hurry(Duration::from_millis(1)) || SystemTime::now() >= deadline);
         }
         ended
+    }
+
+    /// Lines that the access log does not have.
+    pub fn log_lines_dropped(&self) -> u64 {
+        self.count(|counters| counters.log_lines_dropped.get()) + self.log_lines_lost
     }
 }
 

@@ -79,7 +79,7 @@ async fn live(provision: Provision) {
             }
         }
     }
-    core.log.hand_over();
+    core.log.finish();
 }
 
 /// What is done many times a second for all connections at once, instead of by a timer for each.
