@@ -1,8 +1,9 @@
 //! The access log: one JSON line a request, written off the workers, reopened on SIGUSR1.
 
 use std::fs;
+use std::process::Command;
 
-use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer, eventually, read_log, reserve};
+use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer, eventually, read_log, reserve, succeeds};
 
 /// One worker, so that lines stand in the order of the calls.
 fn start(backend: &Backend) -> Gateway {
@@ -104,6 +105,36 @@ fn the_log_is_reopened_on_a_signal() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_costs_lines_not_calls() {
+    let backend = Backend::ok();
+    let config = Config::open(backend.address).instance("workers = 1").table("limits", "drain_timeout_ms = 100").access_log();
+    let pipe = config.path().join("access.log");
+    succeeds(Command::new("mkfifo").arg(&pipe));
+    // Open at both ends, so that the gateway can open it; never read.
+    let _reader = fs::File::options().read(true).write(true).open(&pipe).expect("a pipe can be opened");
+    let mut gateway = config.start();
+    // The pipe, 64 batches on their way, and a batch that is being filled: some 2.5 MB.
+    let request = Request::get(&format!("/{}", "x".repeat(7000))).bytes();
+    let mut client = gateway.client();
+    const CALLS: usize = 600;
+    for _ in 0..CALLS / 10 {
+        client.send(request.repeat(10));
+        for _ in 0..10 {
+            client.response("GET").assert_passed();
+        }
+    }
+    gateway.signal("TERM");
+    gateway.wait();
+    let output = gateway.output();
+    let summary = output.lines().find_map(|line| line.strip_prefix("stopped after ")).unwrap_or_else(|| panic!("{output}"));
+    let dropped: usize =
+        summary.split([' ', ',']).rev().nth(3).and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{summary}"));
+    assert!(summary.starts_with(&format!("{CALLS} requests (0 panics, ")), "{summary}");
+    // All but what stands in the pipe.
+    assert!((CALLS - 20..=CALLS).contains(&dropped), "{summary}");
+}
+
+#[test]
 fn no_line_is_lost_at_a_drain() {
     let backend = Backend::ok();
     let mut gateway = start(&backend);
@@ -115,6 +146,8 @@ fn no_line_is_lost_at_a_drain() {
     }
     gateway.signal("TERM");
     assert!(gateway.wait().success());
+    let output = gateway.output();
+    assert!(output.contains("stopped after 500 requests (0 panics, 0 log lines dropped)"), "{output}");
     let lines = gateway.access_log(500);
     assert_eq!(lines.len(), 500);
     assert_eq!(lines[499]["path"], "/open/499");
