@@ -48,6 +48,10 @@ fn a_line_says_who_called_what_and_how_it_went() {
     for number in ["requestSize", "responseSize", "serviceLatency", "totalLatency"] {
         assert!(line[number].is_u64() || line[number].is_f64(), "{number}: {line}");
     }
+    let timers = ["decidedUs", "forwardedUs", "firstByteUs", "totalUs"];
+    let timers = timers.map(|key| line[key].as_u64().unwrap_or_else(|| panic!("{key}: {line}")));
+    assert!(timers.is_sorted() && timers[3] > 0, "phases follow each other: {line}");
+    assert_eq!((&line["ended"], &line["backend"]), (&"answered".into(), &backend.address.to_string().into()), "{line}");
     assert!(!line.to_string().contains(&app.secret));
 }
 
