@@ -10,8 +10,6 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write;
-use std::net::IpAddr;
 use std::time::Duration;
 
 pub use query::write_query;
@@ -23,7 +21,7 @@ use crate::catalog::{
 use crate::http::connection::HopByHop;
 use crate::http::field::FieldId;
 use crate::http::framing::BodyLength;
-use crate::http::serialise::HeadWriter;
+use crate::http::serialise::{HeadWriter, PassingLines};
 
 /// What the proxy knows and the gate does not: the instance picked, the id of the request, how the body goes out.
 pub struct Outgoing<'a> {
@@ -84,7 +82,7 @@ fn write_host(access: &VpcAccess, instance: &BackendInstance, writer: &mut HeadW
     writer.bytes(b"Host: ");
     match &access.host {
         Some(host) => writer.bytes(host.as_bytes()),
-        None => text(writer, instance.address),
+        None => writer.socket_address(instance.address),
     }
     writer.bytes(b"\r\n");
 }
@@ -92,16 +90,19 @@ fn write_host(access: &VpcAccess, instance: &BackendInstance, writer: &mut HeadW
 /// The client's fields, in order, without those that end here.
 fn write_client_fields(call: &Call<'_>, group: &Group, writer: &mut HeadWriter<'_>) {
     let hop_by_hop = HopByHop::of_request(&call.request);
-    for (id, name, value) in call.request.fields() {
+    let mut lines = PassingLines::new(call.request.buffer);
+    for field in call.request.head.fields.iter() {
+        let (id, name) = (field.id, field.name.of(call.request.buffer));
         let passes = match id {
             FieldId::Other => !imitates_gateway(name),
-            FieldId::Authorization => group.forward_app_code || !is_app_code(value),
+            FieldId::Authorization => group.forward_app_code || !is_app_code(field.value.of(call.request.buffer)),
             id => !is_ours(id),
         };
         if passes && !hop_by_hop.drops(id, name) {
-            writer.field(name, value);
+            lines.pass(field, writer);
         }
     }
+    lines.finish(writer);
 }
 
 /// Fields that the gateway writes itself, answers itself, or that are for no one behind it.
@@ -151,15 +152,7 @@ fn write_forwarded_for(call: &Call<'_>, writer: &mut HeadWriter<'_>) {
             writer.bytes(b", ");
         }
     }
-    match call.peer.to_canonical() {
-        IpAddr::V4(address) => {
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                writer.bytes(if place == 0 { b"" } else { b"." });
-                writer.number(u64::from(octet));
-            }
-        }
-        address @ IpAddr::V6(_) => text(writer, address),
-    }
+    writer.address(call.peer.to_canonical());
     writer.bytes(b"\r\n");
 }
 
@@ -176,17 +169,4 @@ fn write_framing(method: &[u8], body: BodyLength, writer: &mut HeadWriter<'_>) {
         BodyLength::None if matches!(method, b"POST" | b"PUT" | b"PATCH") => writer.field(b"Content-Length", b"0"),
         BodyLength::None => {}
     }
-}
-
-/// Writes what formats itself, without a string in between.
-fn text(writer: &mut HeadWriter<'_>, value: impl std::fmt::Display) {
-    struct Sink<'w, 'b>(&'w mut HeadWriter<'b>);
-    impl Write for Sink<'_, '_> {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.bytes(text.as_bytes());
-            Ok(())
-        }
-    }
-    // The sink takes everything; the writer itself knows when it has overflowed.
-    let _ = write!(Sink(writer), "{value}");
 }

@@ -19,6 +19,15 @@ impl Persistence {
         if fields.first(FieldId::Connection).is_none() {
             return Ok(found);
         }
+        // As nearly everyone writes it.
+        if let Some(only) = only(buffer, fields) {
+            if only.eq_ignore_ascii_case(b"keep-alive") {
+                return Ok(Self { keep_alive: true, close: false });
+            }
+            if only.eq_ignore_ascii_case(b"close") {
+                return Ok(Self { keep_alive: false, close: true });
+            }
+        }
         for option in options(buffer, fields) {
             if option.eq_ignore_ascii_case(b"close") {
                 found.close = true;
@@ -55,6 +64,12 @@ fn must_reach_the_other_side(name: &[u8]) -> bool {
     }
 }
 
+/// The value of the `Connection` line, when there is just one.
+fn only<'a>(buffer: &'a [u8], fields: &'a Fields) -> Option<&'a [u8]> {
+    let field = fields.first(FieldId::Connection)?;
+    (!fields.is_repeated(FieldId::Connection)).then(|| field.value.of(buffer))
+}
+
 /// The options of all `Connection` lines; empty list elements are skipped (RFC 9110, section 5.6.1.2).
 fn options<'a>(buffer: &'a [u8], fields: &'a Fields) -> impl Iterator<Item = &'a [u8]> {
     fields
@@ -84,7 +99,9 @@ impl<'a> HopByHop<'a> {
     }
 
     fn new(buffer: &'a [u8], fields: &'a Fields) -> Self {
+        let usual = |value: &[u8]| value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close");
         let names_fields = fields.first(FieldId::Connection).is_some()
+            && !only(buffer, fields).is_some_and(usual)
             && options(buffer, fields)
                 .any(|option| !option.eq_ignore_ascii_case(b"close") && !FieldId::of(option).is_hop_by_hop());
         Self { buffer, fields, names_fields }

@@ -121,10 +121,32 @@ impl FieldId {
     }
 }
 
-/// `name` is `spelling` (of the same length, in lower case) in any case.
+/// `name` is `spelling` (of the same length, in lower case) in any case. Eight bytes at a time, the last eight perhaps
+/// again.
 #[inline]
 fn spells(name: &[u8], spelling: &[u8]) -> bool {
-    name.len() == spelling.len() && name.iter().zip(spelling).fold(0, |differ, (a, b)| differ | (a.to_ascii_lowercase() ^ b)) == 0
+    if name.len() != spelling.len() {
+        return false;
+    }
+    let (Some(name_end), Some(spelling_end)) = (name.last_chunk(), spelling.last_chunk()) else {
+        return name.eq_ignore_ascii_case(spelling);
+    };
+    let (blocks, _) = name.as_chunks();
+    let (spelling_blocks, _) = spelling.as_chunks();
+    let differs = |(a, b): (&[u8; 8], &[u8; 8])| lower(u64::from_le_bytes(*a)) ^ u64::from_le_bytes(*b);
+    blocks.iter().zip(spelling_blocks).map(differs).fold(differs((name_end, spelling_end)), |all, one| all | one) == 0
+}
+
+/// Eight bytes with their ASCII upper-case letters in lower case.
+#[inline]
+const fn lower(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = ONES << 7;
+    // With the high bits clear no sum carries into the next byte.
+    let low = word & !HIGH;
+    let from_a = low + (0x80 - b'A' as u64) * ONES;
+    let beyond_z = low + (0x80 - b'Z' as u64 - 1) * ONES;
+    word | ((from_a & !beyond_z & !word & HIGH) >> 2)
 }
 
 const fn token_table() -> [bool; 256] {

@@ -1,5 +1,11 @@
 //! Heads as they go out: written once, in one pass, into a buffer of fixed size.
 
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+use super::head::Field;
+
 /// A cursor over a fixed buffer. Writing past its end sets `overflow` and keeps nothing more, so that callers check
 /// once, at the end, with [`HeadWriter::finish`].
 pub struct HeadWriter<'a> {
@@ -53,6 +59,32 @@ impl<'a> HeadWriter<'a> {
         self.bytes(digits.format(n).as_bytes());
     }
 
+    /// An IP address.
+    pub fn address(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(address) => {
+                for (place, octet) in address.octets().into_iter().enumerate() {
+                    self.bytes(if place == 0 { b"" } else { b"." });
+                    self.number(u64::from(octet));
+                }
+            }
+            // It takes everything, and knows by itself when it has overflowed.
+            IpAddr::V6(address) => _ = write!(self, "{address}"),
+        }
+    }
+
+    /// An address and its port, as in a `Host`.
+    pub fn socket_address(&mut self, address: SocketAddr) {
+        match address {
+            SocketAddr::V4(v4) => {
+                self.address((*v4.ip()).into());
+                self.bytes(b":");
+                self.number(u64::from(v4.port()));
+            }
+            SocketAddr::V6(_) => _ = write!(self, "{address}"),
+        }
+    }
+
     /// One field line with a decimal number.
     pub fn number_field(&mut self, name: &[u8], n: u64) {
         self.bytes(name);
@@ -78,6 +110,58 @@ impl<'a> HeadWriter<'a> {
     /// Bytes written, or `None` when the buffer was too small for them.
     pub fn finish(self) -> Option<usize> {
         (!self.overflow).then_some(self.len)
+    }
+}
+
+impl Write for HeadWriter<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.bytes(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Field lines that pass as they came. Lines that stand one after the other in the head they were parsed from, spelt as
+/// [`HeadWriter::field`] would spell them, are copied in one piece.
+pub struct PassingLines<'a> {
+    head: &'a [u8],
+    /// Lines of `head` that pass and are not written yet.
+    run: Range<usize>,
+}
+
+impl<'a> PassingLines<'a> {
+    pub fn new(head: &'a [u8]) -> Self {
+        Self { head, run: 0..0 }
+    }
+
+    /// Passes the next line.
+    #[inline]
+    pub fn pass(&mut self, field: &Field, writer: &mut HeadWriter<'_>) {
+        let Some(line) = self.plain(field) else {
+            self.finish(writer);
+            return writer.field(field.name.of(self.head), field.value.of(self.head));
+        };
+        if line.start != self.run.end {
+            self.finish(writer);
+            self.run.start = line.start;
+        }
+        self.run.end = line.end;
+    }
+
+    /// Writes the lines passed so far.
+    #[inline]
+    pub fn finish(&mut self, writer: &mut HeadWriter<'_>) {
+        if !self.run.is_empty() {
+            writer.bytes(&self.head[self.run.clone()]);
+        }
+        self.run = 0..0;
+    }
+
+    /// Where the line stands, if it is spelt `name: value` and its line end.
+    #[inline]
+    fn plain(&self, field: &Field) -> Option<Range<usize>> {
+        let [start, colon, value, end] = [field.name.start, field.name.end, field.value.start, field.value.end].map(usize::from);
+        let is_plain = self.head.get(colon..value)? == b": " && self.head.get(end..end + 2)? == b"\r\n";
+        is_plain.then_some(start..end + 2)
     }
 }
 

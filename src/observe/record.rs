@@ -1,5 +1,8 @@
 //! One access log line: the product's field names, then timers and how the request ended.
 
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+
 /// What is known of a request when it has ended. Byte strings are as received; the line escapes them.
 pub struct Record<'a> {
     pub instance: &'a str,
@@ -7,7 +10,7 @@ pub struct Record<'a> {
     pub request_id: &'a [u8],
     /// Unix time at which the head was complete, in milliseconds.
     pub unix_ms: u64,
-    pub client_ip: std::net::IpAddr,
+    pub client_ip: IpAddr,
     pub protocol: &'a str,
     pub method: &'a [u8],
     pub domain: &'a [u8],
@@ -24,7 +27,7 @@ pub struct Record<'a> {
     pub status: u16,
     pub error_code: &'a str,
     pub error_message: &'a [u8],
-    pub backend: Option<std::net::SocketAddr>,
+    pub backend: Option<SocketAddr>,
     pub backend_reused: bool,
     pub retried: bool,
     /// Bytes of the request, head and body.
@@ -75,120 +78,135 @@ impl Ended {
     }
 }
 
+/// `,"name":`, made when the program is compiled.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":").as_bytes()
+    };
+}
+
 impl Record<'_> {
     /// Writes the line, a JSON object, without its line end.
     pub fn write(&self, line: &mut Vec<u8>) {
         line.extend_from_slice(b"{\"requestHandleTime\":\"");
         write_utc(line, self.unix_ms);
         line.push(b'"');
-        text(line, "requestId", self.request_id);
-        text(line, "instanceId", self.instance.as_bytes());
-        text(line, "clientIp", Address::of(self.client_ip).as_bytes());
-        text(line, "requestProtocol", self.protocol.as_bytes());
-        text(line, "httpMethod", self.method);
-        text(line, "domain", self.domain);
-        text(line, "path", self.path);
-        text(line, "requestQueryString", self.query);
-        text(line, "apiGroupName", self.group.as_bytes());
-        text(line, "apiName", self.api.as_bytes());
-        text(line, "apiStageName", self.stage.as_bytes());
-        text(line, "appName", self.app.as_bytes());
-        text(line, "consumerAppKey", self.app_key);
-        text(line, "clientNonce", self.nonce);
-        number(line, "statusCode", self.status.into());
-        text(line, "errorCode", self.error_code.as_bytes());
-        text(line, "errorMessage", self.error_message);
+        text(line, key!("requestId"), self.request_id);
+        text(line, key!("instanceId"), self.instance.as_bytes());
+        line.extend_from_slice(key!("clientIp"));
+        line.push(b'"');
+        address(line, self.client_ip);
+        line.push(b'"');
+        text(line, key!("requestProtocol"), self.protocol.as_bytes());
+        text(line, key!("httpMethod"), self.method);
+        text(line, key!("domain"), self.domain);
+        text(line, key!("path"), self.path);
+        text(line, key!("requestQueryString"), self.query);
+        text(line, key!("apiGroupName"), self.group.as_bytes());
+        text(line, key!("apiName"), self.api.as_bytes());
+        text(line, key!("apiStageName"), self.stage.as_bytes());
+        text(line, key!("appName"), self.app.as_bytes());
+        text(line, key!("consumerAppKey"), self.app_key);
+        text(line, key!("clientNonce"), self.nonce);
+        number(line, key!("statusCode"), self.status.into());
+        text(line, key!("errorCode"), self.error_code.as_bytes());
+        text(line, key!("errorMessage"), self.error_message);
         if let Some(backend) = self.backend {
-            let port = backend.port();
-            text(line, "backend", Address::of(backend.ip()).with_port(port).as_bytes());
+            line.extend_from_slice(key!("backend"));
+            line.push(b'"');
+            socket_address(line, backend);
+            line.push(b'"');
         }
-        flag(line, "backendReused", self.backend_reused);
-        flag(line, "retried", self.retried);
-        number(line, "requestSize", self.request_bytes);
-        number(line, "responseSize", self.response_bytes);
+        flag(line, key!("backendReused"), self.backend_reused);
+        flag(line, key!("retried"), self.retried);
+        number(line, key!("requestSize"), self.request_bytes);
+        number(line, key!("responseSize"), self.response_bytes);
         let service_us = self.timers.first_byte_us.saturating_sub(self.timers.forwarded_us);
-        number(line, "serviceLatency", service_us / 1000);
-        number(line, "totalLatency", self.timers.total_us / 1000);
-        number(line, "decidedUs", self.timers.decided_us);
-        number(line, "forwardedUs", self.timers.forwarded_us);
-        number(line, "firstByteUs", self.timers.first_byte_us);
-        number(line, "totalUs", self.timers.total_us);
-        text(line, "ended", self.ended.as_str().as_bytes());
+        number(line, key!("serviceLatency"), service_us / 1000);
+        number(line, key!("totalLatency"), self.timers.total_us / 1000);
+        number(line, key!("decidedUs"), self.timers.decided_us);
+        number(line, key!("forwardedUs"), self.timers.forwarded_us);
+        number(line, key!("firstByteUs"), self.timers.first_byte_us);
+        number(line, key!("totalUs"), self.timers.total_us);
+        text(line, key!("ended"), self.ended.as_str().as_bytes());
         line.push(b'}');
     }
 }
 
-fn key(line: &mut Vec<u8>, name: &str) {
-    line.extend_from_slice(b",\"");
-    line.extend_from_slice(name.as_bytes());
-    line.extend_from_slice(b"\":");
+fn number(line: &mut Vec<u8>, key: &[u8], n: u64) {
+    line.extend_from_slice(key);
+    digits(line, n);
 }
 
-fn number(line: &mut Vec<u8>, name: &str, n: u64) {
-    key(line, name);
+fn digits(line: &mut Vec<u8>, n: u64) {
     line.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
-fn flag(line: &mut Vec<u8>, name: &str, on: bool) {
-    key(line, name);
+fn flag(line: &mut Vec<u8>, key: &[u8], on: bool) {
+    line.extend_from_slice(key);
     line.extend_from_slice(if on { b"true" } else { b"false" });
 }
 
-/// A string; left out where it is empty. Bytes that are not UTF-8 are written as the characters of ISO-8859-1.
-fn text(line: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+/// A string; left out where it is empty.
+fn text(line: &mut Vec<u8>, key: &[u8], bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }
-    key(line, name);
+    line.extend_from_slice(key);
     line.push(b'"');
-    let plain = |b: &u8| (0x20..0x7f).contains(b) && *b != b'"' && *b != b'\\';
-    if bytes.iter().all(plain) {
+    // Without an early exit the compiler compares many bytes at once.
+    if bytes.iter().fold(true, |all, &byte| all & is_plain(byte)) {
         line.extend_from_slice(bytes);
     } else {
-        let is_utf8 = std::str::from_utf8(bytes).is_ok();
-        for &b in bytes {
-            match b {
-                _ if plain(&b) => line.push(b),
-                b'"' | b'\\' => line.extend_from_slice(&[b'\\', b]),
-                0x80.. if is_utf8 => line.push(b),
-                _ => {
-                    const HEX: &[u8; 16] = b"0123456789abcdef";
-                    line.extend_from_slice(b"\\u00");
-                    line.extend_from_slice(&[HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
-                }
+        escaped(line, bytes);
+    }
+    line.push(b'"');
+}
+
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    (byte >= 0x20) & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
+}
+
+/// Bytes that are not UTF-8 are written as the characters of ISO-8859-1.
+#[cold]
+fn escaped(line: &mut Vec<u8>, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let is_utf8 = std::str::from_utf8(bytes).is_ok();
+    for &byte in bytes {
+        match byte {
+            _ if is_plain(byte) => line.push(byte),
+            b'"' | b'\\' => line.extend_from_slice(&[b'\\', byte]),
+            0x80.. if is_utf8 => line.push(byte),
+            _ => {
+                line.extend_from_slice(b"\\u00");
+                line.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
             }
         }
     }
-    line.push(b'"');
 }
 
-/// An address in text, without an allocation.
-struct Address {
-    bytes: [u8; 64],
-    len: usize,
-}
-
-impl Address {
-    fn of(ip: std::net::IpAddr) -> Self {
-        Self::format(format_args!("{ip}"))
-    }
-    fn with_port(self, port: u16) -> Self {
-        match std::str::from_utf8(self.as_bytes()) {
-            Ok(ip) if ip.contains(':') => Self::format(format_args!("[{ip}]:{port}")),
-            Ok(ip) => Self::format(format_args!("{ip}:{port}")),
-            Err(_) => self,
+fn address(line: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                line.extend_from_slice(if place == 0 { b"" } else { b"." });
+                digits(line, octet.into());
+            }
         }
+        // A vector takes everything.
+        IpAddr::V6(address) => _ = write!(line, "{address}"),
     }
-    fn format(arguments: std::fmt::Arguments<'_>) -> Self {
-        let mut bytes = [0; 64];
-        let mut rest = &mut bytes[..];
-        // The longest address with a port takes 47 bytes.
-        let _ = std::io::Write::write_fmt(&mut rest, arguments);
-        let len = 64 - rest.len();
-        Self { bytes, len }
-    }
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+}
+
+fn socket_address(line: &mut Vec<u8>, to: SocketAddr) {
+    match to {
+        SocketAddr::V4(v4) => {
+            address(line, (*v4.ip()).into());
+            line.push(b':');
+            digits(line, v4.port().into());
+        }
+        SocketAddr::V6(_) => _ = write!(line, "{to}"),
     }
 }
 

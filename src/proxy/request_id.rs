@@ -46,12 +46,14 @@ impl Default for RequestIds {
 
 fn format(random: u128) -> RequestId {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    /// Where each byte's two digits stand.
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     // Version 4, variant 10 (RFC 9562, section 5.4).
     let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let mut text = [b'-'; 36];
-    let places = (0..36).filter(|place| ![8, 13, 18, 23].contains(place));
-    for (digit, place) in places.enumerate() {
-        text[place] = DIGITS[(bits >> (124 - 4 * digit)) as usize & 15];
+    for (byte, place) in bits.to_be_bytes().into_iter().zip(PLACES) {
+        text[place] = DIGITS[usize::from(byte >> 4)];
+        text[place + 1] = DIGITS[usize::from(byte & 15)];
     }
     text
 }

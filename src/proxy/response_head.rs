@@ -6,7 +6,7 @@ use crate::http::date::DATE_BYTES;
 use crate::http::field::FieldId;
 use crate::http::framing::BodyLength;
 use crate::http::head::{ResponseView, Version};
-use crate::http::serialise::HeadWriter;
+use crate::http::serialise::{HeadWriter, PassingLines};
 
 /// What the gateway adds.
 pub struct Ours<'a> {
@@ -72,16 +72,18 @@ fn write_status_line(answer: &ResponseView<'_>, writer: &mut HeadWriter<'_>) {
 
 fn write_passing_fields(answer: &ResponseView<'_>, writer: &mut HeadWriter<'_>) {
     let hop_by_hop = HopByHop::of_response(answer);
-    for (id, name, value) in answer.fields() {
-        match id {
+    let mut lines = PassingLines::new(answer.buffer);
+    for field in answer.head.fields.iter() {
+        match field.id {
             // Framing is ours to say.
             FieldId::ContentLength | FieldId::TransferEncoding => {}
             // The gateway's own words: a backend's would be taken for them.
             FieldId::XCaRequestId | FieldId::XCaErrorCode | FieldId::XCaErrorMessage => {}
-            _ if hop_by_hop.drops(id, name) => {}
-            _ => writer.field(name, value),
+            id if hop_by_hop.drops(id, field.name.of(answer.buffer)) => {}
+            _ => lines.pass(field, writer),
         }
     }
+    lines.finish(writer);
 }
 
 fn write_framing(answer: &ResponseView<'_>, body: BodyLength, ours: &Ours<'_>, writer: &mut HeadWriter<'_>) {

@@ -211,21 +211,11 @@ impl<'a> Cursor<'a> {
         Span { start: start as u16, end: self.at as u16 }
     }
 
-    /// Skips bytes that are wanted, eight at a time where there are as many.
+    /// Skips bytes that are wanted.
     #[inline]
     fn skip(&mut self, wanted: impl Fn(u8) -> bool) {
-        while let Some(block) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            match block.iter().position(|&b| !wanted(b)) {
-                Some(place) => {
-                    self.at += place;
-                    return;
-                }
-                None => self.at += 8,
-            }
-        }
-        while self.bytes.get(self.at).is_some_and(|&b| wanted(b)) {
-            self.at += 1;
-        }
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|&byte| !wanted(byte)).unwrap_or(rest.len());
     }
 
     /// Skips what a field value may hold, eight bytes at a time.
@@ -233,6 +223,13 @@ impl<'a> Cursor<'a> {
     fn skip_value(&mut self) {
         const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
         const HIGH: u64 = ONES << 7;
+        // Without an early exit the compiler compares the whole block at once.
+        while let Some(block) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<32>()) {
+            if block.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == 0x7f)) {
+                break;
+            }
+            self.at += 32;
+        }
         loop {
             while let Some(block) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
                 let word = u64::from_le_bytes(*block);
