@@ -161,7 +161,7 @@ fn typical(method: Method, nonce: Option<&str>) -> Request {
 fn calls(c: &mut Criterion) {
     let catalog = catalog(1000);
     let apps = Apps::build(&catalog);
-    let nonces = NonceSet::new(1000, WINDOW_MS, NOW_MS);
+    let nonces = NonceSet::new(1000, WINDOW_MS, NOW_MS, [7; 16]);
     let mut scratch = Scratch::default();
     let rules = rules();
     let code = format!("APPCODE {}", app_code(500));
@@ -186,7 +186,7 @@ fn calls(c: &mut Criterion) {
 }
 
 fn nonces(c: &mut Criterion) {
-    let set = NonceSet::new(1_000_000, WINDOW_MS, NOW_MS);
+    let set = NonceSet::new(1_000_000, WINDOW_MS, NOW_MS, [7; 16]);
     let mut nth = 0u64;
     let mut now_ms = NOW_MS;
     c.bench_function("nonce, room for 1,000,000", |b| {

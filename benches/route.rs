@@ -171,7 +171,7 @@ fn build(criterion: &mut Criterion) {
 
 fn forward(criterion: &mut Criterion) {
     let tables = Tables::build(Arc::new(catalog(10_000)));
-    let shared = Shared::new(&tables.catalog, 0);
+    let shared = Shared::new(&tables.catalog, 0, [7; 16]);
     let mut scratch = Scratch::default();
     let request = Request::new(4711);
     let call = request.call();

@@ -1,11 +1,14 @@
 //! The access log: one JSON line a request, written off the workers, reopened on SIGUSR1.
 
 use std::fs;
+use std::process::Command;
 
-use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer, eventually, read_log, reserve};
+use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer, eventually, read_log, reserve, succeeds};
 
+/// One worker, so that lines stand in the order of the calls.
 fn start(backend: &Backend) -> Gateway {
     Config::with_backend(backend.address)
+        .instance("workers = 1")
         .access_log()
         .published(&Api::app("signed", "/signed/*"))
         .published(&Api::open("open", "/open/*"))
@@ -45,6 +48,10 @@ fn a_line_says_who_called_what_and_how_it_went() {
     for number in ["requestSize", "responseSize", "serviceLatency", "totalLatency"] {
         assert!(line[number].is_u64() || line[number].is_f64(), "{number}: {line}");
     }
+    let timers = ["decidedUs", "forwardedUs", "firstByteUs", "totalUs"];
+    let timers = timers.map(|key| line[key].as_u64().unwrap_or_else(|| panic!("{key}: {line}")));
+    assert!(timers.is_sorted() && timers[3] > 0, "phases follow each other: {line}");
+    assert_eq!((&line["ended"], &line["backend"]), (&"answered".into(), &backend.address.to_string().into()), "{line}");
     assert!(!line.to_string().contains(&app.secret));
 }
 
@@ -102,6 +109,36 @@ fn the_log_is_reopened_on_a_signal() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_costs_lines_not_calls() {
+    let backend = Backend::ok();
+    let config = Config::open(backend.address).instance("workers = 1").table("limits", "drain_timeout_ms = 100").access_log();
+    let pipe = config.path().join("access.log");
+    succeeds(Command::new("mkfifo").arg(&pipe));
+    // Open at both ends, so that the gateway can open it; never read.
+    let _reader = fs::File::options().read(true).write(true).open(&pipe).expect("a pipe can be opened");
+    let mut gateway = config.start();
+    // The pipe, 64 batches on their way, and a batch that is being filled: some 2.5 MB.
+    let request = Request::get(&format!("/{}", "x".repeat(7000))).bytes();
+    let mut client = gateway.client();
+    const CALLS: usize = 600;
+    for _ in 0..CALLS / 10 {
+        client.send(request.repeat(10));
+        for _ in 0..10 {
+            client.response("GET").assert_passed();
+        }
+    }
+    gateway.signal("TERM");
+    gateway.wait();
+    let output = gateway.output();
+    let summary = output.lines().find_map(|line| line.strip_prefix("stopped after ")).unwrap_or_else(|| panic!("{output}"));
+    let dropped: usize =
+        summary.split([' ', ',']).rev().nth(3).and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{summary}"));
+    assert!(summary.starts_with(&format!("{CALLS} requests (0 panics, ")), "{summary}");
+    // All but what stands in the pipe.
+    assert!((CALLS - 20..=CALLS).contains(&dropped), "{summary}");
+}
+
+#[test]
 fn no_line_is_lost_at_a_drain() {
     let backend = Backend::ok();
     let mut gateway = start(&backend);
@@ -113,6 +150,8 @@ fn no_line_is_lost_at_a_drain() {
     }
     gateway.signal("TERM");
     assert!(gateway.wait().success());
+    let output = gateway.output();
+    assert!(output.contains("stopped after 500 requests (0 panics, 0 log lines dropped)"), "{output}");
     let lines = gateway.access_log(500);
     assert_eq!(lines.len(), 500);
     assert_eq!(lines[499]["path"], "/open/499");

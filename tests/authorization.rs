@@ -96,6 +96,21 @@ fn the_echo_cannot_break_out_of_its_field() {
 }
 
 #[test]
+fn a_long_string_to_sign_is_refused_like_a_short_one() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, EVERYTHING);
+    let wrong = Signer::new("24601001", "not-the-secret");
+    let form = Request::post("/a", "application/x-www-form-urlencoded", format!("a={}", "x".repeat(200_000)));
+    let head = Request::get("/a").field("X-Ca-Long", "x".repeat(20_000));
+    for request in [form, head] {
+        let answer = gateway.call(&wrong.sign(request));
+        answer.assert_refused("A403IS");
+        assert!(answer.error_message().starts_with("Invalid Signature, Server StringToSign:`"), "{answer:?}");
+    }
+    assert_eq!(backend.count(), 0);
+}
+
+#[test]
 fn keys_methods_and_clocks_are_checked() {
     let backend = Backend::ok();
     let gateway = start(&backend, APP_ONLY);

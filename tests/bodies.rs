@@ -51,7 +51,7 @@ fn chunk_extensions_are_dropped_and_sizes_are_spelt_plainly() {
     let gateway = Config::open(backend.address).start();
     let request = Request::new("POST", "/")
         .field("Transfer-Encoding", "Chunked")
-        .body("005;name=\"a;b\"\r\nhello\r\n6 ; x\r\n world\r\n000\r\nX-Trailer: 1\r\n\r\n");
+        .body("005;name=\"a;b\"\r\nhello\r\n6;x\r\n world\r\n000\r\nX-Trailer: 1\r\n\r\n");
     let answer = gateway.call(&request);
     answer.assert_passed();
     assert_eq!(answer.text(), hex_md5(b"hello world"));
@@ -108,7 +108,7 @@ fn answers_pass_with_length_with_chunks_and_until_close() {
 }
 
 #[test]
-fn trailers_of_an_answer_do_not_break_the_connection() {
+fn trailers_of_an_answer_pass() {
     let backend = Backend::answering(|_| {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5;x=1\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n".to_vec()
     });
@@ -118,8 +118,20 @@ fn trailers_of_an_answer_do_not_break_the_connection() {
         let answer = client.call(&Request::get("/"));
         answer.assert_passed();
         assert_eq!(answer.text(), "hello");
+        assert_eq!(answer.trailers, [("X-Sum".to_owned(), "7".to_owned())]);
     }
     assert_eq!(backend.connections(), 1, "the backend's connection is reused after a chunked answer");
+}
+
+#[test]
+fn trailers_of_a_request_pass_but_for_those_that_come_too_late() {
+    let backend = digesting();
+    let gateway = Config::open(backend.address).start();
+    let trailers = "X-Sum: 7\r\nHost: evil.test\r\nContent-Length: 1\r\nX-Ca-Proxy-Signature: forged\r\n";
+    let request = Request::new("POST", "/").field("Transfer-Encoding", "chunked").body(format!("2\r\nab\r\n0\r\n{trailers}\r\n"));
+    gateway.call(&request).assert_passed();
+    let received = backend.next();
+    assert_eq!(received.trailers, [("X-Sum".to_owned(), "7".to_owned())]);
 }
 
 #[test]

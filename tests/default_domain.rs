@@ -14,6 +14,8 @@ fn start(backend: &Backend, workers: usize) -> Gateway {
         .group("other", &[], &format!("default_domain_calls_per_day = {CALLS}"))
         .published(&Api::open("all", "/*"))
         .published_to("other", &Api::open("all", "/*"), &["RELEASE"])
+        // Far from the end of a day, wherever days begin.
+        .at(1_800_003_600)
         .start()
 }
 

@@ -1,6 +1,6 @@
 //! The epoll driver, for machines that forbid io_uring: the same behaviour, and a word on what to change.
 
-use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer, chunked, hex_md5};
+use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer, chunked, hex_md5, python, repository};
 
 fn start(backend: &Backend, driver: &str) -> Gateway {
     Config::with_backend(backend.address)
@@ -47,12 +47,37 @@ fn io_uring_serves_the_same() {
     smoke("io_uring");
 }
 
+/// A machine that forbids io_uring, as containers do.
+fn without_io_uring(driver: &str, backend: &Backend) -> Config {
+    let mut launcher = python();
+    launcher.arg(repository().join("tests/driver/without_io_uring.py"));
+    Config::open(backend.address).instance(&format!("workers = 2\ndriver = {driver:?}")).through(&launcher)
+}
+
+#[test]
+fn without_io_uring_a_gateway_runs_on_epoll_and_says_what_to_change() {
+    let backend = Backend::ok();
+    let gateway = without_io_uring("auto", &backend).start();
+    gateway.get("/x").assert_passed();
+    for word in ["WARN io_uring cannot be used", "kernel.io_uring_disabled", "seccomp", "2 workers on epoll"] {
+        gateway.wait_for_output(word);
+    }
+}
+
+#[test]
+fn a_gateway_that_must_have_io_uring_does_not_start_without() {
+    let backend = Backend::ok();
+    let (code, errors) = without_io_uring("io_uring", &backend).start_and_fail();
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("kernel.io_uring_disabled") && errors.contains("driver = \"auto\""), "{errors}");
+}
+
 #[test]
 fn a_gateway_says_which_driver_it_uses() {
     let backend = Backend::ok();
     for (driver, word) in [("epoll", "epoll"), ("io_uring", "io_uring")] {
         let gateway = start(&backend, driver);
         gateway.get("/open/x").assert_passed();
-        assert!(gateway.output().contains(word), "{driver}: {}", gateway.output());
+        gateway.wait_for_output(word);
     }
 }

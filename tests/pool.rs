@@ -1,9 +1,10 @@
 //! Connections to backends: kept, chosen, tried again where that is safe, and the errors when there is none.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
-use lockgate_test_support::{Api, Backend, Config, Request, eventually, reserve};
+use lockgate_test_support::{Api, Backend, Config, Gateway, Peer, Request, eventually, reserve};
 
 const ONE_WORKER: &str = "workers = 1";
 
@@ -127,6 +128,118 @@ fn an_instance_that_refuses_stands_aside_for_the_others() {
     assert_eq!(backend.count(), 20);
 }
 
+/// One VPC access over these instances, each with its weight, and an open API.
+fn over(instances: &[(SocketAddr, u32)], limits: &str) -> Gateway {
+    Config::new()
+        .instance(ONE_WORKER)
+        .table("limits", limits)
+        .weighted_vpc_access("backend", instances, "")
+        .group("g", &["*"], "")
+        .published(&Api::open("all", "/*"))
+        .start()
+}
+
+fn answer_ok(peer: &mut Peer) -> std::io::Result<()> {
+    while peer.request()?.is_some() {
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_instance_that_stands_aside_gets_no_call_until_its_time_is_over() {
+    for (stand_aside_ms, comes_back) in [(3_600_000, false), (100, true)] {
+        let away = reserve();
+        let steady = Backend::ok();
+        let gateway = over(&[(away.address, 100), (steady.address, 100)], &format!("stand_aside_ms = {stand_aside_ms}"));
+        // Equals take turns: one of two calls finds the instance that refuses, and goes to the other all the same.
+        for _ in 0..2 {
+            gateway.get("/").assert_passed();
+        }
+        let back = Backend::scripted_at(away.address, answer_ok);
+        if comes_back {
+            eventually("the instance is called again", || {
+                gateway.get("/").assert_passed();
+                (back.count() > 0).then_some(())
+            });
+        } else {
+            for _ in 0..20 {
+                gateway.get("/").assert_passed();
+            }
+            assert_eq!((back.connections(), steady.count()), (0, 22));
+        }
+    }
+}
+
+#[test]
+fn weights_set_the_shares_of_calls_in_flight() {
+    let silent = || {
+        Backend::scripted(|peer| {
+            peer.request()?;
+            peer.wait_for_close()
+        })
+    };
+    let (light, heavy) = (silent(), silent());
+    let gateway = over(&[(light.address, 100), (heavy.address, 300)], "");
+    let clients: Vec<_> = (0..40)
+        .map(|_| {
+            let mut client = gateway.client();
+            client.send(Request::get("/").bytes());
+            client
+        })
+        .collect();
+    eventually("all calls arrive", || (light.count() + heavy.count() == 40).then_some(()));
+    assert_eq!((light.count(), heavy.count()), (10, 30));
+    drop(clients);
+}
+
+#[test]
+fn idle_connections_are_bounded_and_the_last_used_is_used_first() {
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&served);
+    let backend = Backend::scripted(move |peer| {
+        while let Some(request) = peer.request()? {
+            noted.lock().expect("no other script panicked").push(peer.index);
+            if request.target() == "/held" {
+                let _ = released.lock().expect("no other script panicked").recv();
+            }
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+        }
+        Ok(())
+    });
+    let gateway = over(&[(backend.address, 100)], "pool_idle_connections = 2\npool_idle_timeout_ms = 60000");
+    let mut clients: Vec<_> = (0..5).map(|_| gateway.client()).collect();
+    for client in &mut clients {
+        client.send(Request::get("/held").bytes());
+    }
+    eventually("five calls are under way", || (backend.count() == 5).then_some(()));
+    for _ in 0..5 {
+        release.send(()).expect("the backend waits");
+    }
+    for client in &mut clients {
+        client.response("GET").assert_passed();
+    }
+    backend.wait_for_open_connections(2);
+    for _ in 0..6 {
+        gateway.get("/").assert_passed();
+    }
+    let served = served.lock().expect("no script panicked")[5..].to_vec();
+    assert!(served.iter().all(|index| *index == served[0]), "one warm connection serves calls in turn: {served:?}");
+    assert_eq!(backend.connections(), 5);
+}
+
+#[test]
+fn an_idle_connection_is_closed_after_its_time() {
+    let backend = Backend::ok();
+    let gateway = over(&[(backend.address, 100)], "pool_idle_timeout_ms = 100");
+    gateway.get("/").assert_passed();
+    backend.wait_for_open_connections(0);
+    gateway.get("/").assert_passed();
+    assert_eq!(backend.connections(), 2);
+}
+
 #[test]
 fn instances_share_the_calls() {
     let backends = [Backend::ok(), Backend::ok()];
@@ -159,18 +272,17 @@ fn the_less_busy_instance_is_chosen() {
         .start();
     // Calls until one of them hangs at the busy instance; from then on all others find the free one.
     let mut hanging = Vec::new();
-    eventually("a call reaches the busy instance", || {
+    while busy.count() == 0 {
         let mut client = gateway.client();
         client.send(Request::get("/").bytes());
         hanging.push(client);
-        (busy.count() > 0).then_some(())
-    });
-    let (before, stuck) = (free.count(), busy.count());
+        eventually("the call arrives", || (busy.count() + free.count() == hanging.len()).then_some(()));
+    }
+    let before = free.count();
     for _ in 0..20 {
         gateway.get("/").assert_passed();
     }
-    assert!(free.count() >= before + 20);
-    assert_eq!(busy.count(), stuck);
+    assert_eq!((free.count(), busy.count()), (before + 20, 1));
 }
 
 #[test]

@@ -10,9 +10,11 @@ use serde_json::Value;
 
 /// Who may import whom, besides itself. `command` may import everything; nothing imports `command`.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("worker", &["proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "sys"]),
-    ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "sys"]),
-    ("upstream", &["http", "observe", "catalog", "sys"]),
+    ("worker", &["proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("upstream", &["http", "observe", "catalog", "net", "sys"]),
+    // The thin facade over the runtime; of `http` it takes the format of dates.
+    ("net", &["http", "sys"]),
     ("gate", &["http", "catalog"]),
     ("publish", &["catalog", "document", "sys"]),
     ("catalog", &["document", "http"]),
@@ -46,14 +48,18 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Files outside `sys/` that may hold `unsafe`, with the reason.
-const UNSAFE: &[(&str, &str)] = &[];
+const UNSAFE: &[(&str, &str)] = &[
+    ("src/net/block.rs", "blocks are lent to the kernel through the runtime's traits of buffers"),
+    ("src/net/stream.rs", "the runtime wants exclusive borrows where it only clones a descriptor"),
+];
 
 /// Modules in which nothing may panic.
 const NO_PANIC: &[&str] = &["gate", "http", "proxy", "upstream", "worker"];
 const PANICS: &[&str] = &[".unwrap()", ".expect(", ".unwrap_err()", "panic!", "todo!", "unimplemented!", "unreachable!"];
 
 /// Panics that stay: file, part of the line, and why it cannot happen or must end the process.
-const PANICS_ALLOWED: &[(&str, &str, &str)] = &[];
+const PANICS_ALLOWED: &[(&str, &str, &str)] =
+    &[("src/gate/authenticate/signature.rs", ".expect(\"HMAC takes a key of any length\")", "no key length is refused; at load")];
 
 const MOST_LINES: usize = 500;
 
@@ -98,8 +104,9 @@ fn the_decision_and_the_wire_formats_are_pure() {
     for source in in_module(&sources, PURE) {
         for word in IMPURE {
             for (line, text) in source.lines_with(&source.shipped, word) {
-                // `&'static` is a lifetime, not a global.
-                if *word != "static" || text.trim_start().starts_with("static ") || text.trim_start().starts_with("pub static ") {
+                // `&'static` is a lifetime, not a global; a table of constants is no state.
+                let global = |text: &str| text.starts_with("static ") && !text.contains(": [bool; 256] = ");
+                if *word != "static" || global(text.trim_start().trim_start_matches("pub ")) {
                     faults.push(format!("{}:{line}: {}", source.path, text.trim()));
                 }
             }

@@ -6,7 +6,7 @@ use std::fs;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lockgate_test_support::{Api, App, Backend, Config, Gateway, Message, Request, faketime, now_ms, repository};
+use lockgate_test_support::{Api, App, Backend, Config, Gateway, Message, Request, now_ms, repository};
 use serde_json::Value;
 
 /// Accepted clock difference for rows whose verdict does not depend on it: longer than the vectors are old.
@@ -96,28 +96,6 @@ fn config(backend: &Backend, authentication: &str, security: &str) -> Config {
     config
 }
 
-/// The gateway's wall clock begins at `clock_ms`; its timers keep to the real one.
-fn at(config: Config, clock_ms: u64) -> Config {
-    config
-        .environment("LD_PRELOAD", faketime().to_string_lossy())
-        .environment("FAKETIME", format!("@{}", utc(clock_ms / 1000)))
-        .environment("TZ", "UTC")
-        .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        .environment("DONT_FAKE_MONOTONIC", "1")
-}
-
-/// `YYYY-MM-DD hh:mm:ss` of a Unix time (Howard Hinnant's civil_from_days).
-fn utc(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let (day, month) = (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
 fn replay(gateway: &Gateway, row: &Row) {
     row.check(&gateway.call(&row.request()));
 }
@@ -140,7 +118,7 @@ fn replay_all(rows: Vec<Row>, authentication: &str, security: &str) {
     let backend = Backend::ok();
     let passing = rows.iter().filter(|r| r.text("expect") != Some("invalid")).count();
     for (clock_ms, rows) in groups(rows) {
-        let gateway = at(config(&backend, authentication, security), clock_ms).start();
+        let gateway = config(&backend, authentication, security).at(clock_ms / 1000).start();
         for row in &rows {
             replay(&gateway, row);
         }
@@ -189,7 +167,7 @@ fn the_edge_of_the_time_window_is_kept() {
     assert!(!rows.is_empty());
     let backend = Backend::ok();
     for row in rows {
-        replay(&at(config(&backend, BOTH_METHODS, ""), row.clock_ms()).start(), &row);
+        replay(&config(&backend, BOTH_METHODS, "").at(row.clock_ms() / 1000).start(), &row);
     }
     assert_eq!(backend.count(), 0);
 }
@@ -203,7 +181,7 @@ fn sequences_keep_their_nonces() {
     for (_, mut rows) in sequences {
         rows.sort_by_key(|r| r.0["step"].as_u64());
         let backend = Backend::ok();
-        let gateway = at(config(&backend, BOTH_METHODS, ""), rows[0].clock_ms()).start();
+        let gateway = config(&backend, BOTH_METHODS, "").at(rows[0].clock_ms() / 1000).start();
         for row in &rows {
             replay(&gateway, row);
         }
@@ -243,7 +221,7 @@ fn variants_pass_where_they_are_tolerated() {
         let backend = Backend::ok();
         for (tolerate, code) in [(tolerated.as_slice(), ""), (&[], "A403IS")] {
             let security = format!("signature_window_s = {ANY_CLOCK_S}\ntolerate = {tolerate:?}");
-            let gateway = at(config(&backend, BOTH_METHODS, &security), row.clock_ms()).start();
+            let gateway = config(&backend, BOTH_METHODS, &security).at(row.clock_ms() / 1000).start();
             let answer = gateway.call(&row.request());
             assert_eq!(answer.code(), code, "{} with {tolerate:?}: {answer:?}", row.id());
         }

@@ -42,7 +42,7 @@ pub(super) fn start(catalog: Arc<Catalog>, out: &mut dyn Write) -> Result<Fleet,
 }
 
 /// Follows orders until one of them is to stop; then lets the workers finish.
-pub(super) fn serve(fleet: Fleet, signals: &Signals, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn serve(mut fleet: Fleet, signals: &Signals, out: &mut dyn Write) -> Result<(), Failure> {
     loop {
         match signals.next() {
             Some(Order::Stop) => break,
@@ -54,12 +54,12 @@ pub(super) fn serve(fleet: Fleet, signals: &Signals, out: &mut dyn Write) -> Res
             None => fleet.tend(),
         }
     }
-    let requests = fleet.count(|counters| counters.requests.get());
-    let dropped = fleet.count(|counters| counters.log_lines_dropped.get());
-    let panics = fleet.count(|counters| counters.panics.get());
     writeln!(out, "draining; a second signal ends at once")?;
     out.flush()?;
     let ended = fleet.drain(|wait| signals.within(wait) == Some(Order::Stop));
+    let requests = fleet.count(|counters| counters.requests.get());
+    let panics = fleet.count(|counters| counters.panics.get());
+    let dropped = fleet.log_lines_dropped();
     writeln!(out, "stopped after {requests} requests ({panics} panics, {dropped} log lines dropped)")?;
     match ended {
         true => Ok(()),

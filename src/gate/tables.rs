@@ -32,9 +32,10 @@ impl Tables {
 }
 
 impl Shared {
-    pub fn new(catalog: &Catalog, now_ms: u64) -> Self {
+    /// `key`: random, for the fingerprints of nonces.
+    pub fn new(catalog: &Catalog, now_ms: u64, key: [u8; 16]) -> Self {
         Self {
-            nonces: NonceSet::new(catalog.security.nonce_capacity, catalog.security.signature_window_ms, now_ms),
+            nonces: NonceSet::new(catalog.security.nonce_capacity, catalog.security.signature_window_ms, now_ms, key),
             default_domain_calls: catalog.groups.iter().map(|_| DailyQuota::default()).collect(),
         }
     }

@@ -13,7 +13,7 @@ struct Gate {
 
 impl Gate {
     fn new(sample: Sample) -> Self {
-        let shared = Shared::new(&sample.catalog, 0);
+        let shared = Shared::new(&sample.catalog, 0, [7; 16]);
         Self { tables: Tables::build(Arc::new(sample.catalog)), shared }
     }
     fn decide(&self, request: &Request) -> Decision {

@@ -158,6 +158,7 @@ unsafe impl IoBufMut for Receiving {
     fn bytes_total(&mut self) -> usize {
         self.0.room()
     }
+    // SAFETY: of the trait's callers it is asked that `n` bytes were written; the bound is kept here whatever they do.
     unsafe fn set_init(&mut self, n: usize) {
         self.0.end = (self.0.end + n).min(self.0.bytes.len());
     }

@@ -8,7 +8,6 @@ use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 use super::stream::Stream;
-use crate::catalog::Driver;
 
 /// Entries of a worker's submission queue; completions get four times as many.
 const RING_ENTRIES: u32 = 4096;
@@ -37,19 +36,9 @@ pub fn io_uring_trouble() -> Option<String> {
     Some(format!("io_uring cannot be used: {error}; {advice}"))
 }
 
-/// Which driver to run, by setting and machine; the text is a warning to show.
-pub fn choose(wanted: Driver) -> Result<(Driver, Option<String>), String> {
-    match (wanted, if wanted == Driver::Epoll { None } else { io_uring_trouble() }) {
-        (Driver::Epoll, _) => Ok((Driver::Epoll, None)),
-        (_, None) => Ok((Driver::IoUring, None)),
-        (Driver::IoUring, Some(trouble)) => Err(trouble),
-        (Driver::Auto, Some(trouble)) => Ok((Driver::Epoll, Some(format!("{trouble}; running on epoll, slower")))),
-    }
-}
-
-/// Runs a worker's future on this thread.
-pub fn run<F: Future + 'static>(driver: Driver, future: F) -> io::Result<F::Output> {
-    if driver == Driver::Epoll {
+/// Runs a worker's future on this thread: on a ring, or on epoll.
+pub fn run<F: Future + 'static>(ring_wanted: bool, future: F) -> io::Result<F::Output> {
+    if !ring_wanted {
         ON_RING.set(false);
         let runtime = RuntimeBuilder::<TimeDriver<LegacyDriver>>::new().build()?;
         return Ok(to_the_end(runtime, future));

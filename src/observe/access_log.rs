@@ -6,6 +6,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
 
@@ -24,15 +25,22 @@ pub enum Destination {
 }
 
 enum Message {
-    Batch { lines: Vec<u8>, back_to: Sender<Vec<u8>> },
+    Batch { text: Vec<u8>, lines: u64, back_to: Sender<Vec<u8>> },
     Reopen,
     Stop,
 }
 
 /// The writer thread.
 pub struct Writer {
-    sender: SyncSender<Message>,
+    to: ToWriter,
     thread: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct ToWriter {
+    sender: SyncSender<Message>,
+    /// Lines sent and not yet written.
+    waiting: Arc<AtomicU64>,
 }
 
 /// A handle that asks the writer to open its file anew (after a rotation).
@@ -43,7 +51,7 @@ pub struct Reopen(SyncSender<Message>);
 pub struct Sink {
     batch: RefCell<Vec<u8>>,
     lines: Cell<u64>,
-    writer: Option<SyncSender<Message>>,
+    writer: Option<ToWriter>,
     back: Receiver<Vec<u8>>,
     back_to: Sender<Vec<u8>>,
     counters: Arc<Counters>,
@@ -53,15 +61,18 @@ impl Writer {
     pub fn start(destination: Destination) -> io::Result<Self> {
         let mut output = open(&destination)?;
         let (sender, receiver) = sync_channel(BATCHES_WAITING);
+        let to = ToWriter { sender, waiting: Arc::default() };
+        let waiting = to.waiting.clone();
         let thread = std::thread::Builder::new().name("access-log".into()).spawn(move || {
             while let Ok(message) = receiver.recv() {
                 match message {
-                    Message::Batch { mut lines, back_to } => {
-                        if let Err(error) = output.write_all(&lines).and_then(|()| output.flush()) {
+                    Message::Batch { mut text, lines, back_to } => {
+                        if let Err(error) = output.write_all(&text).and_then(|()| output.flush()) {
                             tracing::error!(%error, "access log: lines lost");
                         }
-                        lines.clear();
-                        let _ = back_to.send(lines);
+                        waiting.fetch_sub(lines, Ordering::Relaxed);
+                        text.clear();
+                        let _ = back_to.send(text);
                     }
                     Message::Reopen => match open(&destination) {
                         Ok(anew) => output = anew,
@@ -71,21 +82,31 @@ impl Writer {
                 }
             }
         })?;
-        Ok(Self { sender, thread })
+        Ok(Self { to, thread })
     }
 
     pub fn sink(&self, counters: Arc<Counters>) -> Sink {
-        Sink::new(Some(self.sender.clone()), counters)
+        Sink::new(Some(self.to.clone()), counters)
     }
 
     pub fn reopen(&self) -> Reopen {
-        Reopen(self.sender.clone())
+        Reopen(self.to.sender.clone())
     }
 
-    /// Writes what the workers have handed over, and ends.
-    pub fn finish(self) {
-        let _ = self.sender.send(Message::Stop);
-        let _ = self.thread.join();
+    /// Writes what the workers have handed over, and ends. `give_up` waits a moment and says whether to wait no longer,
+    /// for a destination that takes nothing. Returns how many lines were lost then.
+    pub fn finish(self, mut give_up: impl FnMut() -> bool) -> u64 {
+        let mut told = false;
+        loop {
+            told = told || !matches!(self.to.sender.try_send(Message::Stop), Err(TrySendError::Full(_)));
+            if self.thread.is_finished() {
+                let _ = self.thread.join();
+                return 0;
+            }
+            if give_up() {
+                return self.to.waiting.load(Ordering::Relaxed);
+            }
+        }
     }
 }
 
@@ -103,7 +124,7 @@ impl Reopen {
 }
 
 impl Sink {
-    fn new(writer: Option<SyncSender<Message>>, counters: Arc<Counters>) -> Self {
+    fn new(writer: Option<ToWriter>, counters: Arc<Counters>) -> Self {
         let (back_to, back) = channel();
         Self { batch: RefCell::default(), lines: Cell::new(0), writer, back, back_to, counters }
     }
@@ -144,20 +165,41 @@ impl Sink {
             return;
         }
         let empty = self.back.try_recv().unwrap_or_default();
-        let lines = self.batch.replace(empty);
-        match writer.try_send(Message::Batch { lines, back_to: self.back_to.clone() }) {
+        let (text, lines) = (self.batch.replace(empty), self.lines.get());
+        writer.waiting.fetch_add(lines, Ordering::Relaxed);
+        match writer.sender.try_send(Message::Batch { text, lines, back_to: self.back_to.clone() }) {
             Ok(()) => self.lines.set(0),
-            Err(TrySendError::Full(Message::Batch { lines, .. })) => {
-                self.batch.replace(lines);
+            Err(refused) => {
+                writer.waiting.fetch_sub(lines, Ordering::Relaxed);
+                match refused {
+                    TrySendError::Full(Message::Batch { text, .. }) => _ = self.batch.replace(text),
+                    _ => self.counters.log_lines_dropped.add(self.lines.take()),
+                }
             }
-            Err(_) => self.counters.log_lines_dropped.add(self.lines.take()),
         }
+    }
+
+    /// Gives the last batch to the writer; what it does not take is dropped.
+    pub fn finish(&self) {
+        self.hand_over();
+        self.counters.log_lines_dropped.add(self.lines.take());
+        self.batch.borrow_mut().clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Waits some seconds.
+    fn patience() -> impl FnMut() -> bool {
+        let mut left = 5000;
+        move || {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            left -= 1;
+            left == 0
+        }
+    }
 
     #[test]
     fn lines_of_all_workers_reach_the_file_whole() {
@@ -179,7 +221,7 @@ mod tests {
                 });
             }
         });
-        writer.finish();
+        assert_eq!(writer.finish(patience()), 0);
         let text = std::fs::read_to_string(path).unwrap();
         let mut last = [-1; 3];
         for line in text.lines() {
@@ -196,8 +238,9 @@ mod tests {
     fn a_writer_that_does_not_keep_up_costs_lines_not_time() {
         // A writer that takes nothing at all.
         let (sender, _receiver) = sync_channel(1);
+        let to = ToWriter { sender, waiting: Arc::default() };
         let counters = Arc::<Counters>::default();
-        let sink = Sink::new(Some(sender), counters.clone());
+        let sink = Sink::new(Some(to), counters.clone());
         let lines = 20_000u64;
         for _ in 0..lines {
             sink.line(|line| line.extend_from_slice(&[b'x'; 99]));
@@ -206,6 +249,10 @@ mod tests {
         assert!(held <= BATCH_BYTES_AT_MOST + 100, "{held}");
         let (kept, dropped) = ((held + BATCH_BYTES) as u64 / 100, counters.log_lines_dropped.get());
         assert!((lines - dropped).abs_diff(kept) <= 1, "kept {kept}, dropped {dropped}");
+        // At the end, every line is in one of the two counts.
+        let waiting = sink.writer.as_ref().unwrap().waiting.clone();
+        sink.finish();
+        assert_eq!(waiting.load(Ordering::Relaxed) + counters.log_lines_dropped.get(), lines);
     }
 
     #[test]
@@ -224,7 +271,7 @@ mod tests {
         sink.line(|line| line.extend_from_slice(b"after"));
         sink.hand_over();
         drop(sink);
-        writer.finish();
+        assert_eq!(writer.finish(patience()), 0);
         assert_eq!(std::fs::read_to_string(path).unwrap(), "after\n");
     }
 }

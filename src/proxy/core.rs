@@ -30,6 +30,7 @@ pub struct Core {
     pub(super) response_head: RefCell<ResponseHead>,
     /// Where a head is written before it takes its place in a block.
     pub(super) head_buffer: RefCell<Box<[u8]>>,
+    #[expect(clippy::vec_box, reason = "a head goes out and comes back in its box, and is not copied")]
     request_heads: RefCell<Vec<Box<RequestHead>>>,
 }
 

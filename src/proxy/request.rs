@@ -239,13 +239,20 @@ impl Request {
     ) -> Result<Block, Refusal> {
         let call = self.call(c, None)?;
         let outgoing = gate::map::Outgoing { instance, request_id: &self.id, body: self.framing.body };
+        let write = |out: &mut Block| {
+            out.fill_with(|room| {
+                let mut writer = crate::http::serialise::HeadWriter::new(room);
+                gate::map::write_request(&call, forward, &self.tables, &outgoing, &mut writer);
+                writer.finish()
+            })
+        };
         let mut out = c.core.blocks.small();
-        let written = out.fill_with(|room| {
-            let mut writer = crate::http::serialise::HeadWriter::new(room);
-            gate::map::write_request(&call, forward, &self.tables, &outgoing, &mut writer);
-            writer.finish()
-        });
-        if written { Ok(out) } else { Err(Refusal::new(ErrorCode::I413UL)) }
+        if write(&mut out) {
+            return Ok(out);
+        }
+        c.core.blocks.put(out);
+        let mut out = c.core.blocks.large();
+        if write(&mut out) { Ok(out) } else { Err(Refusal::new(ErrorCode::I413UL)) }
     }
 }
 

@@ -19,12 +19,17 @@ use crate::sys;
 /// Descriptors that a process needs beside those of its connections.
 const DESCRIPTORS_ASIDE: u64 = 256;
 
+/// How long a drain that has come to its end still waits for the access log to be written.
+const LOG_GRACE: Duration = Duration::from_secs(1);
+
 pub struct Fleet {
     workers: Vec<JoinHandle<()>>,
     counters: Vec<Arc<Counters>>,
     shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
     log: Option<Writer>,
+    /// Handed over, and not written by the time the process ended.
+    log_lines_lost: u64,
     drain_timeout: Duration,
     pub driver: Driver,
 }
@@ -37,6 +42,8 @@ pub enum StartError {
     AccessLog(io::Error),
     /// The driver that the instance asks for cannot be had.
     Driver(String),
+    /// The system has no random source.
+    Random(io::Error),
     Worker(io::Error),
 }
 
@@ -60,6 +67,7 @@ impl std::fmt::Display for StartError {
             Self::Driver(trouble) => {
                 write!(f, "{trouble}\n  help: or set `driver = \"auto\"` in [instance] to fall back to epoll")
             }
+            Self::Random(error) => write!(f, "the system's random source: {error}"),
             Self::Worker(error) => write!(f, "a worker cannot start: {error}"),
         }
     }
@@ -68,7 +76,7 @@ impl std::fmt::Display for StartError {
 impl Fleet {
     /// Binds all addresses, then starts all workers; returns when every one of them accepts connections.
     pub fn start(catalog: Arc<Catalog>) -> Result<Self, StartError> {
-        let (driver, warning) = runtime::choose(catalog.instance.driver).map_err(StartError::Driver)?;
+        let (driver, warning) = choose_driver(catalog.instance.driver).map_err(StartError::Driver)?;
         if let Some(warning) = warning {
             tracing::warn!("{warning}");
         }
@@ -82,7 +90,9 @@ impl Fleet {
             sockets.push(bind_all(&catalog)?);
         }
         let log = open_log(&catalog.access_log).map_err(StartError::AccessLog)?;
-        let shared = Arc::new(Shared::new(&catalog, clock::unix_ms()));
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(|error| StartError::Random(error.into()))?;
+        let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), key));
         let stop = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = channel();
         let mut fleet = Self {
@@ -91,6 +101,7 @@ impl Fleet {
             shared: shared.clone(),
             stop: stop.clone(),
             log,
+            log_lines_lost: 0,
             drain_timeout: catalog.limits.drain_timeout,
             driver,
         };
@@ -150,7 +161,7 @@ impl Fleet {
     }
 
     /// Waits for all workers to end; false when the drain timeout, or `hurry`, came first.
-    pub fn drain(self, mut hurry: impl FnMut(Duration) -> bool) -> bool {
+    pub fn drain(&mut self, mut hurry: impl FnMut(Duration) -> bool) -> bool {
         self.stop();
         let deadline = SystemTime::now() + self.drain_timeout;
         let ended = loop {
@@ -161,10 +172,28 @@ impl Fleet {
                 break false;
             }
         };
-        if let Some(log) = self.log {
-            log.finish();
+        if let Some(log) = self.log.take() {
+            let deadline = deadline.max(SystemTime::now() + LOG_GRACE);
+            self.log_lines_lost = log.finish(|| hurry(Duration::from_millis(1)) || SystemTime::now() >= deadline);
         }
         ended
+    }
+
+    /// Lines that the access log does not have.
+    pub fn log_lines_dropped(&self) -> u64 {
+        self.count(|counters| counters.log_lines_dropped.get()) + self.log_lines_lost
+    }
+}
+
+/// Which driver to run, by setting and machine; the text is a warning to show.
+fn choose_driver(wanted: Driver) -> Result<(Driver, Option<String>), String> {
+    if wanted == Driver::Epoll {
+        return Ok((Driver::Epoll, None));
+    }
+    match runtime::io_uring_trouble() {
+        None => Ok((Driver::IoUring, None)),
+        Some(trouble) if wanted == Driver::IoUring => Err(trouble),
+        Some(trouble) => Ok((Driver::Epoll, Some(format!("{trouble}; running on epoll, slower")))),
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Provision {
 /// Runs a worker on this thread until it is told to stop and its last connection has ended.
 pub fn run(provision: Provision) {
     let ready = provision.ready.clone();
-    if let Err(error) = runtime::run(provision.driver, live(provision)) {
+    if let Err(error) = runtime::run(provision.driver == Driver::IoUring, live(provision)) {
         let _ = ready.send(Err(error));
     }
 }
@@ -79,7 +79,7 @@ async fn live(provision: Provision) {
             }
         }
     }
-    core.log.hand_over();
+    core.log.finish();
 }
 
 /// What is done many times a second for all connections at once, instead of by a timer for each.

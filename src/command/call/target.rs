@@ -28,11 +28,11 @@ impl Target {
         if gateway.ip().is_unspecified() {
             gateway.set_ip(if gateway.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
         }
-        let host = group.domains.iter().find_map(|domain| match domain {
-            Domain::Exact(name) => Some(name.clone()),
-            Domain::Wildcard(suffix) => Some(format!("call{suffix}")),
-            Domain::Address(address) => Some(SocketAddr::new(*address, gateway.port()).to_string()),
-            Domain::Any => Some(gateway.to_string()),
+        let host = group.domains.first().map(|domain| match domain {
+            Domain::Exact(name) => name.clone(),
+            Domain::Wildcard(suffix) => format!("call{suffix}"),
+            Domain::Address(address) => SocketAddr::new(*address, gateway.port()).to_string(),
+            Domain::Any => gateway.to_string(),
         });
         let method = match &api.methods {
             MethodSet::Any => "GET".to_owned(),

@@ -21,7 +21,7 @@ pub fn start(address: SocketAddr) -> io::Result<()> {
     std::thread::Builder::new().name("backend".into()).spawn(move || {
         // Epoll will do for a demo, and it runs where io_uring is forbidden.
         let runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build();
-        match runtime.and_then(|runtime| Ok((runtime, listener))) {
+        match runtime.map(|runtime| (runtime, listener)) {
             Ok((mut runtime, listener)) => runtime.block_on(accept(listener)),
             Err(error) => tracing::error!(%error, "the demo's backend cannot run"),
         }

@@ -95,7 +95,11 @@ fn own_name() -> String {
     let name = std::env::current_exe().ok();
     let here = std::env::current_dir().ok();
     match (&name, here) {
-        (Some(name), Some(here)) => name.strip_prefix(&here).unwrap_or(name).display().to_string(),
+        (Some(name), Some(here)) => match name.strip_prefix(&here) {
+            // A shell looks for a bare name elsewhere.
+            Ok(inside) => format!("./{}", inside.display()),
+            Err(_) => name.display().to_string(),
+        },
         (Some(name), None) => name.display().to_string(),
         (None, _) => "lockgate".into(),
     }

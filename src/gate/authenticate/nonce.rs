@@ -59,10 +59,9 @@ pub enum Insert {
 }
 
 impl NonceSet {
-    /// Room for `capacity` nonces in each window of `window_ms`.
-    pub fn new(capacity: usize, window_ms: u64, now_ms: u64) -> Self {
-        let mut fingerprint_key = [0; 16];
-        getrandom::fill(&mut fingerprint_key).expect("the system has a random source");
+    /// Room for `capacity` nonces in each window of `window_ms`. `fingerprint_key` is random, so that nobody outside can
+    /// make two nonces with one fingerprint.
+    pub fn new(capacity: usize, window_ms: u64, now_ms: u64, fingerprint_key: [u8; 16]) -> Self {
         let slice_ms = window_ms.div_ceil(LOOK_BACK / 2).max(1);
         // Half the capacity in a slice, each nonce also in the slice before it, two thirds of the slots taken.
         let slice_slots = (capacity + capacity / 2).max(PROBES);

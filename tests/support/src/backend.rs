@@ -50,7 +50,12 @@ impl Backend {
 
     /// Runs `script` on each connection, in a thread of its own; the connection closes when it returns.
     pub fn scripted(script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::scripted_at("127.0.0.1:0".parse().expect("an address"), script)
+    }
+
+    /// As [`Backend::scripted`], on an address that the test has reserved.
+    pub fn scripted_at(at: SocketAddr, script: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(at).expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let (announce, arrivals) = mpsc::channel();
         let shared = Arc::new(Shared {

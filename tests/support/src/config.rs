@@ -1,14 +1,18 @@
 //! A configuration directory of a test's own.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::api::{Api, App};
-use crate::gateway::{Gateway, lockgate, succeeds};
+use crate::gateway::{Gateway, lockgate, lockgate_through, succeeds};
 use crate::ports::{Port, reserve};
+use crate::tools::faketime;
+use crate::wait::utc;
 
 /// Writes documents as they are added, and publishes with the real command.
 pub struct Config {
@@ -17,13 +21,21 @@ pub struct Config {
     instance: String,
     tables: String,
     environment: Vec<(String, String)>,
+    launcher: Vec<OsString>,
 }
 
 impl Config {
     /// An instance with two workers and nothing else.
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Self { directory, port: reserve(), instance: "workers = 2\n".into(), tables: String::new(), environment: Vec::new() }
+        Self {
+            directory,
+            port: reserve(),
+            instance: "workers = 2\n".into(),
+            tables: String::new(),
+            environment: Vec::new(),
+            launcher: Vec::new(),
+        }
     }
 
     /// One VPC access `backend` at `address`, and one group `g` that answers on every domain.
@@ -61,6 +73,21 @@ impl Config {
         self
     }
 
+    /// Starts the gateway through a program that is given it and its arguments.
+    pub fn through(mut self, program: &Command) -> Self {
+        self.launcher = std::iter::once(program.get_program()).chain(program.get_args()).map(Into::into).collect();
+        self
+    }
+
+    /// The gateway's wall clock begins at this Unix time; its timers keep to the real one.
+    pub fn at(self, unix_s: u64) -> Self {
+        self.environment("LD_PRELOAD", faketime().to_string_lossy())
+            .environment("FAKETIME", format!("@{}", utc(unix_s)))
+            .environment("TZ", "UTC")
+            .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .environment("DONT_FAKE_MONOTONIC", "1")
+    }
+
     /// Writes the access log to a file, which [`Gateway::access_log`] reads.
     pub fn access_log(self) -> Self {
         self.table("access_log", "path = \"access.log\"")
@@ -79,14 +106,16 @@ impl Config {
     }
 
     pub fn vpc_access_of(self, name: &str, addresses: &[SocketAddr], extra: &str) -> Self {
-        let port = addresses.first().map_or(80, SocketAddr::port);
+        self.weighted_vpc_access(name, &addresses.iter().map(|address| (*address, 100)).collect::<Vec<_>>(), extra)
+    }
+
+    /// Instances with their weights.
+    pub fn weighted_vpc_access(self, name: &str, instances: &[(SocketAddr, u32)], extra: &str) -> Self {
+        let port = instances.first().map_or(80, |(address, _)| address.port());
         let mut text = format!("name = {name:?}\nvpc_id = \"vpc-test\"\nport = {port}\n{extra}\n");
-        for (i, address) in addresses.iter().enumerate() {
-            text.push_str(&format!(
-                "\n[[instance]]\nid = \"i-{i}\"\naddress = \"{}\"\nport = {}\n",
-                address.ip(),
-                address.port()
-            ));
+        for (i, (address, weight)) in instances.iter().enumerate() {
+            let (ip, port) = (address.ip(), address.port());
+            text.push_str(&format!("\n[[instance]]\nid = \"i-{i}\"\naddress = \"{ip}\"\nport = {port}\nweight = {weight}\n"));
         }
         self.write(&format!("vpc-access/{name}.toml"), &text);
         self
@@ -149,14 +178,20 @@ impl Config {
     #[track_caller]
     pub fn start(self) -> Gateway {
         self.write_gateway();
-        let Self { directory, port, environment, .. } = self;
-        Gateway::start(directory, port, &environment)
+        let run = self.run();
+        Gateway::start(self.directory, self.port, run)
+    }
+
+    fn run(&self) -> Command {
+        let mut run = lockgate_through(&self.launcher, self.path());
+        run.arg("run").envs(self.environment.iter().map(|(name, value)| (name, value)));
+        run
     }
 
     /// As [`Config::start`] for a configuration that must be refused: exit code and standard error.
     pub fn start_and_fail(self) -> (Option<i32>, String) {
         self.write_gateway();
-        let output = lockgate(self.path()).arg("run").output().expect("the gateway runs");
+        let output = self.run().output().expect("the gateway runs");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }

@@ -1,5 +1,6 @@
 //! The built gateway as a process.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,14 @@ fn program() -> PathBuf {
 pub fn lockgate(config: &Path) -> Command {
     let mut command = Command::new(program());
     command.arg("--config").arg(config).stdin(Stdio::null());
+    command
+}
+
+/// As [`lockgate`], through another program that is given ours and its arguments.
+pub(crate) fn lockgate_through(launcher: &[OsString], config: &Path) -> Command {
+    let Some((first, rest)) = launcher.split_first() else { return lockgate(config) };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program()).arg("--config").arg(config).stdin(Stdio::null());
     command
 }
 
@@ -50,17 +59,10 @@ pub struct Gateway {
 
 impl Gateway {
     #[track_caller]
-    pub(crate) fn start(directory: TempDir, port: Port, environment: &[(String, String)]) -> Self {
+    pub(crate) fn start(directory: TempDir, port: Port, mut run: Command) -> Self {
         let output = File::create(directory.path().join("output")).expect("the output file can be made");
         let errors = output.try_clone().expect("a file can be duplicated");
-        let child = lockgate(directory.path())
-            .arg("run")
-            .current_dir(directory.path())
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .stdout(output)
-            .stderr(errors)
-            .spawn()
-            .expect("the gateway runs");
+        let child = run.current_dir(directory.path()).stdout(output).stderr(errors).spawn().expect("the gateway runs");
         let mut gateway = Self { address: port.address, directory, child, _port: port };
         let deadline = Deadline::after(DEADLINE);
         while Client::try_connect(gateway.address).is_err() {
@@ -76,9 +78,20 @@ impl Gateway {
         self.directory.path()
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the process wrote to standard output and standard error.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path().join("output")).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until the process has written this.
+    #[track_caller]
+    pub fn wait_for_output(&self, text: &str) {
+        eventually(&format!("the gateway writes `{text}`"), || self.output().contains(text).then_some(()));
     }
 
     pub fn client(&self) -> Client {

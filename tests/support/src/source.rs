@@ -48,7 +48,11 @@ impl Source {
         let directory = if ["mod", "lib", "main"].contains(&stem) { parent.to_owned() } else { parent.join(stem) };
         self.code
             .match_indices(CFG_TEST)
-            .filter_map(|(at, _)| self.code[at + CFG_TEST.len()..].trim_start().strip_prefix("mod ")?.split_once(';'))
+            .filter_map(|(at, _)| {
+                let declared = self.code[at + CFG_TEST.len()..].split_once(';')?.0.trim_start();
+                let declared = declared.strip_prefix("pub(crate) ").unwrap_or(declared);
+                declared.strip_prefix("mod ").map(|name| (name, ()))
+            })
             .filter(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
             .map(|(name, _)| directory.join(name).to_string_lossy().into_owned())
             .collect()

@@ -21,7 +21,7 @@ fn insert(set: &NonceSet, nonce: &str) -> Insert {
 
 #[test]
 fn each_app_and_api_has_its_own_nonces() {
-    let set = NonceSet::new(1000, WINDOW_MS, NOW_MS);
+    let set = NonceSet::new(1000, WINDOW_MS, NOW_MS, [7; 16]);
     let keys = [("a", "g", "p", "n"), ("b", "g", "p", "n"), ("a", "h", "p", "n"), ("a", "g", "q", "n"), ("a", "g", "p", "m")];
     let moved = [("ag", "", "p", "n"), ("a", "gp", "", "n"), ("a", "g", "pn", ""), ("", "ag", "p", "n")];
     for (app, group, api, nonce) in keys.into_iter().chain(moved) {
@@ -33,7 +33,7 @@ fn each_app_and_api_has_its_own_nonces() {
 #[test]
 fn a_nonce_is_remembered_for_two_windows_and_then_forgotten() {
     for start in [0, 1, SLICE_MS / 2, SLICE_MS - 1, NOW_MS] {
-        let set = NonceSet::new(1000, WINDOW_MS, start);
+        let set = NonceSet::new(1000, WINDOW_MS, start, [7; 16]);
         assert_eq!(insert(&set, "n"), Insert::Fresh);
         for now in (start..=start + 2 * WINDOW_MS).step_by(1000) {
             set.advance(now);
@@ -46,7 +46,7 @@ fn a_nonce_is_remembered_for_two_windows_and_then_forgotten() {
 
 #[test]
 fn a_clock_that_jumps_neither_forgets_too_early_nor_remembers_for_ever() {
-    let set = NonceSet::new(1000, WINDOW_MS, NOW_MS);
+    let set = NonceSet::new(1000, WINDOW_MS, NOW_MS, [7; 16]);
     assert_eq!(insert(&set, "n"), Insert::Fresh);
     set.advance(NOW_MS - 10 * WINDOW_MS);
     assert_eq!(insert(&set, "n"), Insert::Seen);
@@ -59,7 +59,7 @@ fn a_clock_that_jumps_neither_forgets_too_early_nor_remembers_for_ever() {
 
 #[test]
 fn a_caller_that_stalled_for_two_slices_is_refused() {
-    let set = NonceSet::new(1000, WINDOW_MS, NOW_MS);
+    let set = NonceSet::new(1000, WINDOW_MS, NOW_MS, [7; 16]);
     let read_before = set.current.load(SeqCst);
     set.advance(NOW_MS + SLICE_MS);
     assert_eq!(set.insert_at(read_before, 1), Insert::Fresh);
@@ -71,7 +71,7 @@ fn a_caller_that_stalled_for_two_slices_is_refused() {
 #[test]
 fn the_capacity_of_a_slice_fits_and_the_bound_is_told() {
     const CAPACITY: usize = 10_000;
-    let set = NonceSet::new(CAPACITY, WINDOW_MS, NOW_MS);
+    let set = NonceSet::new(CAPACITY, WINDOW_MS, NOW_MS, [7; 16]);
     let mut now_ms = NOW_MS;
     for window in 0..6 {
         for half in 0..2 {
@@ -94,7 +94,7 @@ fn a_nonce_passes_once_whoever_races_for_it() {
     const NONCES: usize = 300;
     let mut passed_in_all = 0;
     for round in 0..40 {
-        let set = NonceSet::new(4 * NONCES, WINDOW_MS, NOW_MS);
+        let set = NonceSet::new(4 * NONCES, WINDOW_MS, NOW_MS, [7; 16]);
         let nonces: Vec<String> = (0..NONCES).map(|n| format!("{round} {n}")).collect();
         let passed: Vec<AtomicUsize> = (0..NONCES).map(|_| AtomicUsize::new(0)).collect();
         let barrier = Barrier::new(THREADS + 1);
@@ -143,7 +143,7 @@ proptest! {
     #[test]
     fn it_behaves_like_a_map_of_times(steps in prop::collection::vec(step(), 1..200)) {
         let mut now_ms = NOW_MS;
-        let set = NonceSet::new(1000, WINDOW_MS, now_ms);
+        let set = NonceSet::new(1000, WINDOW_MS, now_ms, [7; 16]);
         let mut passed_at: HashMap<u8, u64> = HashMap::new();
         for step in steps {
             match step {

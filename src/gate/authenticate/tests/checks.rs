@@ -112,7 +112,7 @@ fn a_nonce_passes_once_for_an_app_and_an_api() {
 #[test]
 fn a_full_set_of_nonces_does_what_the_setting_says() {
     let mut gate = Gate::new();
-    gate.nonces = NonceSet::new(1, WINDOW_MS, NOW_MS);
+    gate.nonces = NonceSet::new(1, WINDOW_MS, NOW_MS, [7; 16]);
     let mut nth = 0;
     let refusal = loop {
         nth += 1;

@@ -22,7 +22,7 @@ impl Gate {
     pub fn new() -> Self {
         let catalog = catalog();
         let apps = Apps::build(&catalog);
-        let nonces = NonceSet::new(catalog.security.nonce_capacity, WINDOW_MS, NOW_MS);
+        let nonces = NonceSet::new(catalog.security.nonce_capacity, WINDOW_MS, NOW_MS, [7; 16]);
         Self { catalog, apps, nonces, scratch: Scratch::default(), api: ApiId(0), rules: request::RULES }
     }
 

@@ -1,0 +1,108 @@
+//! Limits of a head and of connections: what is over them is refused with its code, and the connection ends.
+
+use lockgate_test_support::{Backend, Config, Gateway, Request};
+
+fn start(backend: &Backend, limits: &str) -> Gateway {
+    Config::open(backend.address).instance("workers = 1").table("limits", limits).start()
+}
+
+/// Refused, and closed: nothing that follows is read as another request.
+#[track_caller]
+fn assert_ends(gateway: &Gateway, request: &[u8], code: &str) {
+    let mut client = gateway.client();
+    client.send([request, &Request::get("/smuggled").bytes()].concat());
+    client.response("GET").assert_refused(code);
+    client.assert_closed();
+}
+
+#[test]
+fn the_request_line() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, "start_line_bytes = 300");
+    // `GET `, ` HTTP/1.1`: 13 bytes.
+    gateway.get(&format!("/{}", "x".repeat(286))).assert_passed();
+    assert_ends(&gateway, &Request::get(&format!("/{}", "x".repeat(300))).bytes(), "I413UL");
+    assert_eq!(backend.count(), 1);
+}
+
+#[test]
+fn the_number_of_fields() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, "head_fields = 10");
+    let with = |n: usize| (0..n).fold(Request::get("/"), |request, i| request.field(&format!("X-{i}"), "1"));
+    // `Host` is one of them.
+    gateway.call(&with(9)).assert_passed();
+    assert_ends(&gateway, &with(10).bytes(), "I400HD");
+    assert_eq!(backend.count(), 1);
+}
+
+#[test]
+fn the_size_of_a_head() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, "start_line_bytes = 1000\nhead_bytes = 2000");
+    let with = |n: usize| Request::get("/").field("X-Long", "x".repeat(n));
+    gateway.call(&with(1900)).assert_passed();
+    assert_ends(&gateway, &with(2000).bytes(), "I400HD");
+    // A head without an end is refused as soon as it is too large, not at its time-out.
+    let mut client = gateway.client();
+    client.send(format!("GET / HTTP/1.1\r\nX-Endless: {}", "x".repeat(3000)));
+    client.response("GET").assert_refused("I400HD");
+    assert_eq!(backend.count(), 1);
+}
+
+#[test]
+fn the_largest_head_that_may_be_set_passes() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, "head_bytes = 65535");
+    gateway.call(&Request::get("/").field("X-Long", "x".repeat(60_000))).assert_passed();
+    assert_eq!(backend.next().field("X-Long").map(str::len), Some(60_000));
+}
+
+#[test]
+fn trailers_and_chunk_extensions() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, "trailer_bytes = 100\nchunk_extension_bytes = 100");
+    let post = |body: String| Request::new("POST", "/").field("Transfer-Encoding", "chunked").body(body);
+    gateway.call(&post(format!("1;x={}\r\na\r\n0\r\nX-T: {}\r\n\r\n", "x".repeat(50), "x".repeat(50)))).assert_passed();
+    gateway.call(&post(format!("1;x={}\r\na\r\n0\r\n\r\n", "x".repeat(150)))).assert_refused("I400BD");
+    gateway.call(&post(format!("1\r\na\r\n0\r\nX-T: {}\r\n\r\n", "x".repeat(150)))).assert_refused("I400BD");
+    assert_eq!(backend.count(), 1, "nothing that was refused became whole");
+}
+
+#[test]
+fn client_connections_of_a_worker() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, "connections_per_worker = 2");
+    // The probe that waited for the listener may still be on its way out: until it is, it counts.
+    let (mut first, mut second) = lockgate_test_support::eventually("two connections are served", || {
+        let mut pair = [gateway.client(), gateway.client()];
+        let served = pair.iter_mut().all(|client| {
+            let _ = std::io::Write::write_all(&mut client.stream, &Request::get("/").bytes());
+            client.reader.response("GET").is_ok_and(|answer| answer.status() == 200)
+        });
+        let [first, second] = pair;
+        served.then_some((first, second))
+    });
+    gateway.client().assert_closed();
+    first.call(&Request::get("/")).assert_passed();
+    second.call(&Request::get("/")).assert_passed();
+    drop(first);
+    lockgate_test_support::eventually("the place is free again", || {
+        let mut client = gateway.client();
+        let _ = std::io::Write::write_all(&mut client.stream, &Request::get("/").bytes());
+        client.reader.response("GET").ok().filter(|answer| answer.status() == 200)
+    });
+}
+
+#[test]
+fn methods_and_versions_that_are_not_served() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, "");
+    assert_ends(&gateway, b"GET / HTTP/2.0\r\nHost: api.test\r\n\r\n", "I400RU");
+    assert_ends(&gateway, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "I400RU");
+    assert_ends(&gateway, b"GET / HTTP/1.1\r\nHost: api.test\r\nExpect: 200-maybe\r\n\r\n", "I400HD");
+    assert_ends(&gateway, b"GET / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "I400HD");
+    gateway.call(&Request::new("CONNECT", "api.test:443")).assert_refused("I405UM");
+    gateway.call(&Request::new("TRACE", "/")).assert_refused("I405UM");
+    assert_eq!(backend.count(), 0);
+}
