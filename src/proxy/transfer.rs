@@ -107,6 +107,8 @@ impl Transfer {
             Self::Raw => {
                 Ok(Passed { output: 0..bytes.len(), consumed: bytes.len(), content: bytes.len() as u64, ..Passed::default() })
             }
+            // A chunk of no bytes would be the last one.
+            Self::Chunking { .. } if bytes.is_empty() => Ok(Passed::default()),
             Self::Chunking { begun } => {
                 let prefix = size_line(begun, bytes.len());
                 let n = bytes.len();
@@ -152,4 +154,49 @@ fn pass_decoded(decoder: &mut Decoder, bytes: &mut [u8], output: Output, limits:
         ended: step.done,
         ..Passed::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ChunkLimits = ChunkLimits { extension_bytes: 100, trailer_bytes: 100 };
+
+    /// What goes out for these receives.
+    fn sent(mut transfer: Transfer, receives: &[&str], ends: bool) -> String {
+        let mut out = Vec::new();
+        let mut ended = false;
+        for receive in receives {
+            let mut bytes = receive.as_bytes().to_vec();
+            let passed = transfer.pass(&mut bytes, &LIMITS).unwrap();
+            out.extend_from_slice(passed.prefix.as_bytes());
+            out.extend_from_slice(&bytes[passed.output]);
+            ended = passed.ended;
+        }
+        assert_eq!(ended, ends);
+        out.extend(transfer.tail().concat());
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_ends_with_its_connection_goes_out_in_chunks() {
+        let new = || Transfer::new(BodyLength::UntilClose, true);
+        assert_eq!(sent(new(), &[], false), "0\r\n\r\n");
+        assert_eq!(sent(new(), &[""], false), "0\r\n\r\n");
+        assert_eq!(sent(new(), &["", "ab", "c"], false), "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
+    }
+
+    #[test]
+    fn what_is_looked_at_on_its_way_is_chunked_anew() {
+        let new = || Transfer::to_backend(BodyLength::Chunked, true);
+        assert_eq!(sent(new(), &["", "0\r\n\r\n"], true), "0\r\n\r\n");
+        assert_eq!(sent(new(), &["3;x\r\nab", "", "c\r\n", "0\r\n\r\n"], true), "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
+    }
+
+    #[test]
+    fn a_length_is_kept_to() {
+        assert_eq!(sent(Transfer::new(BodyLength::Exact(3), true), &["ab", "cd"], true), "abc");
+        assert_eq!(sent(Transfer::new(BodyLength::None, true), &["ab"], true), "");
+        assert_eq!(sent(Transfer::new(BodyLength::UntilClose, false), &["ab", ""], false), "ab");
+    }
 }
