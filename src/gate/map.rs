@@ -21,6 +21,7 @@ use crate::catalog::{
 use crate::http::connection::HopByHop;
 use crate::http::field::FieldId;
 use crate::http::framing::BodyLength;
+use crate::http::head::RequestView;
 use crate::http::serialise::{HeadWriter, PassingLines};
 
 /// What the proxy knows and the gate does not: the instance picked, the id of the request, how the body goes out.
@@ -37,12 +38,18 @@ pub fn backend_of<'t>(tables: &'t Tables, forward: &Forward) -> (&'t VpcAccess, 
     (&tables.catalog.vpc_accesses[backend.vpc_access.index()], backend.vpc_access, backend.timeout)
 }
 
+/// The method that the backend sees: the definition's, or the client's.
+pub fn method_to_backend<'a>(request: &RequestView<'a>, forward: &Forward, tables: &'a Tables) -> &'a [u8] {
+    let backend = Target::of(&tables.catalog.apis[forward.api.index()]);
+    backend.method.map_or(request.method(), str::as_bytes)
+}
+
 /// Writes the head of the backend request, its empty line included.
 pub fn write_request(call: &Call<'_>, forward: &Forward, tables: &Tables, out: &Outgoing<'_>, writer: &mut HeadWriter<'_>) {
     let api = &tables.catalog.apis[forward.api.index()];
     let group = &tables.catalog.groups[api.group.index()];
     let backend = Target::of(api);
-    let method = backend.method.map_or(call.request.method(), str::as_bytes);
+    let method = method_to_backend(&call.request, forward, tables);
 
     writer.bytes(method);
     writer.bytes(b" ");

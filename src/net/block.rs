@@ -115,11 +115,11 @@ impl Block {
             None => false,
         }
     }
-    /// Moves the bytes in use to the front, so that all the room is behind them.
-    pub fn compact(&mut self) {
-        self.bytes.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
+    /// Moves the bytes in use down, so that only `headroom` bytes are free before them.
+    fn lower(&mut self, headroom: usize) {
+        self.bytes.copy_within(self.start..self.end, headroom);
+        self.end -= self.start - headroom;
+        self.start = headroom;
     }
 }
 
@@ -214,6 +214,26 @@ impl Blocks {
         larger.append(block.filled());
         self.put(block);
         larger
+    }
+    /// Puts `parts` behind the block's bytes, in a larger block where there is no room.
+    pub fn append_all(&self, mut block: Block, parts: [&[u8]; 3]) -> Block {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        while block.room() < len {
+            let headroom = block.headroom();
+            block = self.enlarged(block, headroom);
+        }
+        for part in parts {
+            block.append(part);
+        }
+        block
+    }
+    /// Makes room behind the block's bytes: they move down to `headroom` where they stand above it, or into a larger
+    /// block.
+    pub fn with_room(&self, mut block: Block, headroom: usize) -> Block {
+        if block.headroom() > headroom {
+            block.lower(headroom);
+        }
+        if block.room() > 0 { block } else { self.enlarged(block, headroom) }
     }
     /// Takes the bytes from `at` on into a block of their own, if there are any.
     pub fn split_off(&self, block: &mut Block, at: usize) -> Option<Block> {

@@ -61,6 +61,8 @@ pub struct Watch {
     pub to_client: Timer,
     pub from_backend: Timer,
     pub to_backend: Timer,
+    /// What was in flight to and from the backend was ended by us.
+    cancelled: Cell<bool>,
     /// The client was found gone while its answer was being waited for.
     pub client_gone: Cell<bool>,
 }
@@ -107,6 +109,7 @@ impl Watch {
             to_client: Timer::default(),
             from_backend: Timer::default(),
             to_backend: Timer::default(),
+            cancelled: Cell::new(false),
             client_gone: Cell::new(false),
         }
     }
@@ -114,6 +117,7 @@ impl Watch {
     /// Names the backend connection in use; `None` before it is closed or given back.
     pub fn set_backend(&self, fd: Option<RawFd>) {
         self.backend.set(fd.unwrap_or(-1));
+        self.cancelled.set(false);
         for timer in [&self.from_backend, &self.to_backend] {
             timer.clear();
             timer.expired.set(Wait::Nothing);
@@ -128,9 +132,9 @@ impl Watch {
         }
     }
 
-    /// It was us who ended the backend's connection.
+    /// It was us who ended the backend's connection: what is seen of its end says nothing of the backend.
     pub fn is_over(&self) -> bool {
-        self.client_gone.get() || self.backend_expired() != Wait::Nothing
+        self.cancelled.get()
     }
 
     /// An answer is about to be sent: the backend has met its deadline, and a client is no longer asked whether it is
@@ -144,13 +148,22 @@ impl Watch {
 
     /// Ends what is in flight to and from the backend.
     pub fn cancel_backend(&self) {
+        self.cancelled.set(true);
         if self.backend.get() >= 0 {
             sys::shutdown(self.backend.get(), Direction::Both);
         }
     }
 
-    /// Ends a receive in flight from the client.
-    pub fn cancel_from_client(&self) {
+    /// What is still being received from the client is of no more use: it must end soon.
+    pub fn hurry_client(&self, now_ms: u64, within: Duration) {
+        if self.from_client.wait() == Wait::Body {
+            self.from_client.arm(Wait::Body, now_ms, within);
+        }
+    }
+
+    /// Ends a receive in flight from the client, for good: from then on the kernel may answer with a reset to what the
+    /// client sends.
+    fn cancel_from_client(&self) {
         sys::shutdown(self.client, Direction::Read);
     }
 
@@ -173,7 +186,8 @@ impl Watch {
     /// answer may be sent at any time (RFC 9110, section 15.2.1); a client that is there discards it, and one that has
     /// closed both directions answers it with a reset.
     fn probe(&self, now_ms: u64) {
-        if self.from_client.at_ms.get() > now_ms {
+        // Not into the middle of what is being sent.
+        if self.from_client.at_ms.get() > now_ms || self.to_client.wait.get() == Wait::Send {
             return;
         }
         if self.from_client.wait.get() == Wait::HalfClosed {

@@ -60,6 +60,8 @@ pub enum Ended {
     ClientGone,
     /// The client did not take its answer, or send its request, in time.
     ClientTimeout,
+    /// The rest of the request was refused after its answer had begun.
+    RequestBroke,
     /// The backend's answer broke off after it had begun.
     BackendBroke,
     /// The backend's answer stalled after it had begun.
@@ -72,6 +74,7 @@ impl Ended {
             Ended::Answered => "answered",
             Ended::ClientGone => "client-gone",
             Ended::ClientTimeout => "client-timeout",
+            Ended::RequestBroke => "request-broke",
             Ended::BackendBroke => "backend-broke",
             Ended::BackendTimeout => "backend-timeout",
         }

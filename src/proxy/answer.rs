@@ -12,12 +12,13 @@ use super::story::Story;
 use super::transfer::Transfer;
 use crate::gate::{ErrorCode, Refusal, Tables};
 use crate::http::chunked::ChunkLimits;
-use crate::http::framing::response_framing;
+use crate::http::framing::{BodyLength, response_framing};
 use crate::http::head::{Parsed, ResponseHead, ResponseView, Version, parse_response};
 use crate::http::serialise::HeadWriter;
 use crate::net::clock::unix_ms;
-use crate::net::{Block, Stream, Wait};
+use crate::net::{Block, Blocks, Stream, Wait};
 use crate::observe::record::Ended;
+use crate::upstream::pool::Trust;
 
 /// Room kept free before what a backend sends: a head of ours takes the place of its head, and a size line goes before
 /// a chunk. No head of ours is longer than the backend's by more than this.
@@ -31,14 +32,17 @@ pub struct Answer<'a> {
     story: &'a Story,
     tables: Rc<Tables>,
     id: RequestId,
+    /// The client's request was `HEAD`.
     to_head: bool,
+    /// The backend's was.
+    asked_head: bool,
     version: Version,
     keep_alive: bool,
 }
 
 pub struct Relayed {
     /// The whole answer was read, nothing followed it, and the backend allows another request.
-    pub backend_reusable: bool,
+    pub backend_reusable: Option<Trust>,
     /// The client may send another request.
     pub client_reusable: bool,
 }
@@ -47,6 +51,7 @@ impl<'a> Answer<'a> {
     pub fn new(
         c: &'a Connection<'a>,
         request: &Request,
+        asked_head: bool,
         backend: &'a Stream,
         request_sent: &'a Cell<bool>,
         story: &'a Story,
@@ -54,7 +59,7 @@ impl<'a> Answer<'a> {
         let (version, keep_alive) = (request.head.version, request.framing.keep_alive);
         let to_head = request.view().method() == b"HEAD";
         let tables = request.tables.clone();
-        Self { c, backend, request_sent, story, tables, id: request.id, to_head, version, keep_alive }
+        Self { c, backend, request_sent, story, tables, id: request.id, to_head, asked_head, version, keep_alive }
     }
 
     /// The answer breaks off. A client that would take the end of its connection for the end of the body is sent a reset.
@@ -93,6 +98,7 @@ struct Plan {
     /// The backend sent bytes that no request asked for.
     surplus: bool,
     backend_keep_alive: bool,
+    trust: Trust,
     client_keep_alive: bool,
 }
 
@@ -114,11 +120,12 @@ async fn read_head(a: &Answer<'_>) -> Result<(Plan, Block), AttemptFailure> {
         while !block.is_empty() {
             match read_one(a, &mut block, scanned).map_err(Failure::Tell)? {
                 Head::Final(plan) => return Ok((plan, block)),
-                Head::Interim(None) => scanned = 0,
-                Head::Interim(Some(interim)) => {
+                Head::Interim(copy) => {
                     scanned = 0;
-                    let sent = a.send(interim).await?;
-                    a.c.core.blocks.put(sent);
+                    if let Some(interim) = copy {
+                        let sent = a.send(interim).await?;
+                        a.c.core.blocks.put(sent);
+                    }
                 }
                 Head::Partial => {
                     scanned = block.len();
@@ -126,8 +133,11 @@ async fn read_head(a: &Answer<'_>) -> Result<(Plan, Block), AttemptFailure> {
                 }
             }
         }
+        if block.is_empty() {
+            block.clear(HEADROOM);
+        }
         if block.room() == 0 {
-            block = a.c.core.blocks.enlarged(block, HEADROOM);
+            block = a.c.core.blocks.with_room(block, HEADROOM);
         }
     }
 }
@@ -151,8 +161,11 @@ fn read_one(a: &Answer<'_>, block: &mut Block, scanned: usize) -> Result<Head, R
         return read_interim(a, block, head);
     }
     let view = ResponseView { buffer: block.filled(), head };
-    let framing = response_framing(&view, a.to_head).map_err(malformed)?;
-    let mut transfer = Transfer::new(framing.body, a.version == Version::Http11);
+    let framing = response_framing(&view, a.asked_head).map_err(malformed)?;
+    // A client that asked for the head alone gets it alone; a body that comes all the same ends its connection.
+    let unwanted = a.to_head && framing.body != BodyLength::None;
+    let body = if unwanted { BodyLength::None } else { framing.body };
+    let mut transfer = Transfer::new(body, a.version == Version::Http11);
     // A body that ends with the connection leaves none to keep; a request not all read leaves no place for another.
     let ends_with_connection = matches!(transfer, Transfer::Raw | Transfer::Content(_));
     let client_keep_alive = a.keep_alive && a.request_sent.get() && !ends_with_connection && !a.c.core.draining.get();
@@ -169,16 +182,19 @@ fn read_one(a: &Answer<'_>, block: &mut Block, scanned: usize) -> Result<Head, R
     };
     let buffer = &mut a.c.core.head_buffer.borrow_mut()[..];
     let mut writer = HeadWriter::new(&mut *buffer);
-    write_head(&view, framing.body, &ours, &mut writer);
+    write_head(&view, body, &ours, &mut writer);
     let too_large = Refusal::because(ErrorCode::N502RE, "the head of the backend's answer is too large");
     let len = writer.finish().ok_or(too_large.clone())?;
 
+    // Some send a body where there must be none; it may only be on its way.
+    let trust = if a.asked_head || head.status == 304 { Trust::Look } else { Trust::Clean };
     block.advance(head.len);
-    let (ended, surplus) = pass(&mut transfer, block, &limits.chunked)?;
+    let (ended, surplus) = pass(&a.c.core.blocks, &mut transfer, block, &limits.chunked)?;
     if !block.prepend(&buffer[..len]) {
         return Err(too_large);
     }
-    Ok(Head::Final(Plan { transfer, ended, surplus, backend_keep_alive: framing.keep_alive, client_keep_alive }))
+    let backend_keep_alive = framing.keep_alive && !unwanted;
+    Ok(Head::Final(Plan { transfer, ended, surplus, backend_keep_alive, trust, client_keep_alive }))
 }
 
 fn read_interim(a: &Answer<'_>, block: &mut Block, head: &ResponseHead) -> Result<Head, Refusal> {
@@ -208,14 +224,15 @@ fn malformed<E>(_: E) -> Refusal {
 }
 
 /// Makes of the bytes received what the client is sent. Returns whether the body is whole, and whether more followed it.
-fn pass(transfer: &mut Transfer, block: &mut Block, limits: &ChunkLimits) -> Result<(bool, bool), Refusal> {
+fn pass(blocks: &Blocks, transfer: &mut Transfer, block: &mut Block, limits: &ChunkLimits) -> Result<(bool, bool), Refusal> {
     let passed = transfer.pass(block.filled_mut(), limits).map_err(malformed)?;
     let surplus = passed.ended && passed.consumed < block.len();
     block.narrow(passed.output);
     block.prepend(passed.prefix.as_bytes());
-    // What ended the body as it came in was no shorter than what ends it now.
-    let fits = !passed.ended || transfer.tail().iter().all(|part| block.append(part));
-    if fits { Ok((passed.ended, surplus)) } else { Err(malformed(())) }
+    if passed.ended {
+        *block = blocks.append_all(std::mem::replace(block, Block::with_room(0)), transfer.tail());
+    }
+    Ok((passed.ended, surplus))
 }
 
 /// Sends what the block holds, then the rest of the body as it comes.
@@ -235,17 +252,17 @@ async fn relay_body(a: &Answer<'_>, mut plan: Plan, mut block: Block) -> Result<
         a.c.watch.from_backend.clear();
         match result {
             Ok(n) if n > 0 => {
-                let passed = pass(&mut plan.transfer, &mut block, &a.tables.catalog.limits.chunked);
+                let passed = pass(&a.c.core.blocks, &mut plan.transfer, &mut block, &a.tables.catalog.limits.chunked);
                 (plan.ended, plan.surplus) = passed.map_err(|_| a.broken(Ended::BackendBroke))?;
             }
             Ok(_) if plan.transfer.ends_by_close() && !a.c.watch.is_over() => {
                 plan.ended = true;
-                plan.transfer.tail().iter().for_each(|part| _ = block.append(part));
+                block = a.c.core.blocks.append_all(block, plan.transfer.tail());
             }
             _ => return Err(a.broken(ended_within_answer(&a.c.watch))),
         }
     }
     a.c.core.blocks.put(block);
-    let asked_for = plan.ended && !plan.surplus && a.request_sent.get();
-    Ok(Relayed { backend_reusable: asked_for && plan.backend_keep_alive, client_reusable: plan.client_keep_alive })
+    let reusable = !plan.surplus && a.request_sent.get() && plan.backend_keep_alive;
+    Ok(Relayed { backend_reusable: reusable.then_some(plan.trust), client_reusable: plan.client_keep_alive })
 }

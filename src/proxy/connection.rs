@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::core::Core;
 use super::exchange::exchange;
+use super::request::Request;
 use crate::catalog::Scheme;
 use crate::net::{Block, Ready, Stream, Wait, Watched, stream::readiness};
 use crate::sys::{Direction, Peeked};
@@ -55,14 +56,16 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, scheme: Sch
 
 impl Connection<'_> {
     /// Waits for the next request without holding a buffer; false when the connection ends instead.
+    ///
+    /// The deadline stays until the first byte is received: what was readable may have been taken meanwhile.
     async fn wait(&self, mut ready: Pin<&mut dyn Ready>) -> bool {
+        // A request that is here already is still served.
         if self.core.draining.get() {
-            return false;
+            return self.stream.peek() == Peeked::Bytes;
         }
         self.watch.from_client.arm(Wait::Idle, self.core.clock.coarse_ms(), self.core.limits().idle_timeout);
         std::future::poll_fn(|context| ready.as_mut().poll_ready(context)).await;
-        self.watch.from_client.clear();
-        self.watch.from_client.expired() == Wait::Nothing
+        self.watch.from_client.expired() == Wait::Nothing || self.stream.peek() == Peeked::Bytes
     }
 
     /// Sends to the client within its deadline.
@@ -80,6 +83,12 @@ impl Connection<'_> {
             self.watch.client_gone.set(true);
         }
         gone
+    }
+
+    /// The client has sent, or may be sending, more than the request just answered: a connection closed on it would be
+    /// reset, and its answer with it.
+    pub fn sends_more(&self, request: &Request) -> bool {
+        request.framing.keep_alive || self.stream.peek() == Peeked::Bytes
     }
 
     /// Ends our side, then takes what the client still sends for a moment (RFC 9112, section 9.6).

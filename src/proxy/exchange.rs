@@ -15,6 +15,7 @@ use super::story::Story;
 use crate::catalog::Backend;
 use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
 use crate::net::{Block, Ready, Stream};
+use crate::sys::Direction;
 use crate::upstream::Pick;
 
 /// Takes one request through the gateway. `block` may hold bytes that came with the request before.
@@ -67,7 +68,7 @@ async fn pass(
 ) -> Result<After, Failure> {
     let tables = request.tables.clone();
     let Backend::Vpc { vpc_access, timeout, .. } = &tables.catalog.apis[forward.api.index()].backend;
-    let mut outgoing = Outgoing::new(request, forward.body_md5, *timeout)?;
+    let mut outgoing = Outgoing::new(request, forward, *timeout)?;
     if !outgoing.is_whole() {
         request.ask_to_continue(c).await?;
     }
@@ -166,7 +167,7 @@ async fn attempt(
 ) -> Result<After, AttemptFailure> {
     c.watch.set_backend(Some(stream.fd()));
     let request_sent = Cell::new(false);
-    let answer = Answer::new(c, request, &stream, &request_sent, story);
+    let answer = Answer::new(c, request, outgoing.asks_head(), &stream, &request_sent, story);
     let (client_end, answered) = {
         let mut client_side = pin!(client_side(c, ready, request, outgoing, &stream, &request_sent, story));
         let mut backend_side = pin!(answer::relay(&answer));
@@ -197,28 +198,33 @@ async fn attempt(
         // What the client side has in flight runs to its end; only a wait that moves no bytes may be left.
         if client_end.is_none() && !request_sent.get() {
             c.watch.cancel_backend();
-            c.watch.cancel_from_client();
-            client_end = Some(client_side.await);
+            if answered.is_ok() {
+                c.stream.shutdown(Direction::Write);
+            }
+            c.watch.hurry_client(c.core.clock.coarse_ms(), c.core.limits().linger_timeout);
+            // How it ends now is our doing.
+            let _ = client_side.await;
         }
         (client_end, answered)
     };
+    let whole = answered.is_ok() && !c.watch.is_over();
     c.watch.set_backend(None);
-    let received = match client_end {
-        Some(Ok(ClientSide { received })) => received,
-        None => None,
+    let received = match (client_end, &answered) {
+        (Some(Ok(ClientSide { received })), _) => received,
         // The client side broke first; what the backend side saw is only the echo of it.
-        Some(Err(failure)) if !story.has_answer() => return Err(failure.into()),
-        Some(Err(_)) => None,
+        (Some(Err(failure)), _) if !story.has_answer() => return Err(failure.into()),
+        (Some(Err(failure)), Err(_)) => return Err(failure.within_answer(&c.watch).into()),
+        (Some(Err(_)) | None, _) => None,
     };
     let relayed = answered?;
-    if relayed.backend_reusable {
+    if whole && let Some(trust) = relayed.backend_reusable {
         let limits = c.core.limits();
         pick.instance.is_well();
-        pick.instance.keep(stream, c.core.clock.coarse_ms(), limits.pool_idle_connections);
+        pick.instance.keep(stream, trust, c.core.clock.coarse_ms(), limits.pool_idle_connections);
     }
-    Ok(match (relayed.client_reusable, request_sent.get()) {
-        (true, _) => After::Next(received),
-        (false, true) => After::Close,
-        (false, false) => After::Linger,
+    Ok(match relayed.client_reusable {
+        true => After::Next(received),
+        false if request_sent.get() && !c.sends_more(request) => After::Close,
+        false => After::Linger,
     })
 }

@@ -61,6 +61,15 @@ impl Failure {
         })
     }
 
+    /// The same, once an answer has begun: the client can no longer be told.
+    pub fn within_answer(self, watch: &Watch) -> Self {
+        match self {
+            Self::Tell(_) if watch.from_client.expired() == Wait::Nothing => Self::End(Ended::RequestBroke),
+            Self::Tell(_) => Self::End(Ended::ClientTimeout),
+            end => end,
+        }
+    }
+
     /// The client stopped sending, or taking.
     pub fn of_client(watch: &Watch) -> Self {
         let expired = [watch.from_client.expired(), watch.to_client.expired()];

@@ -14,7 +14,8 @@ use super::failure::Failure;
 use super::request::Request;
 use super::story::Story;
 use super::transfer::{Passed, Transfer};
-use crate::gate::{ErrorCode, Refusal};
+use crate::gate::map::method_to_backend;
+use crate::gate::{ErrorCode, Forward, Refusal};
 use crate::http::chunked::ChunkLimits;
 use crate::http::head::Version;
 use crate::net::deadline::HALF_CLOSE_PROBE;
@@ -22,8 +23,8 @@ use crate::net::{Block, Ready, Stream, Wait};
 use crate::observe::record::Ended;
 use crate::sys::Peeked;
 
-/// Room kept free before what is received, for the size line of a chunk.
-const HEADROOM: usize = 32;
+/// Room kept free before what is received, and behind a head, for the size line of a chunk.
+pub const HEADROOM: usize = 32;
 
 /// A request on its way to a backend.
 pub struct Outgoing {
@@ -36,9 +37,9 @@ pub struct Outgoing {
     content: u64,
     content_limit: u64,
     timeout: Duration,
+    /// The method that the backend sees is `HEAD`.
+    asks_head: bool,
     idempotent: bool,
-    /// Bytes of the body beyond the first part have gone out: they are nowhere kept.
-    streamed: bool,
 }
 
 /// `Content-MD5`: the end of a body is held back until its digest agrees.
@@ -53,9 +54,9 @@ pub struct ClientSide {
 }
 
 impl Outgoing {
-    pub fn new(request: &mut Request, body_md5: Option<[u8; 16]>, timeout: Duration) -> Result<Self, Refusal> {
-        let (transfer, mut first) = request.first_part(body_md5.is_some())?;
-        let mut check = body_md5.map(|expected| BodyCheck { expected, digest: Md5::new() });
+    pub fn new(request: &mut Request, forward: &Forward, timeout: Duration) -> Result<Self, Refusal> {
+        let (transfer, mut first) = request.first_part(forward.body_md5.is_some())?;
+        let mut check = forward.body_md5.map(|expected| BodyCheck { expected, digest: Md5::new() });
         let content_limit = request.tables.catalog.limits.body_bytes;
         if first.content > content_limit {
             return Err(Refusal::new(ErrorCode::I413RL));
@@ -69,9 +70,12 @@ impl Outgoing {
         if first.ended {
             request.append_tail(&mut first, &transfer);
         }
-        let idempotent = matches!(request.view().method(), b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
+        let view = request.view();
+        let method = method_to_backend(&view, forward, &request.tables);
+        let asks_head = method == b"HEAD";
+        let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
         let content = first.content;
-        Ok(Self { head: None, first, transfer, check, content, content_limit, timeout, idempotent, streamed: false })
+        Ok(Self { head: None, first, transfer, check, content, content_limit, timeout, asks_head, idempotent })
     }
 
     pub fn set_head(&mut self, head: Block) {
@@ -83,10 +87,14 @@ impl Outgoing {
         self.first.ended
     }
 
-    /// The request may be sent a second time: it says so by its method (RFC 9110, section 9.2.2), and all of it is
-    /// still here.
+    /// The request may be sent a second time: it says so by its method (RFC 9110, section 9.2.2), and all of it is here.
     pub fn can_be_repeated(&self) -> bool {
-        self.idempotent && !self.streamed
+        self.idempotent && self.is_whole()
+    }
+
+    /// Its answer has no body, whatever the head says.
+    pub fn asks_head(&self) -> bool {
+        self.asks_head
     }
 
     /// Takes what one receive delivered. The end of the body is refused where it is not what it should be, and then
@@ -141,7 +149,9 @@ pub async fn client_side(
         (taken, received) = pump(c, outgoing, backend, story).await?;
     }
     request_sent.set(taken);
-    c.watch.from_backend.arm(Wait::FirstByte, c.core.clock.coarse_ms(), outgoing.timeout);
+    if !story.has_answer() {
+        c.watch.from_backend.arm(Wait::FirstByte, c.core.clock.coarse_ms(), outgoing.timeout);
+    }
     if taken && received.is_none() && !request.has_another() {
         watch_client(c, ready, request, story).await?;
     }
@@ -171,8 +181,8 @@ async fn send_first_part(c: &Connection<'_>, request: &mut Request, outgoing: &m
     result
 }
 
-/// Passes on the rest of the body as it comes. False: the backend has stopped taking it. Bytes behind the body are the
-/// next request's.
+/// Passes on the rest of the body as it comes. False: the backend has stopped taking it, or is done with it. Bytes
+/// behind the body are the next request's.
 async fn pump(
     c: &Connection<'_>,
     outgoing: &mut Outgoing,
@@ -183,8 +193,11 @@ async fn pump(
     let tables = c.core.tables();
     let limits = &tables.catalog.limits;
     let mut block = c.core.blocks.small();
-    outgoing.streamed = true;
     loop {
+        if c.watch.is_over() {
+            c.core.blocks.put(block);
+            return Ok((false, None));
+        }
         block = c.core.blocks.grown(block);
         block.clear(HEADROOM);
         c.watch.from_client.arm(Wait::Body, now_ms(), limits.body_timeout);
@@ -202,17 +215,11 @@ async fn pump(
         let received = passed.ended.then(|| c.core.blocks.split_off(&mut block, passed.consumed)).flatten();
         block.narrow(passed.output);
         block.prepend(passed.prefix.as_bytes());
-        let mut sent = Ok(());
         if passed.ended {
-            for part in outgoing.transfer.tail() {
-                if !block.append(part) {
-                    (sent, block) = send(c, backend, block, outgoing.timeout).await;
-                    block.clear(0);
-                    block.append(part);
-                }
-            }
+            block = c.core.blocks.append_all(block, outgoing.transfer.tail());
         }
-        if sent.is_ok() && !block.is_empty() {
+        let mut sent = Ok(());
+        if !block.is_empty() {
             (sent, block) = send(c, backend, block, outgoing.timeout).await;
         }
         if sent.is_err() || passed.ended {

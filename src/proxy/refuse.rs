@@ -19,6 +19,7 @@ pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal
         || (matches!(request.framing.body, BodyLength::Exact(_)) && request.first_part(false).is_ok_and(|(_, p)| p.ended));
     let keep_alive = whole && request.framing.keep_alive && !refusal.closes() && !c.core.draining.get();
     story.refused(refusal);
+    c.watch.answer_begins();
 
     let mut block = c.core.blocks.small();
     block.fill_with(|room| {

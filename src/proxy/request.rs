@@ -4,11 +4,13 @@ use std::rc::Rc;
 
 use super::connection::{After, Connection};
 use super::failure::Failure;
+use super::forward::HEADROOM;
 use super::request_id::RequestId;
 use super::transfer::{Passed, Transfer};
 use crate::gate::{self, Call, Decision, ErrorCode, Forward, Refusal, Tables};
 use crate::http::framing::{BodyLength, RequestFraming, request_framing};
 use crate::http::head::{Parsed, RequestHead, RequestView, parse_request};
+use crate::http::serialise::HeadWriter;
 use crate::http::target::parse_target;
 use crate::net::{Block, Wait};
 use crate::observe::record::Ended;
@@ -53,7 +55,9 @@ impl Request {
                     c.watch.from_client.arm(Wait::Head, c.core.clock.coarse_ms(), limits.head_timeout);
                 }
             }
-            block = with_room(c, block);
+            if block.room() == 0 {
+                block = c.core.blocks.with_room(block, 0);
+            }
             let (result, back) = c.stream.recv(block).await;
             block = back;
             match result {
@@ -167,7 +171,6 @@ impl Request {
             if passed.ended {
                 break;
             }
-            self.block = with_room(c, std::mem::replace(&mut self.block, Block::with_room(0)));
             self.receive_body(c).await?;
         }
         let length = (content_end - self.head.len) as u64;
@@ -177,7 +180,11 @@ impl Request {
 
     async fn receive_body(&mut self, c: &Connection<'_>) -> Result<(), Failure> {
         c.watch.from_client.arm(Wait::Body, c.core.clock.coarse_ms(), self.tables.catalog.limits.body_timeout);
-        let (result, block) = c.stream.recv(std::mem::replace(&mut self.block, Block::with_room(0))).await;
+        let mut block = std::mem::replace(&mut self.block, Block::with_room(0));
+        if block.room() == 0 {
+            block = c.core.blocks.with_room(block, 0);
+        }
+        let (result, block) = c.stream.recv(block).await;
         self.block = block;
         c.watch.from_client.clear();
         match result {
@@ -239,32 +246,21 @@ impl Request {
     ) -> Result<Block, Refusal> {
         let call = self.call(c, None)?;
         let outgoing = gate::map::Outgoing { instance, request_id: &self.id, body: self.framing.body };
-        let write = |out: &mut Block| {
-            out.fill_with(|room| {
-                let mut writer = crate::http::serialise::HeadWriter::new(room);
-                gate::map::write_request(&call, forward, &self.tables, &outgoing, &mut writer);
-                writer.finish()
-            })
+        let write = |room: &mut [u8]| {
+            let room = room.len().checked_sub(HEADROOM).and_then(|len| room.get_mut(..len))?;
+            let mut writer = HeadWriter::new(room);
+            gate::map::write_request(&call, forward, &self.tables, &outgoing, &mut writer);
+            writer.finish()
         };
         let mut out = c.core.blocks.small();
-        if write(&mut out) {
+        if out.fill_with(write) {
             return Ok(out);
         }
         c.core.blocks.put(out);
         let mut out = c.core.blocks.large();
-        if write(&mut out) { Ok(out) } else { Err(Refusal::new(ErrorCode::I413UL)) }
+        if out.fill_with(write) { Ok(out) } else { Err(Refusal::new(ErrorCode::I413UL)) }
     }
-}
 
-/// Makes sure that the block has room for a receive: its bytes move to the front, or into a larger block.
-fn with_room(c: &Connection<'_>, mut block: Block) -> Block {
-    if block.room() == 0 {
-        block.compact();
-    }
-    if block.room() > 0 { block } else { c.core.blocks.enlarged(block, 0) }
-}
-
-impl Request {
     /// Gives buffers back, except for one with bytes of the next request.
     pub fn give_back(mut self, c: &Connection<'_>, after: After) -> After {
         c.core.put_request_head(self.head);

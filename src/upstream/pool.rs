@@ -7,8 +7,17 @@ use crate::sys::Peeked;
 /// A connection unused for longer than this is looked at before it is used: its backend may have closed it.
 const TRUSTED_FOR_MS: u64 = 100;
 
+/// What is known of a connection whose last exchange has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    Clean,
+    /// Bytes may be on their way that nobody asked for: it is looked at before it is used, however soon.
+    Look,
+}
+
 pub(super) struct Idle {
     stream: Stream,
+    trust: Trust,
     since_ms: u64,
 }
 
@@ -18,7 +27,7 @@ impl Instance {
     pub fn take_idle(&self, now_ms: u64, careful: bool) -> Option<Stream> {
         loop {
             let idle = self.idle.borrow_mut().pop()?;
-            let trusted = !careful && now_ms.saturating_sub(idle.since_ms) <= TRUSTED_FOR_MS;
+            let trusted = !careful && idle.trust == Trust::Clean && now_ms.saturating_sub(idle.since_ms) <= TRUSTED_FOR_MS;
             // Bytes that nobody asked for are as bad as the end: they would be read as the next answer.
             if trusted || idle.stream.peek() == Peeked::Nothing {
                 return Some(idle.stream);
@@ -27,10 +36,10 @@ impl Instance {
     }
 
     /// Keeps a connection whose last exchange ended cleanly.
-    pub fn keep(&self, stream: Stream, now_ms: u64, at_most: usize) {
+    pub fn keep(&self, stream: Stream, trust: Trust, now_ms: u64, at_most: usize) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < at_most {
-            idle.push(Idle { stream, since_ms: now_ms });
+            idle.push(Idle { stream, trust, since_ms: now_ms });
         }
     }
 
