@@ -107,6 +107,8 @@ impl Transfer {
             Self::Raw => {
                 Ok(Passed { output: 0..bytes.len(), consumed: bytes.len(), content: bytes.len() as u64, ..Passed::default() })
             }
+            // A chunk without content would be read as the last one.
+            Self::Chunking { .. } if bytes.is_empty() => Ok(Passed::default()),
             Self::Chunking { begun } => {
                 let prefix = size_line(begun, bytes.len());
                 let n = bytes.len();
@@ -152,4 +154,49 @@ fn pass_decoded(decoder: &mut Decoder, bytes: &mut [u8], output: Output, limits:
         ended: step.done,
         ..Passed::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ChunkLimits = ChunkLimits { extension_bytes: 1024, trailer_bytes: 1024 };
+
+    /// What the next hop is sent for these receives.
+    fn sent(mut transfer: Transfer, receives: &[&str]) -> String {
+        let mut out = Vec::new();
+        for receive in receives {
+            let mut bytes = receive.as_bytes().to_vec();
+            let passed = transfer.pass(&mut bytes, &LIMITS).unwrap();
+            out.extend_from_slice(passed.prefix.as_bytes());
+            out.extend_from_slice(&bytes[passed.output]);
+        }
+        transfer.tail().iter().for_each(|part| out.extend_from_slice(part));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_body_until_close_becomes_chunks() {
+        let chunking = || Transfer::new(BodyLength::UntilClose, true);
+        assert_eq!(sent(chunking(), &["hello", " world"]), "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
+        assert_eq!(sent(chunking(), &[]), "0\r\n\r\n");
+    }
+
+    #[test]
+    fn a_receive_without_content_is_not_the_last_chunk() {
+        assert_eq!(sent(Transfer::new(BodyLength::UntilClose, true), &["", "x", ""]), "1\r\nx\r\n0\r\n\r\n");
+        let recoding = Transfer::to_backend(BodyLength::Chunked, true);
+        assert_eq!(sent(recoding, &["1", "\r\n", "x\r\n0\r\n", "\r\n"]), "1\r\nx\r\n0\r\n\r\n");
+    }
+
+    #[test]
+    fn a_hop_without_chunks_gets_the_content_alone() {
+        assert_eq!(sent(Transfer::new(BodyLength::Chunked, false), &["3\r\nabc\r\n0\r\nX: 1\r\n\r\n"]), "abc");
+        assert_eq!(sent(Transfer::new(BodyLength::UntilClose, false), &["ab", "c"]), "abc");
+    }
+
+    #[test]
+    fn a_length_takes_no_byte_of_what_follows() {
+        assert_eq!(sent(Transfer::new(BodyLength::Exact(4), true), &["ab", "cdGET /"]), "abcd");
+    }
 }
