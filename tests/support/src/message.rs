@@ -1,11 +1,12 @@
 //! HTTP/1.1 messages as they came over a socket, read by the letter of RFC 9112: the tests' own strict reader, which
 //! shares no code with the gateway.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::net::TcpStream;
 
 /// A request or response with the bytes it was read from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Message {
     /// Start line, fields and the empty line, as received.
     pub head: Vec<u8>,
@@ -17,6 +18,14 @@ pub struct Message {
     /// The body as received, chunk sizes and trailers included.
     pub raw_body: Vec<u8>,
     pub trailers: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Message {
+    /// As it came, and not too much of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = &self.raw_body[..self.raw_body.len().min(500)];
+        write!(f, "{}{} ({} bytes of body)", self.head.escape_ascii(), body.escape_ascii(), self.raw_body.len())
+    }
 }
 
 impl Message {
