@@ -2,6 +2,7 @@
 //!
 //! Read [`exchange`] first: it is the list of steps that every request takes. [`connection`] repeats it,
 //! [`forward`] is the client's side of it and [`answer`] the backend's; [`transfer`] is what happens to body bytes.
+//! The two pure parts, which write what the next hop reads, are public for the fuzzer.
 
 mod answer;
 mod connection;
@@ -12,9 +13,9 @@ mod forward;
 mod refuse;
 mod request;
 mod request_id;
-mod response_head;
+pub mod response_head;
 mod story;
-mod transfer;
+pub mod transfer;
 
 pub use connection::serve;
 pub use core::Core;

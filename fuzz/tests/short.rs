@@ -1,0 +1,52 @@
+//! A moment of fuzzing with fixed seeds, and every input that was ever kept.
+
+use lockgate_fuzz::campaign::{Campaign, kept};
+use lockgate_fuzz::seeds;
+use lockgate_fuzz::targets::{Judge, Target};
+
+fn short(target: Target, runs: u64) {
+    let seeds = seeds::of(target).expect("the corpora are part of the repository");
+    let mut campaign = Campaign::new(target, 9112, seeds);
+    if let Err(fault) = campaign.run(runs) {
+        let file = fault.keep().map(|file| file.display().to_string()).unwrap_or_else(|error| error.to_string());
+        panic!("{}\n  input: {}\n  kept in {file}", fault.what, fault.input.escape_ascii());
+    }
+    println!("{}: {} inputs, {} outcomes", target.name(), campaign.runs, campaign.outcomes.len());
+}
+
+#[test]
+fn requests() {
+    short(Target::Head, 4_000);
+}
+
+#[test]
+fn chunked_bodies() {
+    short(Target::Chunked, 8_000);
+}
+
+#[test]
+fn answers() {
+    short(Target::Response, 4_000);
+}
+
+#[test]
+fn targets() {
+    short(Target::Target, 12_000);
+}
+
+#[test]
+fn documents() {
+    short(Target::Documents, 1_500);
+}
+
+#[test]
+fn every_kept_input_comes_out_well() {
+    let mut judge = Judge::default();
+    for target in Target::ALL {
+        for (file, input) in kept(target).expect("kept inputs can be read") {
+            if let Err(what) = judge.judge(target, &input) {
+                panic!("{}: {what}\n  input: {}", file.display(), input.escape_ascii());
+            }
+        }
+    }
+}
