@@ -65,7 +65,7 @@ pub struct Requests {
 impl Gateway {
     pub fn new() -> Self {
         let catalog = catalog();
-        let (shared, scratch) = (Shared::new(&catalog, 0), Scratch::default());
+        let (shared, scratch) = (Shared::new(&catalog, 0, [7; 16]), Scratch::default());
         Self { tables: Tables::build(catalog), shared, scratch }
     }
 
