@@ -168,7 +168,7 @@ fn text(line: &mut Vec<u8>, key: &[u8], bytes: &[u8]) {
 
 #[inline]
 fn is_plain(byte: u8) -> bool {
-    (byte >= 0x20) & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
+    (0x20..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\')
 }
 
 /// Bytes that are not UTF-8 are written as the characters of ISO-8859-1.
