@@ -109,6 +109,29 @@ fn the_log_is_reopened_on_a_signal() {
 }
 
 #[test]
+fn a_backend_that_breaks_off_and_a_client_that_leaves_are_told_apart() {
+    let backend = Backend::scripted(|peer| {
+        let request = peer.request()?;
+        if request.is_some_and(|r| r.target() == "/breaks") {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")?;
+            return peer.close();
+        }
+        peer.wait_for_close()
+    });
+    let gateway = Config::open(backend.address).instance("workers = 1").access_log().start();
+    let mut client = gateway.client();
+    client.send(Request::get("/breaks").bytes());
+    assert!(client.reader.response("GET").is_err());
+    assert_eq!(gateway.access_log(1)[0]["ended"], "backend-broke");
+    let mut client = gateway.client();
+    client.send(Request::get("/leaves").bytes());
+    backend.next();
+    backend.next();
+    drop(client);
+    assert_eq!(gateway.access_log(2)[1]["ended"], "client-gone");
+}
+
+#[test]
 fn a_log_that_nobody_reads_costs_lines_not_calls() {
     let backend = Backend::ok();
     let config = Config::open(backend.address).instance("workers = 1").table("limits", "drain_timeout_ms = 100").access_log();

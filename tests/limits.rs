@@ -70,31 +70,6 @@ fn trailers_and_chunk_extensions() {
 }
 
 #[test]
-fn client_connections_of_a_worker() {
-    let backend = Backend::ok();
-    let gateway = start(&backend, "connections_per_worker = 2");
-    // The probe that waited for the listener may still be on its way out: until it is, it counts.
-    let (mut first, mut second) = lockgate_test_support::eventually("two connections are served", || {
-        let mut pair = [gateway.client(), gateway.client()];
-        let served = pair.iter_mut().all(|client| {
-            let _ = std::io::Write::write_all(&mut client.stream, &Request::get("/").bytes());
-            client.reader.response("GET").is_ok_and(|answer| answer.status() == 200)
-        });
-        let [first, second] = pair;
-        served.then_some((first, second))
-    });
-    gateway.client().assert_closed();
-    first.call(&Request::get("/")).assert_passed();
-    second.call(&Request::get("/")).assert_passed();
-    drop(first);
-    lockgate_test_support::eventually("the place is free again", || {
-        let mut client = gateway.client();
-        let _ = std::io::Write::write_all(&mut client.stream, &Request::get("/").bytes());
-        client.reader.response("GET").ok().filter(|answer| answer.status() == 200)
-    });
-}
-
-#[test]
 fn methods_and_versions_that_are_not_served() {
     let backend = Backend::ok();
     let gateway = start(&backend, "");

@@ -217,7 +217,8 @@ fn vanish(driver: &str) {
         }
     }
     let process = process(&gateway);
-    let rests = || eventually("only two listeners and the pair that carries signals are left", || (sockets(&process) == 4).then_some(()));
+    let rests =
+        || eventually("only two listeners and the pair that carries signals are left", || (sockets(&process) == 4).then_some(()));
     rests();
     let seed = number("LOCKGATE_SEED", 0x5eed_1ece);
     let mut memory = Vec::new();

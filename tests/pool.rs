@@ -231,16 +231,6 @@ fn idle_connections_are_bounded_and_the_last_used_is_used_first() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_after_its_time() {
-    let backend = Backend::ok();
-    let gateway = over(&[(backend.address, 100)], "pool_idle_timeout_ms = 100");
-    gateway.get("/").assert_passed();
-    backend.wait_for_open_connections(0);
-    gateway.get("/").assert_passed();
-    assert_eq!(backend.connections(), 2);
-}
-
-#[test]
 fn instances_share_the_calls() {
     let backends = [Backend::ok(), Backend::ok()];
     let gateway = Config::new()
