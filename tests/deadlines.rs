@@ -153,10 +153,8 @@ fn a_body_must_be_taken_by_its_backend() {
         }
         Ok(())
     });
-    let gateway = Config::with_backend(backend.address)
-        .access_log()
-        .published(&Api::open("open", "/open").timeout_ms(200))
-        .start();
+    let gateway =
+        Config::with_backend(backend.address).access_log().published(&Api::open("open", "/open").timeout_ms(200)).start();
     let mut client = gateway.client();
     client.send("POST /open HTTP/1.1\r\nHost: api.test\r\nContent-Length: 30000000\r\n\r\n");
     let mut out = client.stream.try_clone().expect("a socket can be duplicated");
@@ -226,10 +224,7 @@ fn a_worker_takes_as_many_connections_as_its_limit() {
         }
         Ok(())
     });
-    let gateway = Config::open(backend.address)
-        .instance("workers = 1")
-        .table("limits", "connections_per_worker = 3")
-        .start();
+    let gateway = Config::open(backend.address).instance("workers = 1").table("limits", "connections_per_worker = 3").start();
     // The first is the one that found out that the gateway listens; it has gone.
     let mut clients: Vec<Client> = Vec::new();
     lockgate_test_support::eventually("three connections are served", || {
