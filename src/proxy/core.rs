@@ -30,6 +30,7 @@ pub struct Core {
     pub(super) response_head: RefCell<ResponseHead>,
     /// Where a head is written before it takes its place in a block.
     pub(super) head_buffer: RefCell<Box<[u8]>>,
+    #[expect(clippy::vec_box, reason = "the box is what a request takes and gives back")]
     request_heads: RefCell<Vec<Box<RequestHead>>>,
 }
 
