@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
@@ -13,9 +14,18 @@ use super::refuse::refuse;
 use super::request::{NoRequest, Request};
 use super::story::Story;
 use crate::catalog::Backend;
+use crate::gate::error::connect::{LEASE_TIMEOUT, NO_INSTANCE};
 use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
-use crate::net::{Block, Ready, Stream};
-use crate::upstream::Pick;
+use crate::http::head::Version;
+use crate::net::deadline::HALF_CLOSE_PROBE;
+use crate::net::{Block, Ready, Stream, Wait, Watch};
+use crate::observe::record::Ended;
+use crate::sys::Peeked;
+use crate::upstream::health::Fault;
+use crate::upstream::{NoPick, Pick, Tries};
+
+/// Instances that one request tries to reach.
+const INSTANCES_TRIED: u32 = 3;
 
 /// Takes one request through the gateway. `block` may hold bytes that came with the request before.
 pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Block) -> After {
@@ -71,24 +81,28 @@ async fn pass(
     if !outgoing.is_whole() {
         request.ask_to_continue(c).await?;
     }
-    // A connection that could not be made has cost the backend nothing: another instance is tried.
-    let mut attempts_left = 3;
+    let upstreams = &c.core.upstreams;
+    let (mut tries, mut not_connected) = (Tries::default(), None);
     loop {
         let now_ms = c.core.clock.coarse_ms();
-        let pick = c.core.upstreams.pick(*vpc_access, now_ms).ok_or(Refusal::new(ErrorCode::X504VE))?;
+        let pick = match upstreams.pick(*vpc_access, now_ms, &mut tries) {
+            Ok(pick) => pick,
+            Err(why) => return Err(not_connected.unwrap_or_else(|| no_instance(why))),
+        };
         story.picked(&pick);
+        turn(c, ready.as_mut(), request.head.version, &pick).await?;
         let head = request.map(c, forward, &pick.instance.backend)?;
         outgoing.set_head(head);
         let fresh = story.retried.get();
         let (stream, reused) = match connection(c, ready.as_mut(), &pick, fresh, outgoing.can_be_repeated()).await {
             Ok(connection) => connection,
-            Err(Failure::Tell(refusal)) => {
-                let aside = tables.catalog.limits.stand_aside;
-                pick.instance.stand_aside(now_ms + aside.as_millis() as u64);
-                attempts_left -= 1;
-                if attempts_left == 0 || !c.core.upstreams.has_another(*vpc_access, now_ms) {
-                    return Err(Failure::Tell(refusal));
+            // A connection that could not be made has cost the backend nothing: another instance is tried.
+            Err(failure @ Failure::Tell(_)) => {
+                tries.avoid(&pick);
+                if tries.failed() == INSTANCES_TRIED || !upstreams.may_retry(*vpc_access, now_ms) {
+                    return Err(failure);
                 }
+                not_connected = Some(failure);
                 continue;
             }
             Err(end) => return Err(end),
@@ -96,7 +110,9 @@ async fn pass(
         story.reused.set(reused);
         match attempt(c, ready.as_mut(), request, &mut outgoing, stream, &pick, story).await {
             // A connection that was closed while it waited in the pool: the request may go out once more, on a new one.
-            Err(AttemptFailure { unanswered: true, .. }) if reused && !fresh && outgoing.can_be_repeated() => {
+            Err(AttemptFailure { unanswered: true, .. })
+                if reused && !fresh && outgoing.can_be_repeated() && upstreams.may_retry(*vpc_access, now_ms) =>
+            {
                 c.core.counters.retries.add(1);
                 story.retried.set(true);
             }
@@ -104,7 +120,10 @@ async fn pass(
                 outgoing.give_back(c);
                 return Ok(after);
             }
-            Err(AttemptFailure { failure, .. }) => {
+            Err(AttemptFailure { failure, unanswered }) => {
+                if unanswered && !reused {
+                    pick.failed(Fault::Reset, c.core.clock.coarse_ms());
+                }
                 outgoing.give_back(c);
                 return Err(failure);
             }
@@ -125,17 +144,70 @@ async fn connection(
         return Ok((stream, true));
     }
     let address = pick.instance.backend.address;
-    let connecting = c.core.upstreams.connect(address).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
+    let connecting = c.core.upstreams.connect(&pick.instance).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
     c.watch.set_backend(Some(connecting.stream().fd()));
-    c.watch.to_backend.arm(crate::net::Wait::Connect, now_ms, c.core.limits().connect_timeout);
+    c.watch.to_backend.arm(Wait::Connect, now_ms, c.core.limits().connect_timeout);
     let made = while_client_stays(c, ready, connecting.finish()).await;
     let failure = made.as_ref().err().map(|e| Failure::not_connected(&c.watch, address, e));
+    if let Some(fault) = made.as_ref().err().and_then(|e| fault_of(&c.watch, e)) {
+        pick.failed(fault, c.core.clock.coarse_ms());
+    }
     c.watch.set_backend(None);
     match (made, failure) {
         (Ok(stream), _) => Ok((stream, false)),
         (Err(_), Some(failure)) => Err(failure),
         (Err(_), None) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
     }
+}
+
+/// What a connection that was not made says of its instance; nothing, where its client left or the fault is ours.
+fn fault_of(watch: &Watch, error: &io::Error) -> Option<Fault> {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
+    match error.kind() {
+        _ if watch.client_gone.get() => None,
+        _ if watch.backend_expired() != Wait::Nothing => Some(Fault::TimedOut),
+        ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable => Some(Fault::Refused),
+        _ => None,
+    }
+}
+
+fn no_instance(why: NoPick) -> Failure {
+    Failure::Tell(match why {
+        NoPick::None => Refusal::new(ErrorCode::X504VE),
+        NoPick::AllDown => Refusal::because(ErrorCode::D504CO, NO_INSTANCE),
+    })
+}
+
+/// Waits until the instance has a connection to spare; a client that leaves meanwhile leaves the queue.
+async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: Version, pick: &Pick) -> Result<(), Failure> {
+    if pick.take_turn() {
+        return Ok(());
+    }
+    let queued = pick.queue(c.core.clock.coarse_ms());
+    let mut turn = queued.map_err(|_| Refusal::new(ErrorCode::X503BZ))?;
+    let mut watching = true;
+    let waited = poll_fn(|context| {
+        if watching && ready.as_mut().poll_ready(context).is_ready() {
+            watching = false;
+            // One that has ended its side may have left: the sweeper asks it, and wakes us.
+            if !c.is_gone() && version == Version::Http11 && c.stream.peek() == Peeked::End {
+                c.watch.from_client.arm(Wait::HalfClosed, c.core.clock.coarse_ms(), HALF_CLOSE_PROBE);
+                turn.wake_often();
+            }
+        }
+        if c.watch.client_gone.get() {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut turn).poll(context).map(Some)
+    })
+    .await;
+    c.watch.from_client.clear();
+    match waited {
+        Some(Ok(())) => pick.has_turn(),
+        Some(Err(_)) => return Err(Refusal::because(ErrorCode::D504CO, LEASE_TIMEOUT).into()),
+        None => return Err(Failure::End(Ended::ClientGone)),
+    }
+    Ok(())
 }
 
 /// Waits for something of the backend; a client that leaves meanwhile ends it.
@@ -180,7 +252,11 @@ async fn attempt(
                 }
                 client_end = Some(end);
             }
-            backend_side.as_mut().poll(context)
+            let answered = backend_side.as_mut().poll(context);
+            if story.has_answer() {
+                pick.answered(c.core.clock.coarse_ms());
+            }
+            answered
         })
         .await;
         // What the client side has in flight runs to its end; only a wait that moves no bytes may be left.
@@ -191,6 +267,9 @@ async fn attempt(
         }
         (client_end, answered)
     };
+    if !story.has_answer() && !c.watch.client_gone.get() && c.watch.backend_expired() != Wait::Nothing {
+        pick.failed(Fault::TimedOut, c.core.clock.coarse_ms());
+    }
     c.watch.set_backend(None);
     let received = match client_end {
         Some(Ok(ClientSide { received })) => received,
@@ -202,7 +281,6 @@ async fn attempt(
     let relayed = answered?;
     if relayed.backend_reusable {
         let limits = c.core.limits();
-        pick.instance.is_well();
         pick.instance.keep(stream, c.core.clock.coarse_ms(), limits.pool_idle_connections);
     }
     Ok(match (relayed.client_reusable, request_sent.get()) {
