@@ -7,9 +7,9 @@ use std::time::Duration;
 use ahash::RandomState;
 
 use super::Settings;
-use super::balance::{Load, weight};
+use super::balance::{Load, Standing, weight};
 use super::board::Entry;
-use super::health::{Fault, Health};
+use super::health::Fault;
 use super::pool::Idle;
 use super::turn::{NoTurn, Turn, Turns};
 use crate::catalog::BackendInstance;
@@ -17,6 +17,7 @@ use crate::catalog::BackendInstance;
 pub struct Instance {
     pub backend: BackendInstance,
     pub(super) entry: Entry,
+    pub(super) standing: Standing,
     pub(super) idle: RefCell<Vec<Idle>>,
     /// Turns to use a connection: as many as there may be connections.
     pub(super) turns: Turns,
@@ -51,6 +52,7 @@ impl Instance {
     pub(super) fn new(
         backend: &BackendInstance,
         entry: Entry,
+        standing: Standing,
         slow_start: Duration,
         watched: bool,
         settings: Rc<Settings>,
@@ -58,6 +60,7 @@ impl Instance {
         Self {
             backend: BackendInstance { id: backend.id.clone(), ..*backend },
             entry,
+            standing,
             idle: RefCell::default(),
             turns: Turns::default(),
             settings,
@@ -67,8 +70,8 @@ impl Instance {
         }
     }
 
-    pub(super) fn load(&self, health: Health, now_ms: u64) -> Load {
-        let weight = weight(self.backend.weight, health.since_ms(), now_ms, self.slow_start_ms);
+    pub(super) fn load(&self, now_ms: u64) -> Load {
+        let weight = weight(self.backend.weight, self.entry.health().since_ms(), now_ms, self.slow_start_ms);
         Load::new(self.entry.calls(), weight)
     }
 

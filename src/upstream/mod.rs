@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::catalog::{Catalog, Limits, VpcAccess, VpcAccessId, WhenAllDown};
 use crate::net::Watches;
-use balance::Load;
+use balance::{Standing, choose};
 use board::Board;
 use budget::{Allowance, Budget};
 use check::Checker;
@@ -43,8 +43,6 @@ struct Settings {
 
 struct Access {
     instances: Vec<Rc<Instance>>,
-    /// Where the next search starts, so that equals take turns.
-    next: Cell<usize>,
     budget: Budget,
     fail_fast: bool,
 }
@@ -181,12 +179,13 @@ impl Access {
         let fail_fast = access.balance.when_all_down == WhenAllDown::FailFast;
         // How an only instance is does not matter, if it is called all the same.
         let watched = fail_fast || access.instances.len() > 1;
-        let instances =
-            access.instances.iter().zip(entries).map(|(backend, entry)| {
-                Rc::new(Instance::new(backend, entry, access.balance.slow_start, watched, settings.clone()))
-            });
         // Workers begin at different instances, so that they do not all turn to the same one at once.
-        Self { instances: instances.collect(), next: Cell::new(worker), budget: Budget::default(), fail_fast }
+        let first = worker % access.instances.len().max(1);
+        let instances = access.instances.iter().zip(entries).enumerate().map(|(place, (backend, entry))| {
+            let standing = if place == first { Standing::ahead() } else { Standing::default() };
+            Rc::new(Instance::new(backend, entry, standing, access.balance.slow_start, watched, settings.clone()))
+        });
+        Self { instances: instances.collect(), budget: Budget::default(), fail_fast }
     }
 
     fn pick(&self, now_ms: u64, tries: &Tries) -> Result<(usize, Role), NoPick> {
@@ -194,36 +193,26 @@ impl Access {
         if n == 1 && !self.fail_fast {
             return if tries.avoids(0) { Err(NoPick::AllDown) } else { Ok((0, Role::Call)) };
         }
-        let first = self.next.get();
-        let left = || (0..n).map(|i| (first + i) % n).filter(|&place| !tries.avoids(place));
-        let mut best: Option<(usize, Load)> = None;
-        for place in left() {
-            let instance = &self.instances[place];
-            let health = instance.entry.health();
-            match health.admits(now_ms) {
-                Admits::Calls => {
-                    let load = instance.load(health, now_ms);
-                    if best.is_none_or(|(_, least)| load.is_less_than(least)) {
-                        best = Some((place, load));
-                    }
-                }
-                Admits::Trial if instance.entry.change(|health| health.trial(now_ms)) => return Ok((place, Role::Trial)),
-                Admits::Trial | Admits::Nothing => {}
+        for (place, instance) in self.instances.iter().enumerate() {
+            let admits = if tries.avoids(place) { Admits::Nothing } else { instance.entry.health().admits(now_ms) };
+            if admits == Admits::Trial && instance.entry.change(|health| health.trial(now_ms)) {
+                return Ok((place, Role::Trial));
             }
+            instance.standing.set((admits == Admits::Calls).then(|| instance.load(now_ms)));
         }
-        let picked = match best {
-            Some((place, _)) => (place, Role::Call),
-            None if n == 0 => return Err(NoPick::None),
-            None if self.fail_fast => return Err(NoPick::AllDown),
-            None => (self.least_busy(left(), now_ms).ok_or(NoPick::AllDown)?, Role::LastResort),
-        };
-        self.next.set((picked.0 + 1) % n);
-        Ok(picked)
-    }
-
-    fn least_busy(&self, places: impl Iterator<Item = usize>, now_ms: u64) -> Option<usize> {
-        let load = |place: usize| self.instances[place].load(self.instances[place].entry.health(), now_ms);
-        places.map(|place| (place, load(place))).reduce(|a, b| if b.1.is_less_than(a.1) { b } else { a }).map(|(place, _)| place)
+        let standings = || self.instances.iter().map(|instance| &instance.standing);
+        if let Some(place) = choose(standings()) {
+            return Ok((place, Role::Call));
+        }
+        match n {
+            0 => return Err(NoPick::None),
+            _ if self.fail_fast => return Err(NoPick::AllDown),
+            _ => {}
+        }
+        for (place, instance) in self.instances.iter().enumerate() {
+            instance.standing.set((!tries.avoids(place)).then(|| instance.load(now_ms)));
+        }
+        choose(standings()).map(|place| (place, Role::LastResort)).ok_or(NoPick::AllDown)
     }
 }
 

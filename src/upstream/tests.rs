@@ -77,6 +77,14 @@ fn equals_take_turns() {
 }
 
 #[test]
+fn one_call_after_the_other_goes_by_weight_too() {
+    let upstreams = upstreams(&[100, 300]);
+    let mut calls = [0; 2];
+    (0..40).for_each(|_| calls[upstreams.one(0).place as usize] += 1);
+    assert_eq!(calls, [10, 30]);
+}
+
+#[test]
 fn the_calls_of_all_workers_count() {
     let (board, access) = (Board::sized(2, 2), access(&[100, 100], WhenAllDown::TryAll));
     let (near, far) = (on(&board, 0, &access), on(&board, 1, &access));
