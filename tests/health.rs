@@ -100,6 +100,7 @@ fn a_paused_nginx_costs_the_calls_it_had_and_those_that_try_it() {
     let load = Load::start(gateway.address);
     wait_for_calls(&one);
     one.pause();
+    eventually("its calls time out", || (load.failed.lock().expect("no client panicked").len() >= 3).then_some(()));
     load.pass(500);
     let while_paused = one.log().lines().count();
     one.resume();
@@ -331,6 +332,11 @@ fn the_queue_is_bounded_and_who_leaves_makes_room() {
     drop(if refused == 0 { other } else { one });
     let mut waits = eventually("there is room again", || {
         let mut client = sent(&gateway);
+        if answer_so_far(&mut client).is_some() {
+            return None;
+        }
+        // It waits, or its refusal is late; a refusal of another call comes after that.
+        gateway.get("/").assert_refused("X503BZ");
         answer_so_far(&mut client).is_none().then_some(client)
     });
     release.send(()).expect("the backend waits");

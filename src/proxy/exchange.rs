@@ -24,9 +24,6 @@ use crate::sys::Peeked;
 use crate::upstream::health::Fault;
 use crate::upstream::{NoPick, Pick, Tries};
 
-/// Instances that one request tries to reach.
-const INSTANCES_TRIED: u32 = 3;
-
 /// Takes one request through the gateway. `block` may hold bytes that came with the request before.
 pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Block) -> After {
     let (mut request, refused) = match Request::read(c, block).await {
@@ -99,7 +96,7 @@ async fn pass(
             // A connection that could not be made has cost the backend nothing: another instance is tried.
             Err(failure @ Failure::Tell(_)) => {
                 tries.avoid(&pick);
-                if tries.failed() == INSTANCES_TRIED || !upstreams.may_retry(*vpc_access, now_ms) {
+                if !upstreams.may_try_another(*vpc_access, now_ms, &tries) {
                     return Err(failure);
                 }
                 not_connected = Some(failure);

@@ -32,6 +32,9 @@ use instance::Role;
 pub use instance::{Instance, Pick};
 pub use turn::{NoTurn, Turn};
 
+/// Instances that one request tries to reach.
+const INSTANCES_TRIED: usize = 3;
+
 /// The limits that backends are kept to.
 struct Settings {
     policy: Policy,
@@ -61,7 +64,7 @@ pub struct Upstreams {
 #[derive(Debug, Default)]
 pub struct Tries {
     begun: bool,
-    count: u32,
+    count: usize,
     failed: u64,
 }
 
@@ -70,10 +73,6 @@ impl Tries {
     pub fn avoid(&mut self, pick: &Pick) {
         self.count += 1;
         self.failed |= 1u64.checked_shl(pick.place).unwrap_or(0);
-    }
-    /// How many did.
-    pub fn failed(&self) -> u32 {
-        self.count
     }
     fn avoids(&self, place: usize) -> bool {
         place < 64 && self.failed & 1 << place != 0
@@ -128,6 +127,12 @@ impl Upstreams {
     /// Takes from the budget for sending a request again; false: it is used up.
     pub fn may_retry(&self, access: VpcAccessId, now_ms: u64) -> bool {
         self.accesses.get(access.index()).is_some_and(|access| access.budget.retry(now_ms, self.settings.allowance))
+    }
+
+    /// As [`Upstreams::may_retry`], for a request that needs another instance: false, too, where there is none.
+    pub fn may_try_another(&self, access: VpcAccessId, now_ms: u64, tries: &Tries) -> bool {
+        let instances = self.accesses.get(access.index()).map_or(0, |access| access.instances.len());
+        tries.count < instances.min(INSTANCES_TRIED) && self.may_retry(access, now_ms)
     }
 
     /// The active checks of all instances; they are for one worker to run, and are handed out once.

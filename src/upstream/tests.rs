@@ -140,6 +140,9 @@ fn a_request_does_not_return_to_an_instance_that_failed_it() {
         tries.avoid(&pick);
     }
     assert_eq!(upstreams.pick(VpcAccessId(0), 0, &mut tries).err(), Some(NoPick::AllDown));
+    assert!(!upstreams.may_try_another(VpcAccessId(0), 0, &tries));
+    let budget_left = (0..100).take_while(|_| upstreams.may_retry(VpcAccessId(0), 0)).count() as u64;
+    assert_eq!(budget_left, LIMITS().retry_minimum, "nothing is taken for what cannot be");
 }
 
 #[test]

@@ -84,11 +84,11 @@ impl Turns {
 
     /// Ends waits that have been too long: the oldest are at the front.
     pub fn expire(&self, now_ms: u64) {
-        let late = |waiting: &mut VecDeque<Rc<Waiter>>| waiting.pop_front_if(|waiter| waiter.until_ms <= now_ms);
-        while let Some(waiter) = late(&mut self.waiting.borrow_mut()) {
-            waiter.end(State::Expired);
-        }
-        self.waiting.borrow().iter().filter(|waiter| waiter.restless.get()).for_each(|waiter| waiter.wake());
+        let mut waiting = self.waiting.borrow_mut();
+        let late = waiting.iter().take_while(|waiter| waiter.until_ms <= now_ms).count();
+        // Waking only schedules a task: nobody comes back here meanwhile.
+        waiting.drain(..late).for_each(|waiter| waiter.end(State::Expired));
+        waiting.iter().filter(|waiter| waiter.restless.get()).for_each(|waiter| waiter.wake());
     }
 }
 
