@@ -14,6 +14,7 @@ use lockgate::gate::Shared;
 use lockgate::net::{clock, listen};
 use lockgate::observe::access_log::{Destination, Sink, Writer};
 use lockgate::observe::counters::Counters;
+use lockgate::upstream::board::Board;
 use lockgate::worker::{self, Provision};
 use lockgate_test_support::{Api, App, Backend, Config, Request, Signer};
 
@@ -79,7 +80,9 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
     let (ready, is_ready) = channel();
     let listener = listen::bind(config.address()).expect("the port is this test's own");
     let provision = Provision {
-        shared: Arc::new(Shared::new(&catalog, clock::unix_ms())),
+        number: 0,
+        board: Board::new(&catalog, 1),
+        shared: Arc::new(Shared::new(&catalog, clock::unix_ms(), [7; 16])),
         catalog,
         listeners: vec![(listener, Scheme::Http)],
         log: writer.as_ref().map_or_else(|| Sink::none(counters.clone()), |writer| writer.sink(counters.clone())),
@@ -106,7 +109,7 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
     stop.store(true, Ordering::Relaxed);
     worker.join().expect("the worker ends well");
     if let Some(writer) = writer {
-        writer.finish();
+        writer.finish(|| false);
     }
     counted
 }

@@ -1,6 +1,7 @@
 //! The only place that reads clocks. What needs the time is given it.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::http::date::{DATE_BYTES, imf_fixdate};
@@ -20,19 +21,21 @@ pub fn unix_ms() -> u64 {
 
 impl Default for Clock {
     fn default() -> Self {
+        /// One for all workers: what they tell each other in milliseconds means the same to all.
+        static STARTED: OnceLock<Instant> = OnceLock::new();
         #[allow(clippy::disallowed_methods)] // here is the clock
-        let started = Instant::now();
+        let started = *STARTED.get_or_init(Instant::now);
         Self { started, coarse_ms: Cell::new(0), date_s: Cell::new(0), date: Cell::new([0; DATE_BYTES]) }
     }
 }
 
 impl Clock {
-    /// Microseconds since the worker started; never goes back.
+    /// Microseconds since the first worker started; never goes back.
     pub fn now_us(&self) -> u64 {
         self.started.elapsed().as_micros() as u64
     }
 
-    /// Milliseconds since the worker started, as of the last sweep: what deadlines are measured in.
+    /// Milliseconds since the first worker started, as of the last sweep: what deadlines are measured in.
     pub fn coarse_ms(&self) -> u64 {
         self.coarse_ms.get()
     }
