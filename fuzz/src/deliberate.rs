@@ -1,12 +1,12 @@
 //! What the RFC allows and the gateway refuses, on purpose. A refusal of what the oracle accepts must be in this list.
 
 use crate::gateway::{CHUNKED, HEAD};
+use crate::oracle::Field;
 use crate::oracle::chunked::Chunked;
 use crate::oracle::grammar::{content_length, list};
 use crate::oracle::message::{Framing, Request, Response};
 use crate::oracle::uri::{Target, misleads};
 use crate::oracle::values;
-use crate::oracle::Field;
 
 /// Lengths up to this are counted; the largest that a reader with 63 bits counts too.
 const MOST_LENGTH: u128 = i64::MAX as u128;
@@ -51,12 +51,7 @@ pub fn of_body(body: &Chunked) -> Option<&'static str> {
     }
 }
 
-fn of_both(
-    fields: &[Field],
-    version: (u8, u8),
-    head_len: usize,
-    body: &Chunked,
-) -> Option<&'static str> {
+fn of_both(fields: &[Field], version: (u8, u8), head_len: usize, body: &Chunked) -> Option<&'static str> {
     let codings = values(fields, "Transfer-Encoding");
     match () {
         () if version > (1, 1) => Some("a version after HTTP/1.1"),

@@ -312,7 +312,10 @@ fn catalog() -> Arc<Catalog> {
     };
     let documents = [
         ("gateway.toml", "[instance]\nname = \"fuzz\"\n[[listener]]\naddress = \"127.0.0.1:8080\"\nprotocol = \"http\"\n".into()),
-        ("vpc-access/v.toml", "name = \"v\"\nvpc_id = \"vpc\"\nport = 80\n[[instance]]\nid = \"i\"\naddress = \"127.0.0.1\"\n".into()),
+        (
+            "vpc-access/v.toml",
+            "name = \"v\"\nvpc_id = \"vpc\"\nport = 80\n[[instance]]\nid = \"i\"\naddress = \"127.0.0.1\"\n".into(),
+        ),
         ("groups/g/group.toml", "name = \"g\"\ndomains = [\"*\"]\n".into()),
         ("groups/g/apis/all.toml", api("all", "/*", "/*")),
         ("groups/g/apis/one.toml", api("one", "/p/[one]", "/q/[one]/r")),

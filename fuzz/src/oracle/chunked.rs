@@ -128,7 +128,14 @@ mod tests {
     fn bodies() {
         let (body, end) = chunked_body(b"3;a=\"\\\"\";b\r\nabc\r\n00\r\nx: y\r\n\r\nrest", 0).unwrap();
         assert_eq!((&body.content[..], end, body.trailers.len(), body.extension_bytes), (&b"abc"[..], 30, 1, 9));
-        for bad in [&b"3 \r\nabc\r\n0\r\n\r\n"[..], b"+3\r\nabc", b"0x3\r\n", b"3\nabc\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"0\r\n x\r\n\r\n"] {
+        for bad in [
+            &b"3 \r\nabc\r\n0\r\n\r\n"[..],
+            b"+3\r\nabc",
+            b"0x3\r\n",
+            b"3\nabc\r\n",
+            b"3\r\nabcd\r\n0\r\n\r\n",
+            b"0\r\n x\r\n\r\n",
+        ] {
             assert!(matches!(chunked_body(bad, 0), Err(Stop::Bad(_))), "{}", bad.escape_ascii());
         }
         assert_eq!(chunked_body(b"3\r\nab", 0), Err(Stop::More));

@@ -159,7 +159,19 @@ pub fn response(bytes: &[u8], to_head: bool, closed: bool) -> Result<Response, S
         };
         let (body, len) = body(bytes, at, &framing, closed)?;
         let reason = reason.to_vec();
-        return Ok(Response { interim, version, status, reason, fields, framing, body, keep_alive, line_len, head_len: longest, len });
+        return Ok(Response {
+            interim,
+            version,
+            status,
+            reason,
+            fields,
+            framing,
+            body,
+            keep_alive,
+            line_len,
+            head_len: longest,
+            len,
+        });
     }
 }
 

@@ -136,9 +136,17 @@ fn ipv_future(s: &[u8]) -> bool {
 /// A request target (RFC 9112, section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    Origin { path: Vec<u8>, query: Option<Vec<u8>> },
+    Origin {
+        path: Vec<u8>,
+        query: Option<Vec<u8>>,
+    },
     /// With an `http` or `https` scheme.
-    Absolute { authority: Vec<u8>, host: Option<Host>, path: Vec<u8>, query: Option<Vec<u8>> },
+    Absolute {
+        authority: Vec<u8>,
+        host: Option<Host>,
+        path: Vec<u8>,
+        query: Option<Vec<u8>>,
+    },
     /// With another scheme.
     OtherScheme,
     Authority,
