@@ -30,7 +30,7 @@ pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Blo
             return After::Close;
         }
     };
-    let story = Story::begin(c);
+    let story = Story::begin(c, &request);
     let outcome = match refused {
         Some(refusal) => Err(Failure::Tell(refusal)),
         // Route, authenticate, authorize, admit.
