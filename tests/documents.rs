@@ -86,9 +86,9 @@ const CASES: &[Case] = &[
     case(
         GATEWAY,
         "[access_log]",
-        "[limits]\nstand_aside_ms = 70000\n[access_log]",
+        "[limits]\nstand_aside_ms = 70000\nstand_aside_max_ms = 60000\n[access_log]",
         "an instance cannot stand aside for longer than the longest time",
-        "18:18",
+        "19:22",
     ),
     case(GATEWAY, "[access_log]", "[limits]\nretry_percent = 101\n[access_log]", "retry_percent = 101 is out of range", "18:17"),
     case(
