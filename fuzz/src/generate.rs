@@ -162,7 +162,7 @@ fn content(random: &mut Random) -> Vec<u8> {
     match random.below(6) {
         0 => b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n".to_vec(),
         1 => b"0\r\n\r\n".to_vec(),
-        _ => (0..random.below(60)).map(|_| random.next() as u8).collect(),
+        _ => (0..random.below(60)).map(|_| random.word() as u8).collect(),
     }
 }
 
