@@ -48,6 +48,8 @@ fn catalog(apis: usize) -> Catalog {
             host: Some("backend.internal".into()),
             scheme: Scheme::Http,
             instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
+            balance: Default::default(),
+            health: None,
         }],
         groups: (0..groups).map(group).collect(),
         apis: (0..apis).map(api).collect(),

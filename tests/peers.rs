@@ -5,11 +5,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::Duration;
 
-use lockgate_test_support::{Api, App, Backend, Config, Gateway, Peer, Request, Signer, eventually};
+use lockgate_test_support::{Api, App, Backend, Config, DEADLINE, Gateway, Peer, Request, Signer, eventually};
+use socket2::SockRef;
 
 /// How a peer leaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,10 +57,7 @@ const ATS: [At; 10] = [
 const BACKEND_WAYS: [&str; 7] = ["never", "accepted", "in-request", "silent", "in-head", "in-body", "after"];
 
 fn reset(stream: &TcpStream) {
-    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    let size = size_of::<libc::linger>() as libc::socklen_t;
-    // SAFETY: pointer and size are of one value that outlives the call.
-    unsafe { libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), size) };
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Serves one connection as the target of each request says: `/WAY/HOW/STALL`.
@@ -84,13 +82,13 @@ fn backend(peer: &mut Peer) -> std::io::Result<()> {
         }
         peer.reader.body(&mut head, false)?;
         if part(3) == "BeforeFirstByte" || way == "silent" {
-            peer.stream.set_read_timeout(Some(std::time::Duration::from_millis(30)))?;
+            peer.stream.set_read_timeout(Some(Duration::from_millis(30)))?;
             let gone = peer.stream.read(&mut [0]);
             if way == "silent" || gone.is_ok() {
                 return leave(peer);
             }
         }
-        peer.stream.set_read_timeout(Some(lockgate_test_support::DEADLINE))?;
+        peer.stream.set_read_timeout(Some(DEADLINE))?;
         if way == "in-head" {
             peer.send("HTTP/1.1 200 OK\r\nContent-")?;
             return leave(peer);

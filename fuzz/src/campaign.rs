@@ -87,9 +87,15 @@ impl Campaign {
     }
 }
 
+/// Where the package lies that this one is about.
+pub fn repository() -> &'static Path {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fuzz.parent().unwrap_or(fuzz)
+}
+
 /// Kept inputs lie in `tests/fuzz_corpus/TARGET/`.
 pub fn directory(target: Target) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz_corpus").join(target.name())
+    repository().join("tests/fuzz_corpus").join(target.name())
 }
 
 /// The kept inputs of a target, with their files.

@@ -3,7 +3,7 @@
 use crate::gateway::{CHUNKED, HEAD};
 use crate::oracle::Field;
 use crate::oracle::chunked::Chunked;
-use crate::oracle::grammar::list;
+use crate::oracle::grammar::{content_length, list};
 use crate::oracle::message::{Framing, Request, Response};
 use crate::oracle::uri::{Target, misleads};
 use crate::oracle::values;
@@ -27,7 +27,7 @@ pub fn of_request(request: &Request) -> Option<&'static str> {
         () if called.is_some_and(unusual) || (request.host.is_some() && unusual(&request.host)) => Some("an unusual host"),
         () if request.line_len > HEAD.start_line_bytes => Some("the limit of the request line"),
         () if expects_more(request) => Some("an expectation that is not one 100-continue"),
-        () => of_both(&request.fields, request.version, request.head_len, &request.framing, &request.body),
+        () => of_both(&request.fields, request.version, request.head_len, &request.body),
     }
 }
 
@@ -36,7 +36,7 @@ pub fn of_response(response: &Response) -> Option<&'static str> {
     match () {
         () if response.line_len > HEAD.start_line_bytes => Some("the limit of the status line"),
         () if response.status == 205 && matches!(response.framing, Framing::Length(1..)) => Some("205 with content"),
-        () => of_both(&response.fields, response.version, response.head_len, &response.framing, &response.body),
+        () => of_both(&response.fields, response.version, response.head_len, &response.body),
     }
 }
 
@@ -51,7 +51,7 @@ pub fn of_body(body: &Chunked) -> Option<&'static str> {
     }
 }
 
-fn of_both(fields: &[Field], version: (u8, u8), head_len: usize, framing: &Framing, body: &Chunked) -> Option<&'static str> {
+fn of_both(fields: &[Field], version: (u8, u8), head_len: usize, body: &Chunked) -> Option<&'static str> {
     let codings = values(fields, "Transfer-Encoding");
     match () {
         () if version > (1, 1) => Some("a version after HTTP/1.1"),
@@ -62,7 +62,10 @@ fn of_both(fields: &[Field], version: (u8, u8), head_len: usize, framing: &Frami
         () if codings.len() > 1 || codings.first().is_some_and(|c| !c.eq_ignore_ascii_case(b"chunked")) => {
             Some("transfer codings other than a lone chunked")
         }
-        () if matches!(framing, Framing::Length(length) if *length > MOST_LENGTH) => Some("a length beyond 63 bits"),
+        // Also where the length is of a body that is not sent.
+        () if values(fields, "Content-Length").iter().filter_map(|v| content_length(v)).any(|n| n > MOST_LENGTH) => {
+            Some("a length beyond 63 bits")
+        }
         () => of_body(body),
     }
 }

@@ -2,7 +2,7 @@
 //! it would send on. Bytes may arrive in pieces, cut anywhere.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use lockgate::catalog::{self, Catalog, Scheme};
@@ -64,7 +64,7 @@ pub struct Requests {
 
 impl Gateway {
     pub fn new() -> Self {
-        let catalog = catalog();
+        let catalog = CATALOG.clone();
         let (shared, scratch) = (Shared::new(&catalog, 0, [7; 16]), Scratch::default());
         Self { tables: Tables::build(catalog), shared, scratch }
     }
@@ -296,6 +296,9 @@ fn name_of(body: BodyLength) -> &'static str {
         BodyLength::UntilClose => "until close",
     }
 }
+
+/// Publishing waits for the disk: once is enough.
+static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(catalog);
 
 /// Written as documents and published, so that it is what the gateway would load.
 fn catalog() -> Arc<Catalog> {

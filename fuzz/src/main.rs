@@ -91,7 +91,8 @@ fn look(arguments: &Arguments) -> ExitCode {
             thread::park_timeout(Duration::from_millis(100));
         }
         stop.store(true, Ordering::Relaxed);
-        handles.into_iter().filter_map(|handle| handle.join().unwrap_or_default()).collect::<Vec<_>>()
+        let ended = handles.into_iter().map(|handle| handle.join().expect("faults are caught where inputs are judged"));
+        ended.flatten().collect::<Vec<_>>()
     });
     for fault in &faults {
         report(fault);

@@ -1,13 +1,12 @@
 //! Inputs to begin with: what was kept, and the corpora of the integration tests.
 
 use std::io;
-use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::campaign::kept;
+use crate::campaign::{kept, repository};
 use crate::targets::Target;
 
 pub fn of(target: Target) -> io::Result<Vec<Vec<u8>>> {
@@ -28,7 +27,7 @@ fn body(case: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn corpus(name: &str) -> io::Result<Vec<Vec<u8>>> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpus").join(name);
+    let file = repository().join("tests/corpus").join(name);
     let corpus: Value = serde_json::from_slice(&std::fs::read(file)?)?;
     let cases = corpus["cases"].as_array().into_iter().flatten();
     Ok(cases.filter_map(|case| STANDARD.decode(case["raw_b64"].as_str()?).ok()).collect())

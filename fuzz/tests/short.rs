@@ -36,7 +36,7 @@ fn targets() {
 
 #[test]
 fn documents() {
-    short(Target::Documents, 1_500);
+    short(Target::Documents, 600);
 }
 
 #[test]

@@ -33,8 +33,21 @@ pub struct Limits {
     pub pool_idle_connections: usize,
     /// Longest time a connection to a backend is kept without use.
     pub pool_idle_timeout: Duration,
-    /// How long an instance that refused a connection stands aside.
+    /// Connections of a worker to one instance of a VPC access.
+    pub pool_connections: usize,
+    /// Requests of a worker that wait for a connection to one instance.
+    pub pool_queue: usize,
+    /// Longest wait for one of them to come free.
+    pub pool_wait: Duration,
+    /// How long an instance that failed stands aside the first time; zero: never.
     pub stand_aside: Duration,
+    pub stand_aside_max: Duration,
+    /// Resets and time-outs in a row after which an instance stands aside.
+    pub stand_aside_failures: usize,
+    /// Requests that may be sent again, in percent of the recent ones.
+    pub retry_percent: u64,
+    /// Requests that may be sent again besides, within seconds.
+    pub retry_minimum: u64,
     /// From the order to stop to the end of the process, whatever still runs.
     pub drain_timeout: Duration,
 }
@@ -56,7 +69,14 @@ impl Default for Limits {
             connections_per_worker: 4096,
             pool_idle_connections: 512,
             pool_idle_timeout: Duration::from_secs(55),
+            pool_connections: 1024,
+            pool_queue: 1024,
+            pool_wait: Duration::from_secs(3),
             stand_aside: Duration::from_secs(2),
+            stand_aside_max: Duration::from_secs(60),
+            stand_aside_failures: 3,
+            retry_percent: 20,
+            retry_minimum: 10,
             drain_timeout: Duration::from_secs(30),
         }
     }
@@ -106,7 +126,14 @@ impl Limits {
             Limit::ConnectionsPerWorker => Slot::Size(&mut self.connections_per_worker),
             Limit::PoolIdleConnections => Slot::Size(&mut self.pool_idle_connections),
             Limit::PoolIdleTimeout => Slot::Time(&mut self.pool_idle_timeout),
+            Limit::PoolConnections => Slot::Size(&mut self.pool_connections),
+            Limit::PoolQueue => Slot::Size(&mut self.pool_queue),
+            Limit::PoolWait => Slot::Time(&mut self.pool_wait),
             Limit::StandAside => Slot::Time(&mut self.stand_aside),
+            Limit::StandAsideMax => Slot::Time(&mut self.stand_aside_max),
+            Limit::StandAsideFailures => Slot::Size(&mut self.stand_aside_failures),
+            Limit::RetryPercent => Slot::Long(&mut self.retry_percent),
+            Limit::RetryMinimum => Slot::Long(&mut self.retry_minimum),
             Limit::DrainTimeout => Slot::Time(&mut self.drain_timeout),
         }
     }

@@ -15,6 +15,7 @@ pub enum Unit {
     Bytes,
     Count,
     Milliseconds,
+    Percent,
 }
 
 impl Unit {
@@ -23,6 +24,7 @@ impl Unit {
             Unit::Bytes => "bytes",
             Unit::Count => "",
             Unit::Milliseconds => "ms",
+            Unit::Percent => "%",
         }
     }
 }
@@ -104,8 +106,22 @@ limits! {
     PoolIdleConnections pool_idle_connections: Count in 0..=100_000;
     /// Longest time a connection to a backend is kept without use.
     PoolIdleTimeout pool_idle_timeout_ms: Milliseconds in 10..=24 * HOUR_MS;
-    /// How long an instance that refused a connection stands aside.
+    /// Connections to one instance of a VPC access, by each worker: in use and idle.
+    PoolConnections pool_connections: Count in 1..=1_000_000;
+    /// Requests that wait for a connection to one instance to come free, by each worker.
+    PoolQueue pool_queue: Count in 0..=65_536;
+    /// Longest wait for a connection to come free.
+    PoolWait pool_wait_ms: Milliseconds in 10..=HOUR_MS;
+    /// How long an instance that failed stands aside the first time; 0: never.
     StandAside stand_aside_ms: Milliseconds in 0..=HOUR_MS;
+    /// How long it stands aside at most, when it fails again and again.
+    StandAsideMax stand_aside_max_ms: Milliseconds in 0..=24 * HOUR_MS;
+    /// Resets and time-outs in a row after which an instance stands aside; a refused connection is enough.
+    StandAsideFailures stand_aside_failures: Count in 1..=255;
+    /// Requests that may be sent again, of the recent ones, by each worker for each VPC access.
+    RetryPercent retry_percent: Percent in 0..=100;
+    /// Requests that may be sent again besides, within 5 to 10 seconds.
+    RetryMinimum retry_minimum: Count in 0..=10_000;
     /// From the order to stop to the end of the process, whatever still runs.
     DrainTimeout drain_timeout_ms: Milliseconds in 0..=HOUR_MS;
 }

@@ -1,7 +1,10 @@
 //! `vpc-access/NAME.toml`: private addresses an API may be passed to.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::gateway::SchemeWord;
 use super::{At, Document};
@@ -21,6 +24,13 @@ pub struct VpcAccess {
     pub scheme: Option<At<SchemeWord>>,
     /// Type of a load balancer (ALB) among the instances: only `vpc` is allowed.
     pub network: Option<At<String>>,
+    /// What becomes of a call when every instance stands aside or is down. Default: `try-all`.
+    pub when_all_down: Option<At<WhenAllDownWord>>,
+    /// How long an instance that came back takes to get its whole share of the calls, in milliseconds; 0: it has it at
+    /// once. Default: 10,000.
+    pub slow_start_ms: Option<At<i64>>,
+    /// Active checks. Default: none; only calls show how an instance is.
+    pub health: Option<At<HealthTable>>,
     /// Instances; at least one.
     pub instance: At<Vec<InstanceTable>>,
 }
@@ -39,4 +49,74 @@ pub struct InstanceTable {
     pub port: Option<At<i64>>,
     /// Share of the calls, against the other instances' weights. Default: 100.
     pub weight: Option<At<i64>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenAllDownWord {
+    /// It goes to one of them all the same.
+    TryAll,
+    /// It is answered `D504CO` at once.
+    FailFast,
+}
+
+/// `[health]`: a request made to each instance every now and then, by one worker for all.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthTable {
+    /// Path of the request, with or without a query.
+    pub path: At<String>,
+    /// Default: `GET`.
+    pub method: Option<At<HealthMethodWord>>,
+    /// Host of the request. Default: that of the VPC access.
+    pub host: Option<At<String>>,
+    /// From the end of one check to the start of the next, in milliseconds. Default: 5000.
+    pub interval_ms: Option<At<i64>>,
+    /// For a whole check, in milliseconds; at most the interval. Default: 2000, or the interval if that is shorter.
+    pub timeout_ms: Option<At<i64>>,
+    /// Good answers in a row after which an instance that is down is up. Default: 2.
+    pub healthy_threshold: Option<At<i64>>,
+    /// Checks without a good answer in a row after which an instance is down. Default: 3.
+    pub unhealthy_threshold: Option<At<i64>>,
+    /// Which answers are good: a list (`[200, 204]`) or all of a hundred (`"2xx"`). Default: `"2xx"`.
+    pub expected_status: Option<At<Statuses>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HealthMethodWord {
+    Get,
+    Head,
+}
+
+/// Some statuses, or all of a hundred.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Statuses {
+    Class(String),
+    These(Vec<At<i64>>),
+}
+
+/// By hand: serde reads untagged enums through a buffer that has no places, and no word on what is expected.
+impl<'de> Deserialize<'de> for Statuses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Statuses;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of statuses, or one such as `2xx`")
+            }
+            fn visit_str<E: serde::de::Error>(self, class: &str) -> Result<Statuses, E> {
+                Ok(Statuses::Class(class.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Statuses, A::Error> {
+                let mut statuses = Vec::new();
+                while let Some(status) = list.next_element()? {
+                    statuses.push(status);
+                }
+                Ok(Statuses::These(statuses))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
 }

@@ -40,6 +40,8 @@ impl Default for Sample {
             host: Some("nginx.internal".into()),
             scheme: Scheme::Http,
             instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
+            balance: Default::default(),
+            health: None,
         };
         let catalog = Catalog {
             instance,

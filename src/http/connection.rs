@@ -70,6 +70,18 @@ fn only<'a>(buffer: &'a [u8], fields: &'a Fields) -> Option<&'a [u8]> {
     (!fields.is_repeated(FieldId::Connection)).then(|| field.value.of(buffer))
 }
 
+/// `Content_Length` and the like: CGI and its successors read it as the field that frames the message (RFC 3875, section
+/// 4.1.18, makes the two names one).
+#[inline]
+fn imitates_framing(name: &[u8]) -> bool {
+    let framing: &[u8] = match name.len() {
+        14 => b"content-length",
+        17 => b"transfer-encoding",
+        _ => return false,
+    };
+    name.iter().zip(framing).all(|(&a, &b)| a.eq_ignore_ascii_case(&b) || a == b'_' && b == b'-')
+}
+
 /// The options of all `Connection` lines; empty list elements are skipped (RFC 9110, section 5.6.1.2).
 fn options<'a>(buffer: &'a [u8], fields: &'a Fields) -> impl Iterator<Item = &'a [u8]> {
     fields
@@ -107,13 +119,32 @@ impl<'a> HopByHop<'a> {
         Self { buffer, fields, names_fields }
     }
 
-    /// The field must not be sent on: it is for one connection by its nature, or `Connection` names it.
+    /// The field must not be sent on: it is for one connection by its nature, `Connection` names it, or it would frame
+    /// the message for a reader that takes `_` for `-`.
     #[inline]
     pub fn drops(&self, id: FieldId, name: &[u8]) -> bool {
-        id.is_hop_by_hop() || self.names_fields && self.is_named(name)
+        id.is_hop_by_hop() || self.names_fields && self.is_named(name) || id == FieldId::Other && imitates_framing(name)
     }
 
     fn is_named(&self, name: &[u8]) -> bool {
         options(self.buffer, self.fields).any(|option| option.eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by the fuzzer: `Content_Length` was sent on, and frames the message for some readers.
+    #[test]
+    fn a_name_that_some_read_as_framing_stays_behind() {
+        let fields = Fields::default();
+        let hop_by_hop = HopByHop::new(b"", &fields);
+        for name in ["Content_Length", "content_length", "Transfer_Encoding", "TRANSFER_ENCODING"] {
+            assert!(hop_by_hop.drops(FieldId::of(name.as_bytes()), name.as_bytes()), "{name}");
+        }
+        for name in ["Content_Lengths", "Content_Type", "X_Length", "Content.Length", "X-Transfer-Encode"] {
+            assert!(!hop_by_hop.drops(FieldId::of(name.as_bytes()), name.as_bytes()), "{name}");
+        }
     }
 }

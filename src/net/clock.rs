@@ -1,6 +1,7 @@
 //! The only place that reads clocks. What needs the time is given it.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::http::date::{DATE_BYTES, imf_fixdate};
@@ -9,6 +10,8 @@ use crate::http::date::{DATE_BYTES, imf_fixdate};
 pub struct Clock {
     started: Instant,
     coarse_ms: Cell<u64>,
+    /// Unix time at the start, in milliseconds, as the system's clock has it now.
+    unix_ms_at_start: Cell<u64>,
     date_s: Cell<u64>,
     date: Cell<[u8; DATE_BYTES]>,
 }
@@ -20,31 +23,46 @@ pub fn unix_ms() -> u64 {
 
 impl Default for Clock {
     fn default() -> Self {
+        /// One for all workers: what they tell each other in milliseconds means the same to all.
+        static STARTED: OnceLock<Instant> = OnceLock::new();
         #[allow(clippy::disallowed_methods)] // here is the clock
-        let started = Instant::now();
-        Self { started, coarse_ms: Cell::new(0), date_s: Cell::new(0), date: Cell::new([0; DATE_BYTES]) }
+        let started = *STARTED.get_or_init(Instant::now);
+        Self {
+            started,
+            coarse_ms: Cell::new(0),
+            unix_ms_at_start: Cell::new(0),
+            date_s: Cell::new(0),
+            date: Cell::new([0; DATE_BYTES]),
+        }
     }
 }
 
 impl Clock {
-    /// Microseconds since the worker started; never goes back.
+    /// Microseconds since the first worker started; never goes back.
     pub fn now_us(&self) -> u64 {
         self.started.elapsed().as_micros() as u64
     }
 
-    /// Milliseconds since the worker started, as of the last sweep: what deadlines are measured in.
+    /// Milliseconds since the first worker started, as of the last sweep: what deadlines are measured in.
     pub fn coarse_ms(&self) -> u64 {
         self.coarse_ms.get()
     }
 
-    /// Renews the coarse reading.
+    /// Renews the coarse reading, and follows the system's clock where that was set.
     pub fn renew(&self) {
-        self.coarse_ms.set(self.now_us() / 1000);
+        let now_ms = self.now_us() / 1000;
+        self.coarse_ms.set(now_ms);
+        self.unix_ms_at_start.set(unix_ms().saturating_sub(now_ms));
     }
 
-    /// The `Date` of an answer made at `unix_ms`, formatted once a second.
-    pub fn date(&self, unix_ms: u64) -> [u8; DATE_BYTES] {
-        let seconds = unix_ms / 1000;
+    /// Unix time, in milliseconds, of a reading of [`Clock::now_us`].
+    pub fn unix_ms(&self, now_us: u64) -> u64 {
+        self.unix_ms_at_start.get() + now_us / 1000
+    }
+
+    /// The `Date` of an answer made now, as of the last sweep; formatted once a second.
+    pub fn date(&self) -> [u8; DATE_BYTES] {
+        let seconds = (self.unix_ms_at_start.get() + self.coarse_ms.get()) / 1000;
         if self.date_s.get() != seconds {
             self.date_s.set(seconds);
             self.date.set(imf_fixdate(seconds));

@@ -5,11 +5,12 @@
 //! [`Stream::readable`] may be dropped: it moves no bytes.
 
 use std::cell::{Cell, UnsafeCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent};
 use monoio::net::TcpStream;
@@ -22,11 +23,19 @@ use crate::sys::{self, Direction, Peeked};
 pub struct Stream {
     tcp: UnsafeCell<TcpStream>,
     spare_vectors: Cell<Option<Box<Vectors>>>,
+    /// Operations in a row that were done at once.
+    run: Cell<u32>,
 }
+
+/// Operations of one stream that may be done at once in a row: then others have their turn. On a ring every operation
+/// waits for the ring, and none is; on epoll a fast pair of peers would otherwise keep a worker for itself.
+const LONGEST_RUN: u32 = 16;
+/// A pause through the timers, so that the worker looks at all its sockets and at its sweeper.
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl Stream {
     pub fn new(tcp: TcpStream) -> Self {
-        Self { tcp: UnsafeCell::new(tcp), spare_vectors: Cell::new(None) }
+        Self { tcp: UnsafeCell::new(tcp), spare_vectors: Cell::new(None), run: Cell::new(0) }
     }
 
     /// The stream as monoio's operations want it.
@@ -42,15 +51,33 @@ impl Stream {
         unsafe { &*self.tcp.get() }.as_raw_fd()
     }
 
+    /// Runs an operation, after a pause where it is time for one.
+    async fn in_turn<T>(&self, operation: impl Future<Output = T>) -> T {
+        if self.run.get() == LONGEST_RUN {
+            self.run.set(0);
+            monoio::time::sleep(PAUSE).await;
+        }
+        let mut operation = pin!(operation);
+        let mut waited = false;
+        let done = poll_fn(|context| {
+            let poll = operation.as_mut().poll(context);
+            waited |= poll.is_pending();
+            poll
+        })
+        .await;
+        self.run.set(if waited { 0 } else { self.run.get() + 1 });
+        done
+    }
+
     /// Receives into the room behind the block's bytes. `Ok(0)`: the peer has ended its side, or the read side was shut.
     pub async fn recv(&self, block: Block) -> (io::Result<usize>, Block) {
-        let (result, Receiving(block)) = self.operate().read(Receiving(block)).await;
+        let (result, Receiving(block)) = self.in_turn(self.operate().read(Receiving(block))).await;
         (result, block)
     }
 
     /// Sends all of the block's bytes. The block comes back as it was given.
     pub async fn send(&self, block: Block) -> (io::Result<()>, Block) {
-        let (result, Sending(mut block)) = self.operate().write(Sending(block)).await;
+        let (result, Sending(mut block)) = self.in_turn(self.operate().write(Sending(block))).await;
         match result {
             Ok(n) if n == block.len() => (Ok(()), block),
             Ok(0) => (Err(io::ErrorKind::WriteZero.into()), block),
@@ -70,7 +97,7 @@ impl Stream {
             if block.is_empty() {
                 break Ok(());
             }
-            let (result, Sending(back)) = self.operate().write(Sending(block)).await;
+            let (result, Sending(back)) = self.in_turn(self.operate().write(Sending(block))).await;
             block = back;
             match result {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
@@ -88,7 +115,7 @@ impl Stream {
     /// Sends all bytes of two blocks, in one operation where the kernel takes them at once.
     pub async fn send_two(&self, first: Block, second: Block) -> (io::Result<()>, Block, Block) {
         let whole = SendingTwo::new(first, second, self.spare_vectors.take());
-        let (result, SendingTwo { blocks: [mut first, mut second], vectors }) = self.operate().writev(whole).await;
+        let (result, SendingTwo { blocks: [mut first, mut second], vectors }) = self.in_turn(self.operate().writev(whole)).await;
         self.spare_vectors.set(Some(vectors));
         let n = match result {
             Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), first, second),
@@ -131,7 +158,7 @@ impl Stream {
 
     /// Closing will reset the connection, so that its peer does not take the end for a proper one.
     pub fn reset_on_close(&self) {
-        let _ = SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 
     pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {

@@ -15,7 +15,6 @@ use crate::http::chunked::ChunkLimits;
 use crate::http::framing::{BodyLength, response_framing};
 use crate::http::head::{Parsed, ResponseHead, ResponseView, Version, parse_response};
 use crate::http::serialise::HeadWriter;
-use crate::net::clock::unix_ms;
 use crate::net::{Block, Blocks, Stream, Wait};
 use crate::observe::record::Ended;
 use crate::upstream::pool::Trust;
@@ -177,7 +176,7 @@ fn read_one(a: &Answer<'_>, block: &mut Block, scanned: usize) -> Result<Head, R
         version: a.version,
         keep_alive: client_keep_alive,
         request_id: &a.id,
-        date: &a.c.core.clock.date(unix_ms()),
+        date: &a.c.core.clock.date(),
         latencies: a.story.debug.get().then(|| a.story.latencies(a.c)),
     };
     let buffer = &mut a.c.core.head_buffer.borrow_mut()[..];

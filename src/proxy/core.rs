@@ -41,9 +41,9 @@ const HEAD_BUFFER_BYTES: usize = 64 * 1024 + 4096;
 const HEADS_KEPT: usize = 1024;
 
 impl Core {
-    pub fn new(tables: Tables, shared: Arc<Shared>, log: Sink, counters: Arc<Counters>) -> Self {
+    pub fn new(tables: Tables, shared: Arc<Shared>, upstreams: Upstreams, log: Sink, counters: Arc<Counters>) -> Self {
         Self {
-            upstreams: Upstreams::build(&tables.catalog),
+            upstreams,
             tables: RefCell::new(Rc::new(tables)),
             shared,
             blocks: Blocks::default(),

@@ -1,7 +1,7 @@
 //! The spine: one request from its first byte to its log line. Read [`exchange`] from top to bottom.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
@@ -9,14 +9,16 @@ use super::answer::{self, Answer};
 use super::connection::{After, Connection};
 use super::failure::{AttemptFailure, Failure};
 use super::forward::{ClientSide, Outgoing, client_side};
+use super::reach::{connection, no_instance, turn};
 use super::refuse::refuse;
 use super::request::{NoRequest, Request};
 use super::story::Story;
 use crate::catalog::Backend;
 use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
-use crate::net::{Block, Ready, Stream};
+use crate::net::{Block, Ready, Stream, Wait};
 use crate::sys::Direction;
-use crate::upstream::Pick;
+use crate::upstream::health::Fault;
+use crate::upstream::{Pick, Tries};
 
 /// Takes one request through the gateway. `block` may hold bytes that came with the request before.
 pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Block) -> After {
@@ -28,7 +30,7 @@ pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Blo
             return After::Close;
         }
     };
-    let story = Story::begin(c);
+    let story = Story::begin(c, &request);
     let outcome = match refused {
         Some(refusal) => Err(Failure::Tell(refusal)),
         // Route, authenticate, authorize, admit.
@@ -72,24 +74,28 @@ async fn pass(
     if !outgoing.is_whole() {
         request.ask_to_continue(c).await?;
     }
-    // A connection that could not be made has cost the backend nothing: another instance is tried.
-    let mut attempts_left = 3;
+    let upstreams = &c.core.upstreams;
+    let (mut tries, mut not_connected) = (Tries::default(), None);
     loop {
         let now_ms = c.core.clock.coarse_ms();
-        let pick = c.core.upstreams.pick(*vpc_access, now_ms).ok_or(Refusal::new(ErrorCode::X504VE))?;
+        let pick = match upstreams.pick(*vpc_access, now_ms, &mut tries) {
+            Ok(pick) => pick,
+            Err(why) => return Err(not_connected.unwrap_or_else(|| no_instance(why))),
+        };
         story.picked(&pick);
+        turn(c, ready.as_mut(), request.head.version, &pick).await?;
         let head = request.map(c, forward, &pick.instance.backend)?;
         outgoing.set_head(head);
         let fresh = story.retried.get();
         let (stream, reused) = match connection(c, ready.as_mut(), &pick, fresh, outgoing.can_be_repeated()).await {
             Ok(connection) => connection,
-            Err(Failure::Tell(refusal)) => {
-                let aside = tables.catalog.limits.stand_aside;
-                pick.instance.stand_aside(now_ms + aside.as_millis() as u64);
-                attempts_left -= 1;
-                if attempts_left == 0 || !c.core.upstreams.has_another(*vpc_access, now_ms) {
-                    return Err(Failure::Tell(refusal));
+            // A connection that could not be made has cost the backend nothing: another instance is tried.
+            Err(failure @ Failure::Tell(_)) => {
+                tries.avoid(&pick);
+                if !upstreams.may_try_another(*vpc_access, now_ms, &tries) {
+                    return Err(failure);
                 }
+                not_connected = Some(failure);
                 continue;
             }
             Err(end) => return Err(end),
@@ -97,7 +103,9 @@ async fn pass(
         story.reused.set(reused);
         match attempt(c, ready.as_mut(), request, &mut outgoing, stream, &pick, story).await {
             // A connection that was closed while it waited in the pool: the request may go out once more, on a new one.
-            Err(AttemptFailure { unanswered: true, .. }) if reused && !fresh && outgoing.can_be_repeated() => {
+            Err(AttemptFailure { unanswered: true, .. })
+                if reused && !fresh && outgoing.can_be_repeated() && upstreams.may_retry(*vpc_access, now_ms) =>
+            {
                 c.core.counters.retries.add(1);
                 story.retried.set(true);
             }
@@ -105,54 +113,15 @@ async fn pass(
                 outgoing.give_back(c);
                 return Ok(after);
             }
-            Err(AttemptFailure { failure, .. }) => {
+            Err(AttemptFailure { failure, unanswered }) => {
+                if unanswered && !reused {
+                    pick.failed(Fault::Reset, c.core.clock.coarse_ms());
+                }
                 outgoing.give_back(c);
                 return Err(failure);
             }
         }
     }
-}
-
-/// A connection to the instance picked: the warmest idle one, or a new one. True: it has been used before.
-async fn connection(
-    c: &Connection<'_>,
-    ready: Pin<&mut dyn Ready>,
-    pick: &Pick,
-    fresh: bool,
-    can_be_repeated: bool,
-) -> Result<(Stream, bool), Failure> {
-    let now_ms = c.core.clock.coarse_ms();
-    if !fresh && let Some(stream) = pick.instance.take_idle(now_ms, !can_be_repeated) {
-        return Ok((stream, true));
-    }
-    let address = pick.instance.backend.address;
-    let connecting = c.core.upstreams.connect(address).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
-    c.watch.set_backend(Some(connecting.stream().fd()));
-    c.watch.to_backend.arm(crate::net::Wait::Connect, now_ms, c.core.limits().connect_timeout);
-    let made = while_client_stays(c, ready, connecting.finish()).await;
-    let failure = made.as_ref().err().map(|e| Failure::not_connected(&c.watch, address, e));
-    c.watch.set_backend(None);
-    match (made, failure) {
-        (Ok(stream), _) => Ok((stream, false)),
-        (Err(_), Some(failure)) => Err(failure),
-        (Err(_), None) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
-    }
-}
-
-/// Waits for something of the backend; a client that leaves meanwhile ends it.
-async fn while_client_stays<T>(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, step: impl Future<Output = T>) -> T {
-    let mut step = pin!(step);
-    let mut watching = true;
-    poll_fn(|context| {
-        if watching && ready.as_mut().poll_ready(context).is_ready() {
-            watching = false;
-            if c.is_gone() {
-                c.watch.cancel_backend();
-            }
-        }
-        step.as_mut().poll(context)
-    })
-    .await
 }
 
 /// Sends the request on one backend connection and relays its answer.
@@ -189,6 +158,9 @@ async fn attempt(
                 poll_client_side(context);
             }
             let answered = backend_side.as_mut().poll(context);
+            if story.has_answer() {
+                pick.answered(c.core.clock.coarse_ms());
+            }
             if answered.is_pending() && request_sent.get() {
                 poll_client_side(context);
             }
@@ -207,6 +179,9 @@ async fn attempt(
         }
         (client_end, answered)
     };
+    if !story.has_answer() && !c.watch.client_gone.get() && c.watch.backend_expired() != Wait::Nothing {
+        pick.failed(Fault::TimedOut, c.core.clock.coarse_ms());
+    }
     let whole = answered.is_ok() && !c.watch.is_over();
     c.watch.set_backend(None);
     let received = match (client_end, &answered) {
@@ -219,7 +194,6 @@ async fn attempt(
     let relayed = answered?;
     if whole && let Some(trust) = relayed.backend_reusable {
         let limits = c.core.limits();
-        pick.instance.is_well();
         pick.instance.keep(stream, trust, c.core.clock.coarse_ms(), limits.pool_idle_connections);
     }
     Ok(match relayed.client_reusable {

@@ -10,6 +10,7 @@ mod core;
 mod exchange;
 mod failure;
 mod forward;
+mod reach;
 mod refuse;
 mod request;
 mod request_id;

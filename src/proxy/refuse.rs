@@ -7,7 +7,6 @@ use super::story::Story;
 use crate::gate::Refusal;
 use crate::http::framing::BodyLength;
 use crate::http::serialise::HeadWriter;
-use crate::net::clock::unix_ms;
 use crate::observe::record::Ended;
 
 /// Tells the client why its request does not pass.
@@ -47,7 +46,7 @@ pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal
 
 fn write(c: &Connection<'_>, request: &Request, refusal: &Refusal, keep_alive: bool, story: &Story, writer: &mut HeadWriter<'_>) {
     writer.status_line(refusal.code.status());
-    writer.field(b"Date", &c.core.clock.date(unix_ms()));
+    writer.field(b"Date", &c.core.clock.date());
     writer.bytes(b"Content-Length: 0\r\n");
     write_connection(request.head.version, keep_alive, writer);
     writer.field(b"X-Ca-Request-Id", &request.id);

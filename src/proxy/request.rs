@@ -25,6 +25,8 @@ pub struct Request {
     pub tables: Rc<Tables>,
     /// Unix time at which the head was complete.
     pub unix_ms: u64,
+    /// The same on the worker's clock.
+    pub began_us: u64,
     /// Where the next request begins in the block, once the whole body is known to be there.
     pub next_at: Option<usize>,
 }
@@ -72,12 +74,14 @@ impl Request {
             }
         };
         c.watch.from_client.clear();
+        let began_us = c.core.clock.now_us();
         let mut request = Request {
             block,
             head,
             framing: RequestFraming { body: BodyLength::None, keep_alive: false, expects_continue: false },
             id: c.core.request_ids.next(),
-            unix_ms: crate::net::clock::unix_ms(),
+            began_us,
+            unix_ms: c.core.clock.unix_ms(began_us),
             tables: tables.clone(),
             next_at: None,
         };

@@ -17,6 +17,8 @@ use crate::upstream::Pick;
 /// Cells, because both sides of an exchange write them.
 pub struct Story {
     began_us: u64,
+    /// Someone will read the timers.
+    timed: Cell<bool>,
     /// The caller asked for debug information.
     pub debug: Cell<bool>,
     pub status: Cell<u16>,
@@ -32,10 +34,11 @@ pub struct Story {
 }
 
 impl Story {
-    pub fn begin(c: &Connection<'_>) -> Self {
+    pub fn begin(c: &Connection<'_>, request: &Request) -> Self {
         c.core.counters.requests.add(1);
         Self {
-            began_us: c.core.clock.now_us(),
+            began_us: request.began_us,
+            timed: Cell::new(c.core.log.is_on()),
             debug: Cell::new(false),
             status: Cell::new(0),
             reused: Cell::new(false),
@@ -54,6 +57,7 @@ impl Story {
         self.api.set(decision.api);
         self.app.set(decision.app);
         self.debug.set(decision.debug);
+        self.timed.set(decision.debug || self.timed.get());
         self.time(c, |timers, now_us| timers.decided_us = now_us);
     }
 
@@ -97,6 +101,9 @@ impl Story {
     }
 
     fn time(&self, c: &Connection<'_>, set: impl FnOnce(&mut Timers, u64)) {
+        if !self.timed.get() {
+            return;
+        }
         let mut timers = self.timers.get();
         set(&mut timers, c.core.clock.now_us() - self.began_us);
         self.timers.set(timers);

@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use monoio::net::TcpStream;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::Upstreams;
+use super::{Instance, Upstreams};
 use crate::net::runtime;
 use crate::net::stream::Stream;
 use crate::sys;
@@ -21,8 +21,14 @@ pub struct Connecting {
 }
 
 impl Upstreams {
-    /// Starts a connection.
-    pub fn connect(&self, to: SocketAddr) -> io::Result<Connecting> {
+    /// Starts a connection for a call that has its turn.
+    pub fn connect(&self, instance: &Instance) -> io::Result<Connecting> {
+        instance.make_room();
+        self.reach(instance.backend.address)
+    }
+
+    /// Starts a connection that no pool counts.
+    pub(super) fn reach(&self, to: SocketAddr) -> io::Result<Connecting> {
         start(to, self.egress(to.ip()))
     }
 }

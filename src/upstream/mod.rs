@@ -1,70 +1,151 @@
 //! The backends of a worker: for each VPC access, its instances with their warm connections.
 //!
-//! Start at [`Upstreams::pick`]: the instance with the fewest calls in flight for its weight. [`pool`] keeps idle
-//! connections, last in, first out; [`connect`] makes new ones. Everything here belongs to one worker.
+//! Start at [`Upstreams::pick`]: of the instances that are well, the one with the fewest calls in flight for its weight,
+//! over all workers ([`board`]). [`health`] says which are well, from what calls find and from active checks ([`check`]);
+//! [`budget`] how many requests may be sent again. [`pool`] keeps idle connections, last in, first out; [`turn`] is the
+//! queue for a connection when all are in use; [`connect`] makes new ones.
 
+mod balance;
+pub mod board;
+mod budget;
+pub mod check;
 pub mod connect;
+pub mod health;
+mod instance;
 pub mod pool;
+mod turn;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::catalog::{BackendInstance, Catalog, VpcAccess, VpcAccessId};
-use pool::Idle;
+use crate::catalog::{Catalog, Limits, VpcAccess, VpcAccessId, WhenAllDown};
+use crate::net::Watches;
+use balance::{Standing, choose};
+use board::Board;
+use budget::{Allowance, Budget};
+use check::Checker;
+use health::{Admits, Policy};
+use instance::Role;
+pub use instance::{Instance, Pick};
+pub use turn::{NoTurn, Turn};
 
-/// A worker's view of one instance of a VPC access.
-pub struct Instance {
-    pub backend: BackendInstance,
-    idle: RefCell<Vec<Idle>>,
-    in_flight: Cell<u32>,
-    /// Not picked before this time while another instance can be.
-    aside_until_ms: Cell<u64>,
+/// Instances that one request tries to reach.
+const INSTANCES_TRIED: usize = 3;
+
+/// The limits that backends are kept to.
+struct Settings {
+    policy: Policy,
+    allowance: Allowance,
+    connections: usize,
+    queue: usize,
+    wait: Duration,
 }
 
 struct Access {
     instances: Vec<Rc<Instance>>,
-    /// Where the next search starts, so that equals take turns.
-    next: Cell<usize>,
+    budget: Budget,
+    fail_fast: bool,
 }
 
 pub struct Upstreams {
     accesses: Vec<Access>,
+    settings: Rc<Settings>,
+    checkers: Cell<Vec<Checker>>,
+    /// Deadlines of active checks.
+    checks: Rc<Watches>,
     egress_addresses: Vec<IpAddr>,
     next_egress: Cell<usize>,
 }
 
-/// A call in flight to an instance; dropping it is its end.
-pub struct Pick {
-    pub instance: Rc<Instance>,
+/// The instances of one VPC access that a request has been to, or tried to reach.
+#[derive(Debug, Default)]
+pub struct Tries {
+    begun: bool,
+    count: usize,
+    failed: u64,
+}
+
+impl Tries {
+    /// Not that one again. The places that a bit can be kept for: of more instances, some may be met again.
+    pub fn avoid(&mut self, pick: &Pick) {
+        self.count += 1;
+        self.failed |= 1u64.checked_shl(pick.place).unwrap_or(0);
+    }
+    fn avoids(&self, place: usize) -> bool {
+        place < 64 && self.failed & 1 << place != 0
+    }
+}
+
+/// Why no instance was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPick {
+    /// The access has no instance.
+    None,
+    /// Every one of them stands aside, is down, or has failed this request.
+    AllDown,
 }
 
 impl Upstreams {
-    pub fn build(catalog: &Catalog) -> Self {
+    /// Those of the worker with this place on the board.
+    pub fn build(catalog: &Catalog, board: &Arc<Board>, worker: usize) -> Self {
+        let settings = Rc::new(Settings::of(&catalog.limits));
+        let mut entries = (0..).map_while(|index| board.entry(worker, index));
+        let mut checkers = Vec::new();
+        let accesses = catalog.vpc_accesses.iter().map(|access| {
+            let built = Access::build(access, &settings, worker, &mut entries);
+            if let Some(plan) = &access.health {
+                let hosts = built.instances.iter().map(|instance| Checker::new(plan, access, instance));
+                checkers.extend(hosts);
+            }
+            built
+        });
         Self {
-            accesses: catalog.vpc_accesses.iter().map(Access::build).collect(),
+            accesses: accesses.collect(),
+            settings,
+            checkers: Cell::new(checkers),
+            checks: Rc::default(),
             egress_addresses: catalog.instance.egress_addresses.clone(),
             next_egress: Cell::new(0),
         }
     }
 
-    /// The instance with the fewest calls in flight for its weight. One that stands aside is taken only when all do.
-    /// `None` where the access has no instance.
-    pub fn pick(&self, access: VpcAccessId, now_ms: u64) -> Option<Pick> {
-        self.accesses.get(access.index())?.pick(now_ms).map(Pick::new)
-    }
-
-    /// Whether an instance of the access does not stand aside.
-    pub fn has_another(&self, access: VpcAccessId, now_ms: u64) -> bool {
-        let instances = self.accesses.get(access.index()).map_or(&[][..], |a| &a.instances);
-        instances.iter().any(|i| i.aside_until_ms.get() <= now_ms)
-    }
-
-    /// Closes idle connections that have waited longer than `timeout_ms`.
-    pub fn end_idle(&self, now_ms: u64, timeout_ms: u64) {
-        for instance in self.accesses.iter().flat_map(|a| &a.instances) {
-            instance.end_idle(now_ms, timeout_ms);
+    /// The instance with the fewest calls in flight for its weight, of those that are well; one whose trial is due is
+    /// picked for it. When none is left, the access says whether to take one all the same.
+    pub fn pick(&self, access: VpcAccessId, now_ms: u64, tries: &mut Tries) -> Result<Pick, NoPick> {
+        let access = self.accesses.get(access.index()).ok_or(NoPick::None)?;
+        if !std::mem::replace(&mut tries.begun, true) {
+            access.budget.request(now_ms);
         }
+        let (place, role) = access.pick(now_ms, tries)?;
+        let instance = access.instances.get(place).ok_or(NoPick::None)?;
+        Ok(Pick::new(instance.clone(), place as u32, role))
+    }
+
+    /// Takes from the budget for sending a request again; false: it is used up.
+    pub fn may_retry(&self, access: VpcAccessId, now_ms: u64) -> bool {
+        self.accesses.get(access.index()).is_some_and(|access| access.budget.retry(now_ms, self.settings.allowance))
+    }
+
+    /// As [`Upstreams::may_retry`], for a request that needs another instance: false, too, where there is none.
+    pub fn may_try_another(&self, access: VpcAccessId, now_ms: u64, tries: &Tries) -> bool {
+        let instances = self.accesses.get(access.index()).map_or(0, |access| access.instances.len());
+        tries.count < instances.min(INSTANCES_TRIED) && self.may_retry(access, now_ms)
+    }
+
+    /// The active checks of all instances; they are for one worker to run, and are handed out once.
+    pub fn checkers(&self) -> Vec<Checker> {
+        self.checkers.take()
+    }
+
+    /// Ends what has waited too long: idle connections, requests that queue for one, and active checks.
+    pub fn sweep(&self, now_ms: u64, idle_timeout_ms: u64) {
+        for instance in self.accesses.iter().flat_map(|a| &a.instances) {
+            instance.sweep(now_ms, idle_timeout_ms);
+        }
+        self.checks.sweep(now_ms);
     }
 
     /// The source address for the next connection to an address of `to`'s family; `None`: the kernel chooses.
@@ -77,139 +158,68 @@ impl Upstreams {
     }
 }
 
+impl Settings {
+    fn of(limits: &Limits) -> Self {
+        Self {
+            policy: Policy {
+                first: limits.stand_aside,
+                longest: limits.stand_aside_max,
+                failures: u8::try_from(limits.stand_aside_failures).unwrap_or(u8::MAX),
+            },
+            allowance: Allowance { percent: limits.retry_percent, always: limits.retry_minimum },
+            connections: limits.pool_connections,
+            queue: limits.pool_queue,
+            wait: limits.pool_wait,
+        }
+    }
+}
+
 impl Access {
-    fn build(access: &VpcAccess) -> Self {
-        let instances = access.instances.iter().map(|backend| {
-            Rc::new(Instance {
-                backend: BackendInstance { id: backend.id.clone(), ..*backend },
-                idle: RefCell::default(),
-                in_flight: Cell::new(0),
-                aside_until_ms: Cell::new(0),
-            })
+    fn build(
+        access: &VpcAccess,
+        settings: &Rc<Settings>,
+        worker: usize,
+        entries: &mut impl Iterator<Item = board::Entry>,
+    ) -> Self {
+        let fail_fast = access.balance.when_all_down == WhenAllDown::FailFast;
+        // How an only instance is does not matter, if it is called all the same.
+        let watched = fail_fast || access.instances.len() > 1;
+        // Workers begin at different instances, so that they do not all turn to the same one at once.
+        let first = worker % access.instances.len().max(1);
+        let instances = access.instances.iter().zip(entries).enumerate().map(|(place, (backend, entry))| {
+            let standing = if place == first { Standing::ahead() } else { Standing::default() };
+            Rc::new(Instance::new(backend, entry, standing, access.balance.slow_start, watched, settings.clone()))
         });
-        Self { instances: instances.collect(), next: Cell::new(0) }
+        Self { instances: instances.collect(), budget: Budget::default(), fail_fast }
     }
 
-    fn pick(&self, now_ms: u64) -> Option<Rc<Instance>> {
-        if let [only] = &self.instances[..] {
-            return Some(only.clone());
-        }
+    fn pick(&self, now_ms: u64, tries: &Tries) -> Result<(usize, Role), NoPick> {
         let n = self.instances.len();
-        let first = self.next.get();
-        let best = (0..n)
-            .map(|i| (first + i) % n)
-            .min_by(|&a, &b| self.instances[a].load(now_ms).cmp(&self.instances[b].load(now_ms)))?;
-        self.next.set((best + 1) % n);
-        Some(self.instances[best].clone())
-    }
-}
-
-/// How much an instance has to do; the least is picked.
-#[derive(PartialEq, Eq)]
-struct Load {
-    aside: bool,
-    calls: u64,
-    weight: u64,
-}
-
-impl Load {
-    /// Those that stand aside come last; then calls per weight, compared without dividing.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.aside.cmp(&other.aside).then((self.calls * other.weight).cmp(&(other.calls * self.weight)))
-    }
-}
-
-impl Instance {
-    fn load(&self, now_ms: u64) -> Load {
-        Load {
-            aside: self.aside_until_ms.get() > now_ms,
-            calls: u64::from(self.in_flight.get()) + 1,
-            weight: u64::from(self.backend.weight),
+        if n == 1 && !self.fail_fast {
+            return if tries.avoids(0) { Err(NoPick::AllDown) } else { Ok((0, Role::Call)) };
         }
-    }
-
-    /// The instance refused a connection or did not answer one: others are picked for a while.
-    pub fn stand_aside(&self, until_ms: u64) {
-        self.aside_until_ms.set(until_ms);
-    }
-
-    /// The instance answered.
-    pub fn is_well(&self) {
-        self.aside_until_ms.set(0);
-    }
-}
-
-impl Pick {
-    fn new(instance: Rc<Instance>) -> Self {
-        instance.in_flight.set(instance.in_flight.get() + 1);
-        Self { instance }
-    }
-}
-
-impl Drop for Pick {
-    fn drop(&mut self) {
-        self.instance.in_flight.set(self.instance.in_flight.get() - 1);
+        for (place, instance) in self.instances.iter().enumerate() {
+            let admits = if tries.avoids(place) { Admits::Nothing } else { instance.entry.health().admits(now_ms) };
+            if admits == Admits::Trial && instance.entry.change(|health| health.trial(now_ms)) {
+                return Ok((place, Role::Trial));
+            }
+            instance.standing.set((admits == Admits::Calls).then(|| instance.load(now_ms)));
+        }
+        let standings = || self.instances.iter().map(|instance| &instance.standing);
+        if let Some(place) = choose(standings()) {
+            return Ok((place, Role::Call));
+        }
+        match n {
+            0 => return Err(NoPick::None),
+            _ if self.fail_fast => return Err(NoPick::AllDown),
+            _ => {}
+        }
+        for (place, instance) in self.instances.iter().enumerate() {
+            instance.standing.set((!tries.avoids(place)).then(|| instance.load(now_ms)));
+        }
+        choose(standings()).map(|place| (place, Role::LastResort)).ok_or(NoPick::AllDown)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalog::Scheme;
-
-    fn upstreams(weights: &[u32]) -> Upstreams {
-        let instance = |weight: &u32| BackendInstance {
-            id: format!("i-{weight}"),
-            address: "127.0.0.1:1".parse().unwrap(),
-            weight: *weight,
-        };
-        let access = VpcAccess {
-            name: "a".into(),
-            vpc_id: "v".into(),
-            host: None,
-            scheme: Scheme::Http,
-            instances: weights.iter().map(instance).collect(),
-        };
-        Upstreams { accesses: vec![Access::build(&access)], egress_addresses: vec![], next_egress: Cell::new(0) }
-    }
-
-    fn spread(upstreams: &Upstreams, calls: usize) -> Vec<u32> {
-        let held: Vec<Pick> = (0..calls).map(|_| upstreams.pick(VpcAccessId(0), 0).unwrap()).collect();
-        let spread = upstreams.accesses[0].instances.iter().map(|i| i.in_flight.get()).collect();
-        drop(held);
-        assert!(upstreams.accesses[0].instances.iter().all(|i| i.in_flight.get() == 0));
-        spread
-    }
-
-    #[test]
-    fn equal_weights_share_equally() {
-        assert_eq!(spread(&upstreams(&[100, 100, 100]), 30), [10, 10, 10]);
-    }
-
-    #[test]
-    fn weights_set_the_shares() {
-        assert_eq!(spread(&upstreams(&[100, 300]), 40), [10, 30]);
-    }
-
-    #[test]
-    fn equals_take_turns() {
-        let upstreams = upstreams(&[100, 100]);
-        let ids: Vec<_> = (0..4).map(|_| Rc::as_ptr(&upstreams.pick(VpcAccessId(0), 0).unwrap().instance)).collect();
-        assert_ne!(ids[0], ids[1]);
-        assert_eq!(ids[0], ids[2]);
-    }
-
-    #[test]
-    fn an_instance_that_stands_aside_is_the_last_resort() {
-        let upstreams = upstreams(&[100, 100]);
-        upstreams.accesses[0].instances[0].stand_aside(1000);
-        assert_eq!(spread(&upstreams, 6), [0, 6]);
-        upstreams.accesses[0].instances[1].stand_aside(1000);
-        assert_eq!(spread(&upstreams, 6), [3, 3]);
-    }
-
-    #[test]
-    fn an_unknown_access_has_no_instance() {
-        assert!(upstreams(&[1]).pick(VpcAccessId(9), 0).is_none());
-    }
-}
+mod tests;

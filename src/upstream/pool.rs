@@ -50,8 +50,10 @@ impl Instance {
         idle.drain(..old);
     }
 
-    /// Idle connections kept.
-    pub fn idle_connections(&self) -> usize {
-        self.idle.borrow().len()
+    /// Closes idle connections, the oldest first, so that those in use and idle are together no more than may be.
+    pub(super) fn make_room(&self) {
+        let mut idle = self.idle.borrow_mut();
+        let surplus = (idle.len() + self.turns.taken()).saturating_sub(self.settings.connections).min(idle.len());
+        idle.drain(..surplus);
     }
 }

@@ -15,6 +15,7 @@ use crate::net::{clock, listen, runtime};
 use crate::observe::access_log::{Destination, Reopen, Sink, Writer};
 use crate::observe::counters::Counters;
 use crate::sys;
+use crate::upstream::board::Board;
 
 /// Descriptors that a process needs beside those of its connections.
 const DESCRIPTORS_ASIDE: u64 = 256;
@@ -93,6 +94,7 @@ impl Fleet {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| StartError::Random(error.into()))?;
         let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), key));
+        let board = Board::new(&catalog, count);
         let stop = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = channel();
         let mut fleet = Self {
@@ -108,8 +110,10 @@ impl Fleet {
         for (n, listeners) in sockets.into_iter().enumerate() {
             let counters = Arc::<Counters>::default();
             let provision = Provision {
+                number: n,
                 catalog: catalog.clone(),
                 shared: shared.clone(),
+                board: board.clone(),
                 listeners: listeners.into_iter().zip(&catalog.listeners).map(|(socket, l)| (socket, l.scheme)).collect(),
                 log: fleet.log.as_ref().map_or_else(|| Sink::none(counters.clone()), |log| log.sink(counters.clone())),
                 counters: counters.clone(),

@@ -21,14 +21,21 @@ use crate::net::runtime;
 use crate::observe::access_log::Sink;
 use crate::observe::counters::Counters;
 use crate::proxy::{self, Core};
+use crate::upstream::Upstreams;
+use crate::upstream::board::Board;
+use crate::upstream::check::Checker;
 
 /// How long accepting pauses when the process or the machine has no descriptor or memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a worker is given to live on.
 pub struct Provision {
+    /// From 0.
+    pub number: usize,
     pub catalog: Arc<Catalog>,
     pub shared: Arc<Shared>,
+    /// What workers know together of the backends.
+    pub board: Arc<Board>,
     pub listeners: Vec<(TcpListener, Scheme)>,
     pub log: Sink,
     pub counters: Arc<Counters>,
@@ -48,9 +55,10 @@ pub fn run(provision: Provision) {
 }
 
 async fn live(provision: Provision) {
-    let Provision { catalog, shared, listeners, log, counters, stop, ready, .. } = provision;
+    let Provision { number, catalog, shared, board, listeners, log, counters, stop, ready, .. } = provision;
     // Built here, so that the tables lie in memory near this core.
-    let core = Rc::new(Core::new(Tables::build(catalog), shared, log, counters));
+    let upstreams = Upstreams::build(&catalog, &board, number);
+    let core = Rc::new(Core::new(Tables::build(catalog), shared, upstreams, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
         listeners.into_iter().map(|(socket, scheme)| Ok((Rc::new(Listener::adopt(socket)?), scheme))).collect();
@@ -63,6 +71,11 @@ async fn live(provision: Provision) {
     };
     for (listener, scheme) in &listeners {
         monoio::spawn(accept(core.clone(), listener.clone(), *scheme));
+    }
+    // One worker checks for all.
+    let checkers = if number == 0 { core.upstreams.checkers() } else { Vec::new() };
+    for checker in checkers {
+        monoio::spawn(guarded(core.clone(), check(core.clone(), checker)));
     }
     let _ = ready.send(Ok(()));
 
@@ -87,7 +100,7 @@ fn sweep(core: &Core) {
     core.clock.renew();
     let now_ms = core.clock.coarse_ms();
     core.watches.sweep(now_ms);
-    core.upstreams.end_idle(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
+    core.upstreams.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
     core.log.hand_over();
 }
 
@@ -108,6 +121,14 @@ async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
                 }
             }
         }
+    }
+}
+
+/// Checks one instance until the worker drains.
+async fn check(core: Rc<Core>, mut checker: Checker) {
+    while !core.draining.get() {
+        checker.check(&core.upstreams, &core.clock).await;
+        monoio::time::sleep(checker.interval()).await;
     }
 }
 

@@ -48,10 +48,15 @@ fn port(s: &[u8]) -> bool {
     s.iter().all(u8::is_ascii_digit)
 }
 
+/// `1*DIGIT`
+fn number(s: &[u8]) -> Option<u64> {
+    let digits = !s.is_empty() && s.iter().all(u8::is_ascii_digit);
+    digits.then(|| s.iter().fold(0u64, |n, d| n.saturating_mul(10).saturating_add(u64::from(d - b'0'))))
+}
+
 /// `dec-octet`
 fn dec_octet(s: &[u8]) -> bool {
-    let value = s.iter().fold(0, |n, d| n * 10 + u32::from(d.wrapping_sub(b'0')));
-    (1..=3).contains(&s.len()) && s.iter().all(u8::is_ascii_digit) && (s.len() == 1 || s[0] != b'0') && value <= 255
+    (s == b"0" || s.first() != Some(&b'0')) && number(s).is_some_and(|value| value <= 255)
 }
 
 /// `IPv4address`
@@ -116,7 +121,7 @@ pub fn host_and_port(s: &[u8]) -> Option<Host> {
         _ if made_of(name, |b| unreserved(b) || sub_delims(b)) => false,
         _ => return None,
     };
-    let no_port = digits.len() > 5 || digits.iter().fold(0, |n, d| n * 10 + u32::from(d.wrapping_sub(b'0'))) > 65_535;
+    let no_port = digits.len() > 5 || number(digits).is_some_and(|port| port > 65_535);
     port(digits).then(|| Host { name: name.to_vec(), port: digits.to_vec(), unusual: !plain || no_port })
 }
 

@@ -183,6 +183,16 @@ fn limits(table: &LimitsTable, checked: &mut Checked<'_>) -> Limits {
         let text = format!("start_line_bytes is {}, head_bytes is {}", limits.head.start_line_bytes, limits.head.head_bytes);
         checked.push(checked.at(written, "a start line cannot be longer than its head").note(text));
     }
+    match &table.stand_aside_max_ms {
+        // The longest time follows a first one that is longer.
+        None => limits.stand_aside_max = limits.stand_aside_max.max(limits.stand_aside),
+        Some(written) if limits.stand_aside > limits.stand_aside_max => {
+            let (first, most) = (limits.stand_aside.as_millis(), limits.stand_aside_max.as_millis());
+            let text = format!("stand_aside_ms is {first}, stand_aside_max_ms is {most}");
+            checked.push(checked.at(written, "an instance cannot stand aside for longer than the longest time").note(text));
+        }
+        Some(_) => {}
+    }
     limits
 }
 

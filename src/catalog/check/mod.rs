@@ -7,6 +7,7 @@ pub(super) mod conflicts;
 pub(super) mod domains;
 pub(super) mod gateway;
 pub(super) mod group;
+mod health;
 pub(super) mod published;
 pub(super) mod vpc_access;
 

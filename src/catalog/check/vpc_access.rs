@@ -1,16 +1,19 @@
 //! VPC access documents -> VPC accesses.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::Checked;
 use super::domains::domain_name;
-use crate::catalog::{BackendInstance, Scheme, VpcAccess};
+use super::health;
+use crate::catalog::{BackendInstance, Balance, Scheme, VpcAccess, WhenAllDown};
 use crate::document::gateway::SchemeWord;
-use crate::document::vpc_access::{InstanceTable, VpcAccess as Document};
+use crate::document::vpc_access::{InstanceTable, VpcAccess as Document, WhenAllDownWord};
 use crate::document::{At, Diagnostic};
 
 const DEFAULT_WEIGHT: u32 = 100;
 const WEIGHT: std::ops::RangeInclusive<u64> = 1..=10_000;
+const SLOW_START_MS: std::ops::RangeInclusive<u64> = 0..=3_600_000;
 
 /// `None` stands for errors in the report.
 pub fn vpc_access(document: &Document, by_path: &str, checked: &mut Checked<'_>) -> Option<VpcAccess> {
@@ -45,7 +48,31 @@ pub fn vpc_access(document: &Document, by_path: &str, checked: &mut Checked<'_>)
             instances.push(instance);
         }
     }
-    Some(VpcAccess { name: name?, vpc_id: vpc_id?, host: host.flatten(), scheme: Scheme::Http, instances })
+    let balance = balance(document, checked);
+    let health = document.health.as_ref().map(|table| health::health_check(table, checked));
+    Some(VpcAccess {
+        name: name?,
+        vpc_id: vpc_id?,
+        host: host.flatten(),
+        scheme: Scheme::Http,
+        instances,
+        balance,
+        health: health.flatten(),
+    })
+}
+
+fn balance(document: &Document, checked: &mut Checked<'_>) -> Balance {
+    let mut balance = Balance::default();
+    if let Some(ms) = document.slow_start_ms.as_ref().and_then(|ms| checked.number("slow_start_ms", ms, SLOW_START_MS)) {
+        balance.slow_start = Duration::from_millis(ms);
+    }
+    if let Some(word) = &document.when_all_down {
+        balance.when_all_down = match word.value {
+            WhenAllDownWord::TryAll => WhenAllDown::TryAll,
+            WhenAllDownWord::FailFast => WhenAllDown::FailFast,
+        };
+    }
+    balance
 }
 
 /// `port`: that of the VPC access; `Some(None)` when it has an error of its own.
@@ -91,7 +118,7 @@ fn not_an_address(checked: &Checked<'_>, value: &At<String>) -> Diagnostic {
 }
 
 /// A Host: a name or an address, with or without a port.
-fn backend_host(host: &At<String>, checked: &mut Checked<'_>) -> Option<String> {
+pub(super) fn backend_host(host: &At<String>, checked: &mut Checked<'_>) -> Option<String> {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
         _ => (host.as_str(), None),

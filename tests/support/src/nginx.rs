@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::gateway::succeeds;
 use crate::ports::{Port, reserve};
 use crate::tools;
 use crate::wait::eventually;
@@ -32,21 +33,40 @@ impl Nginx {
         fs::write(prefix.join("root/index.html"), "<h1>Welcome to nginx!</h1>\n").expect("the root can be written");
         let config = prefix.join("nginx.conf");
         fs::write(&config, configuration(port.address)).expect("the configuration can be written");
-        let log = fs::File::create(prefix.join("error.log")).expect("the log can be made");
-        let child = tools::nginx()
-            .arg("-p")
-            .arg(prefix)
-            .arg("-c")
-            .arg(&config)
-            .args(["-e", "stderr", "-g", "daemon off; master_process off;"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("nginx runs; tests/run installs it");
+        let child = spawn(prefix);
         let nginx = Self { address: port.address, directory, child, _port: port };
-        eventually("nginx listens", || Client::try_connect(nginx.address).ok());
+        nginx.wait();
         nginx
+    }
+
+    fn wait(&self) {
+        eventually("nginx listens", || Client::try_connect(self.address).ok());
+    }
+
+    /// Ends it at once, connections and all.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Starts it again on its port.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.directory.path());
+        self.wait();
+    }
+
+    /// Stops it where it is: the kernel still takes connections for it, and nobody answers.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        succeeds(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
     }
 
     /// The document root: `/files/x` is the file `files/x` in it.
@@ -65,6 +85,21 @@ impl Drop for Nginx {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn spawn(prefix: &Path) -> Child {
+    let log = fs::File::options().create(true).append(true).open(prefix.join("error.log")).expect("the log can be made");
+    tools::nginx()
+        .arg("-p")
+        .arg(prefix)
+        .arg("-c")
+        .arg(prefix.join("nginx.conf"))
+        .args(["-e", "stderr", "-g", "daemon off; master_process off;"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("nginx runs; tests/run installs it")
 }
 
 fn configuration(address: SocketAddr) -> String {

@@ -1,0 +1,114 @@
+//! The way to a backend: a turn where connections are bounded, then the warmest idle connection or a new one. A client
+//! that leaves meanwhile ends each of these waits.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use super::connection::Connection;
+use super::failure::Failure;
+use crate::gate::error::connect::{LEASE_TIMEOUT, NO_INSTANCE};
+use crate::gate::{ErrorCode, Refusal};
+use crate::http::head::Version;
+use crate::net::deadline::HALF_CLOSE_PROBE;
+use crate::net::{Ready, Stream, Wait, Watch};
+use crate::observe::record::Ended;
+use crate::sys::Peeked;
+use crate::upstream::health::Fault;
+use crate::upstream::{NoPick, Pick};
+
+/// A connection to the instance picked: the warmest idle one, or a new one. True: it has been used before.
+pub async fn connection(
+    c: &Connection<'_>,
+    ready: Pin<&mut dyn Ready>,
+    pick: &Pick,
+    fresh: bool,
+    can_be_repeated: bool,
+) -> Result<(Stream, bool), Failure> {
+    let now_ms = c.core.clock.coarse_ms();
+    if !fresh && let Some(stream) = pick.instance.take_idle(now_ms, !can_be_repeated) {
+        return Ok((stream, true));
+    }
+    let address = pick.instance.backend.address;
+    let connecting = c.core.upstreams.connect(&pick.instance).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
+    c.watch.set_backend(Some(connecting.stream().fd()));
+    c.watch.to_backend.arm(Wait::Connect, now_ms, c.core.limits().connect_timeout);
+    let made = while_client_stays(c, ready, connecting.finish()).await;
+    let failure = made.as_ref().err().map(|e| Failure::not_connected(&c.watch, address, e));
+    if let Some(fault) = made.as_ref().err().and_then(|e| fault_of(&c.watch, e)) {
+        pick.failed(fault, c.core.clock.coarse_ms());
+    }
+    c.watch.set_backend(None);
+    match (made, failure) {
+        (Ok(stream), _) => Ok((stream, false)),
+        (Err(_), Some(failure)) => Err(failure),
+        (Err(_), None) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
+    }
+}
+
+/// What a connection that was not made says of its instance; nothing, where its client left or the fault is ours.
+fn fault_of(watch: &Watch, error: &io::Error) -> Option<Fault> {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
+    match error.kind() {
+        _ if watch.client_gone.get() => None,
+        _ if watch.backend_expired() != Wait::Nothing => Some(Fault::TimedOut),
+        ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable => Some(Fault::Refused),
+        _ => None,
+    }
+}
+
+pub fn no_instance(why: NoPick) -> Failure {
+    Failure::Tell(match why {
+        NoPick::None => Refusal::new(ErrorCode::X504VE),
+        NoPick::AllDown => Refusal::because(ErrorCode::D504CO, NO_INSTANCE),
+    })
+}
+
+/// Waits until the instance has a connection to spare; a client that leaves meanwhile leaves the queue.
+pub async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: Version, pick: &Pick) -> Result<(), Failure> {
+    if pick.take_turn() {
+        return Ok(());
+    }
+    let queued = pick.queue(c.core.clock.coarse_ms());
+    let mut turn = queued.map_err(|_| Refusal::new(ErrorCode::X503BZ))?;
+    let mut watching = true;
+    let waited = poll_fn(|context| {
+        if watching && ready.as_mut().poll_ready(context).is_ready() {
+            watching = false;
+            // One that has ended its side may have left: the sweeper asks it, and wakes us.
+            if !c.is_gone() && version == Version::Http11 && c.stream.peek() == Peeked::End {
+                c.watch.from_client.arm(Wait::HalfClosed, c.core.clock.coarse_ms(), HALF_CLOSE_PROBE);
+                turn.wake_often();
+            }
+        }
+        if c.watch.client_gone.get() {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut turn).poll(context).map(Some)
+    })
+    .await;
+    c.watch.from_client.clear();
+    match waited {
+        Some(Ok(())) => pick.has_turn(),
+        Some(Err(_)) => return Err(Refusal::because(ErrorCode::D504CO, LEASE_TIMEOUT).into()),
+        None => return Err(Failure::End(Ended::ClientGone)),
+    }
+    Ok(())
+}
+
+/// Waits for something of the backend; a client that leaves meanwhile ends it.
+async fn while_client_stays<T>(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, step: impl Future<Output = T>) -> T {
+    let mut step = pin!(step);
+    let mut watching = true;
+    poll_fn(|context| {
+        if watching && ready.as_mut().poll_ready(context).is_ready() {
+            watching = false;
+            if c.is_gone() {
+                c.watch.cancel_backend();
+            }
+        }
+        step.as_mut().poll(context)
+    })
+    .await
+}

@@ -1,0 +1,160 @@
+//! Active checks: every now and then, off the path of requests, each instance is sent a request of its own; what it
+//! answers says whether it is up. One worker checks for all.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::board::Entry;
+use super::{Instance, Upstreams};
+use crate::catalog::{BackendInstance, HealthCheck, VpcAccess};
+use crate::http::head::{HeadLimits, Parsed, ResponseHead, parse_response};
+use crate::net::{Block, Clock, Stream, Wait};
+
+/// The largest head of an answer to a check, in bytes.
+const HEAD_BYTES: usize = 8 * 1024;
+const HEAD_LIMITS: HeadLimits = HeadLimits { start_line_bytes: HEAD_BYTES / 2, head_bytes: HEAD_BYTES, fields: 100 };
+
+/// What an instance's checks have found. Pure.
+#[derive(Debug, Default)]
+struct Findings {
+    down: bool,
+    /// Checks in a row that spoke against the state.
+    against: u32,
+}
+
+impl Findings {
+    /// Takes a check's result; `Some`: the instance is up now, or down, and was not before.
+    fn note(&mut self, good: bool, plan: &HealthCheck) -> Option<bool> {
+        if good != self.down {
+            self.against = 0;
+            return None;
+        }
+        self.against += 1;
+        if self.against < if good { plan.healthy_threshold } else { plan.unhealthy_threshold } {
+            return None;
+        }
+        *self = Self { down: !good, against: 0 };
+        Some(good)
+    }
+}
+
+/// The checks of one instance.
+pub struct Checker {
+    instance: BackendInstance,
+    entry: Entry,
+    plan: Rc<HealthCheck>,
+    request: Vec<u8>,
+    findings: Findings,
+    head: Box<ResponseHead>,
+}
+
+impl Checker {
+    pub(super) fn new(plan: &HealthCheck, access: &VpcAccess, instance: &Instance) -> Self {
+        let backend = BackendInstance { id: instance.backend.id.clone(), ..instance.backend };
+        let address = backend.address.to_string();
+        let host = plan.host.as_ref().or(access.host.as_ref()).unwrap_or(&address);
+        let request = format!(
+            "{} {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: lockgate-health-check\r\nConnection: close\r\n\r\n",
+            plan.method, plan.path
+        );
+        Self {
+            instance: backend,
+            entry: instance.entry.clone(),
+            plan: Rc::new(plan.clone()),
+            request: request.into_bytes(),
+            findings: Findings::default(),
+            head: Box::default(),
+        }
+    }
+
+    /// From the end of one check to the start of the next.
+    pub fn interval(&self) -> Duration {
+        self.plan.interval
+    }
+
+    /// Makes one check and tells all workers what it means. Returns within the time-out, and a sweep.
+    pub async fn check(&mut self, upstreams: &Upstreams, clock: &Clock) {
+        let good = matches!(self.probe(upstreams, clock).await, Ok(status) if self.plan.expected_status.has(status));
+        if let Some(up) = self.findings.note(good, &self.plan) {
+            self.entry.change(|health| Some(health.checked(up, clock.coarse_ms())));
+        }
+    }
+
+    /// The status that the instance answers with. What is overdue is shut down by the sweeper, so that every operation
+    /// runs to its end.
+    async fn probe(&mut self, upstreams: &Upstreams, clock: &Clock) -> io::Result<u16> {
+        let connecting = upstreams.reach(self.instance.address)?;
+        let watched = upstreams.checks.add(connecting.stream().fd());
+        // One deadline for all of it.
+        watched.to_client.arm(Wait::Connect, clock.coarse_ms(), self.plan.timeout);
+        let stream = connecting.finish().await?;
+        let mut block = Block::with_room(HEAD_BYTES.max(self.request.len()));
+        block.append(&self.request);
+        let (sent, mut block) = stream.send(block).await;
+        sent?;
+        block.clear(0);
+        self.status(&stream, block).await
+    }
+
+    async fn status(&mut self, stream: &Stream, mut block: Block) -> io::Result<u16> {
+        let mut scanned = 0;
+        while block.room() > 0 {
+            let (received, back) = stream.recv(block).await;
+            block = back;
+            if received? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            while !block.is_empty() {
+                match parse_response(block.filled(), scanned, &HEAD_LIMITS, &mut self.head) {
+                    Ok(Parsed::Partial) => {
+                        scanned = block.len();
+                        break;
+                    }
+                    Ok(Parsed::Complete) if self.head.status >= 200 => return Ok(self.head.status),
+                    // An interim answer; the final one follows.
+                    Ok(Parsed::Complete) => block.advance(self.head.len),
+                    Err(_) => return Err(io::ErrorKind::InvalidData.into()),
+                }
+                scanned = 0;
+            }
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::ExpectedStatus;
+
+    fn plan() -> HealthCheck {
+        HealthCheck {
+            method: "GET",
+            path: "/healthz".into(),
+            host: None,
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(2),
+            healthy_threshold: 2,
+            unhealthy_threshold: 3,
+            expected_status: ExpectedStatus::Class(2),
+        }
+    }
+
+    #[test]
+    fn only_as_many_in_a_row_as_the_thresholds_say_change_anything() {
+        let mut findings = Findings::default();
+        let mut told = |results: &[bool]| results.iter().map(|&good| findings.note(good, &plan())).collect::<Vec<_>>();
+        assert_eq!(told(&[true, false, false, true, false, false]), [None; 6]);
+        assert_eq!(told(&[false, false]), [Some(false), None]);
+        assert_eq!(told(&[true, false, true]), [None; 3]);
+        assert_eq!(told(&[true, true]), [Some(true), None]);
+    }
+
+    #[test]
+    fn what_is_expected_is_good() {
+        assert!(ExpectedStatus::Class(2).has(299) && !ExpectedStatus::Class(2).has(300));
+        let these = ExpectedStatus::These(vec![200, 503]);
+        assert!(these.has(503) && !these.has(201));
+    }
+}

@@ -1,0 +1,140 @@
+//! One instance of a VPC access as a worker sees it, and a call in flight to it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ahash::RandomState;
+
+use super::Settings;
+use super::balance::{Load, Standing, weight};
+use super::board::Entry;
+use super::health::Fault;
+use super::pool::Idle;
+use super::turn::{NoTurn, Turn, Turns};
+use crate::catalog::BackendInstance;
+
+pub struct Instance {
+    pub backend: BackendInstance,
+    pub(super) entry: Entry,
+    pub(super) standing: Standing,
+    pub(super) idle: RefCell<Vec<Idle>>,
+    /// Turns to use a connection: as many as there may be connections.
+    pub(super) turns: Turns,
+    pub(super) settings: Rc<Settings>,
+    slow_start_ms: u64,
+    /// What calls find is noted.
+    watched: bool,
+    chance: RandomState,
+}
+
+/// What a call in flight means for its instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Call,
+    /// It finds out whether the instance is back.
+    Trial,
+    /// It went out because every instance stood aside.
+    LastResort,
+}
+
+/// A call in flight to an instance; dropping it is its end.
+pub struct Pick {
+    pub instance: Rc<Instance>,
+    /// Of the instance in its VPC access.
+    pub(super) place: u32,
+    role: Role,
+    has_turn: Cell<bool>,
+    told: Cell<bool>,
+}
+
+impl Instance {
+    pub(super) fn new(
+        backend: &BackendInstance,
+        entry: Entry,
+        standing: Standing,
+        slow_start: Duration,
+        watched: bool,
+        settings: Rc<Settings>,
+    ) -> Self {
+        Self {
+            backend: BackendInstance { id: backend.id.clone(), ..*backend },
+            entry,
+            standing,
+            idle: RefCell::default(),
+            turns: Turns::default(),
+            settings,
+            slow_start_ms: slow_start.as_millis() as u64,
+            watched,
+            chance: RandomState::new(),
+        }
+    }
+
+    pub(super) fn load(&self, now_ms: u64) -> Load {
+        let weight = weight(self.backend.weight, self.entry.health().since_ms(), now_ms, self.slow_start_ms);
+        Load::new(self.entry.calls(), weight)
+    }
+
+    pub(super) fn sweep(&self, now_ms: u64, idle_timeout_ms: u64) {
+        self.end_idle(now_ms, idle_timeout_ms);
+        self.turns.expire(now_ms);
+    }
+}
+
+impl Pick {
+    pub(super) fn new(instance: Rc<Instance>, place: u32, role: Role) -> Self {
+        instance.entry.begin();
+        Self { instance, place, role, has_turn: Cell::new(false), told: Cell::new(false) }
+    }
+
+    /// Takes a turn to use a connection, if one is free and nobody waits for it.
+    pub fn take_turn(&self) -> bool {
+        let taken = self.instance.turns.take(self.instance.settings.connections);
+        if taken {
+            self.has_turn.set(true);
+        }
+        taken
+    }
+
+    /// Queues for a turn; [`Pick::has_turn`] once it has come.
+    pub fn queue(&self, now_ms: u64) -> Result<Turn<'_>, NoTurn> {
+        let Settings { queue, wait, .. } = *self.instance.settings;
+        self.instance.turns.queue(now_ms.saturating_add(wait.as_millis() as u64), queue)
+    }
+
+    /// The turn waited for is this call's.
+    pub fn has_turn(&self) {
+        self.has_turn.set(true);
+    }
+
+    /// The instance has begun to answer. Told as often as one likes, noted once.
+    pub fn answered(&self, now_ms: u64) {
+        if self.is_news() {
+            self.instance.entry.change(|health| Some(health.answered(now_ms, self.role != Role::Call)));
+        }
+    }
+
+    /// The instance failed the call before any answer.
+    pub fn failed(&self, fault: Fault, now_ms: u64) {
+        if self.is_news() {
+            let (policy, chance) = (&self.instance.settings.policy, self.instance.chance.hash_one(now_ms));
+            self.instance.entry.change(|health| Some(health.failed(fault, self.role == Role::Trial, now_ms, policy, chance)));
+        }
+    }
+
+    fn is_news(&self) -> bool {
+        self.instance.watched && !self.told.replace(true)
+    }
+}
+
+impl Drop for Pick {
+    fn drop(&mut self) {
+        self.instance.entry.end();
+        if self.has_turn.get() {
+            self.instance.turns.give_back();
+        }
+        if self.role == Role::Trial && !self.told.get() {
+            self.instance.entry.change(|health| Some(health.undecided()));
+        }
+    }
+}
