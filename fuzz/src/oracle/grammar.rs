@@ -1,5 +1,8 @@
 //! Productions of RFC 9110, section 5, and RFC 9112, sections 2 to 5. Each says whether the whole of its bytes is one.
 
+/// Major and minor digit.
+pub type Version = (u8, u8);
+
 /// `tchar` (RFC 9110, section 5.6.2).
 pub fn tchar(b: u8) -> bool {
     b"!#$%&'*+-.^_`|~".contains(&b) || b.is_ascii_digit() || b.is_ascii_alphabetic()
@@ -54,7 +57,7 @@ pub fn field_line(s: &[u8]) -> Option<super::Field> {
 }
 
 /// `HTTP-version = HTTP-name "/" DIGIT "." DIGIT` (RFC 9112, section 2.3).
-pub fn http_version(s: &[u8]) -> Option<(u8, u8)> {
+pub fn http_version(s: &[u8]) -> Option<Version> {
     match s {
         [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => Some((major - b'0', minor - b'0')),
         _ => None,
@@ -62,7 +65,7 @@ pub fn http_version(s: &[u8]) -> Option<(u8, u8)> {
 }
 
 /// `request-line = method SP request-target SP HTTP-version` (RFC 9112, section 3); the target is judged elsewhere.
-pub fn request_line(s: &[u8]) -> Option<(&[u8], &[u8], (u8, u8))> {
+pub fn request_line(s: &[u8]) -> Option<(&[u8], &[u8], Version)> {
     let parts: Vec<&[u8]> = s.split(|&b| b == b' ').collect();
     let [method, target, version] = parts[..] else { return None };
     (token(method) && !target.is_empty()).then_some(())?;
@@ -71,7 +74,7 @@ pub fn request_line(s: &[u8]) -> Option<(&[u8], &[u8], (u8, u8))> {
 
 /// `status-line = HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112, section 4); a line that ends after the code
 /// passes too.
-pub fn status_line(s: &[u8]) -> Option<((u8, u8), u16, &[u8])> {
+pub fn status_line(s: &[u8]) -> Option<(Version, u16, &[u8])> {
     let version = http_version(s.get(..8)?)?;
     let [b' ', a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', ref rest @ ..] = s[8..] else { return None };
     let status = [a, b, c].iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0'));
