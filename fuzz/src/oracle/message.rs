@@ -118,7 +118,8 @@ fn body(bytes: &[u8], at: usize, framing: &Framing, closed: bool) -> Parse<Chunk
 pub struct Response {
     /// Interim answers before this one.
     pub interim: usize,
-    pub version: (u8, u8),
+    /// The highest of all heads.
+    pub highest_version: (u8, u8),
     pub status: u16,
     pub reason: Vec<u8>,
     pub fields: Vec<Field>,
@@ -133,7 +134,7 @@ pub struct Response {
 
 /// The answer at the start of `bytes`, interim ones before it. `closed`: the connection ends where the bytes do.
 pub fn response(bytes: &[u8], to_head: bool, closed: bool) -> Result<Response, Stop> {
-    let (mut at, mut interim, mut line_len, mut longest) = (0, 0, 0, 0);
+    let (mut at, mut interim, mut line_len, mut longest, mut highest_version) = (0, 0, 0, 0, (0, 0));
     loop {
         let (first, fields_at) = line(bytes, at)?;
         let (fields, end) = field_section(bytes, fields_at)?;
@@ -141,6 +142,7 @@ pub fn response(bytes: &[u8], to_head: bool, closed: bool) -> Result<Response, S
         if !matches!(version, (1, _)) {
             return Err(Stop::Bad("HTTP-version"));
         }
+        highest_version = highest_version.max(version);
         (line_len, longest) = (line_len.max(first.len()), longest.max(end - at));
         at = end;
         if status < 200 {
@@ -161,7 +163,7 @@ pub fn response(bytes: &[u8], to_head: bool, closed: bool) -> Result<Response, S
         let reason = reason.to_vec();
         return Ok(Response {
             interim,
-            version,
+            highest_version,
             status,
             reason,
             fields,
