@@ -1,8 +1,5 @@
 //! Productions of RFC 9110, section 5, and RFC 9112, sections 2 to 5. Each says whether the whole of its bytes is one.
 
-/// Major and minor digit.
-pub type Version = (u8, u8);
-
 /// `tchar` (RFC 9110, section 5.6.2).
 pub fn tchar(b: u8) -> bool {
     b"!#$%&'*+-.^_`|~".contains(&b) || b.is_ascii_digit() || b.is_ascii_alphabetic()
@@ -55,6 +52,9 @@ pub fn field_line(s: &[u8]) -> Option<super::Field> {
     let (name, value) = (&s[..colon], without_ows(&s[colon + 1..]));
     (token(name) && field_value(value)).then(|| (name.to_vec(), value.to_vec()))
 }
+
+/// Major and minor.
+pub type Version = (u8, u8);
 
 /// `HTTP-version = HTTP-name "/" DIGIT "." DIGIT` (RFC 9112, section 2.3).
 pub fn http_version(s: &[u8]) -> Option<Version> {
