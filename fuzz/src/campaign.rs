@@ -37,7 +37,7 @@ pub struct Campaign {
 impl Campaign {
     /// `seeds`: inputs to begin with, besides generated ones.
     pub fn new(target: Target, seed: u64, seeds: Vec<Vec<u8>>) -> Self {
-        let random = Random::new(seed ^ Random::of(target.name().as_bytes()).bits());
+        let random = Random::new(seed ^ Random::of(target.name().as_bytes()).word());
         Self { target, runs: 0, outcomes: BTreeMap::new(), random, material: seeds, judge: Judge::default() }
     }
 
@@ -114,7 +114,7 @@ impl Fault {
     pub fn keep(&self) -> io::Result<PathBuf> {
         let directory = directory(self.target);
         fs::create_dir_all(&directory)?;
-        let file = directory.join(format!("{:016x}", Random::of(&self.input).bits()));
+        let file = directory.join(format!("{:016x}", Random::of(&self.input).word()));
         fs::write(&file, &self.input)?;
         Ok(file)
     }

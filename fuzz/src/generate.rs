@@ -1,9 +1,11 @@
 //! Inputs by the grammar: right, or nearly right. Faults are built in where parsers are known to differ; `mutate` adds
 //! those that nobody thought of.
 
+mod words;
+
 use crate::random::Random;
 use crate::targets::documents;
-use crate::words::*;
+use words::*;
 
 /// One to three requests on a connection.
 pub fn requests(random: &mut Random) -> Vec<u8> {
@@ -163,7 +165,7 @@ fn content(random: &mut Random) -> Vec<u8> {
     match random.below(6) {
         0 => b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n".to_vec(),
         1 => b"0\r\n\r\n".to_vec(),
-        _ => (0..random.below(60)).map(|_| random.bits() as u8).collect(),
+        _ => (0..random.below(60)).map(|_| random.word() as u8).collect(),
     }
 }
 

@@ -14,4 +14,3 @@ pub mod oracle; // a slow reader, written from the RFCs
 pub mod random; // numbers from a seed
 pub mod seeds; // inputs to begin with
 pub mod targets; // what is fuzzed
-pub mod words; // what inputs are made of

@@ -88,7 +88,7 @@ fn change(out: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     let end = (at + 1 + random.below(8)).min(out.len());
     match random.below(9) {
         0 if at < out.len() => out[at] ^= 1 << random.below(8),
-        1 if at < out.len() => out[at] = random.bits() as u8,
+        1 if at < out.len() => out[at] = random.word() as u8,
         2 => drop(out.drain(at..end)),
         3 => {
             let piece = out[at..end].to_vec();

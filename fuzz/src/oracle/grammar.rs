@@ -1,8 +1,5 @@
 //! Productions of RFC 9110, section 5, and RFC 9112, sections 2 to 5. Each says whether the whole of its bytes is one.
 
-/// Major and minor digit.
-pub type Version = (u8, u8);
-
 /// `tchar` (RFC 9110, section 5.6.2).
 pub fn tchar(b: u8) -> bool {
     b"!#$%&'*+-.^_`|~".contains(&b) || b.is_ascii_digit() || b.is_ascii_alphabetic()

@@ -78,8 +78,8 @@ fn judge_decoding(
         (Ok((body, _)), Err(error)) => {
             deliberate::of_body(body).map(str::to_owned).ok_or_else(|| format!("whole to the oracle, refused: {error}"))
         }
-        (Err(Stop::More), Ok(_)) => {
-            same("consumed of a partial body", input.len(), input.len())?;
+        (Err(Stop::More), Ok(decoded)) => {
+            same("consumed of a partial body", decoded.consumed, input.len())?;
             Ok("partial".into())
         }
         (Err(Stop::More), Err(error)) => Ok(format!("partial, {error}")),

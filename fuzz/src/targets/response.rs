@@ -5,7 +5,8 @@ use super::{Judgement, same};
 use crate::deliberate;
 use crate::gateway::{Answer, Client, relay};
 use crate::lenient::{READERS, response as lenient};
-use crate::oracle::message::{self, Framing, Response};
+use crate::oracle::grammar::content_length;
+use crate::oracle::message::{self, Response};
 use crate::oracle::{Stop, values};
 use crate::random::Random;
 
@@ -39,8 +40,10 @@ fn judge_answer(
         (Ok(Some(answer)), Ok(response)) if answer.ended => {
             same("status", answer.status, response.status)?;
             same("length", answer.len, response.len)?;
-            let unasked = matches!((&response.framing, response.status), (Framing::None, 204))
-                && (has(response, "Content-Length") || has(response, "Transfer-Encoding"));
+            // A server that frames a body for a 204 may send it, too; no bytes are no body.
+            let lengths = values(&response.fields, "Content-Length");
+            let bodied = lengths.iter().any(|length| content_length(length) != Some(0)) || has(response, "Transfer-Encoding");
+            let unasked = response.status == 204 && bodied;
             if answer.reusable && (unasked || !response.keep_alive || response.len != input.len()) {
                 return Err("the backend's connection would be used again".into());
             }
@@ -48,7 +51,6 @@ fn judge_answer(
             Ok(format!("{} {}", answer.framing, response.interim.min(2)))
         }
         (Ok(Some(answer)), oracle) => match oracle {
-            Ok(_) if answer.ended => Err("unreachable: handled above".into()),
             Err(stop) if answer.ended => Err(format!("whole to us, the oracle says {stop:?}")),
             Ok(response) => match deliberate::of_response(response) {
                 Some(reason) if answer.broken => {
