@@ -5,7 +5,7 @@
 //! allow, so that what is no HTTP is refused at once and not waited for.
 
 use super::{Field, Fields, HeadError, HeadLimits, Parsed, RequestHead, ResponseHead, Span, Version};
-use crate::http::field::{FieldId, is_token_byte, is_value_byte};
+use crate::http::field::{FieldId, is_token, is_token_byte};
 
 /// Parses a request head at the start of `buffer`. `scanned` is how many bytes an earlier call has already found
 /// not to hold the end of the head, so that a slow head is not searched from its start again and again.
@@ -182,6 +182,26 @@ fn is_target_byte(byte: u8) -> bool {
     matches!(byte, 0x21..=0x7e) && byte != b'#'
 }
 
+/// How many visible bytes, bytes beyond ASCII and spaces stand at the start; eight at a time.
+#[inline]
+fn visible_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = ONES << 7;
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*block);
+        let delete = word ^ ONES.wrapping_mul(0x7f);
+        // The high bit of a byte below 0x20 and of 0x7f; the lowest one set is exact.
+        let found = (word.wrapping_sub(ONES.wrapping_mul(0x20)) & !word | delete.wrapping_sub(ONES) & !delete) & HIGH;
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|&byte| byte < 0x20 || byte == 0x7f).unwrap_or(rest.len())
+}
+
 /// A place in the bytes of a head, cut off at the head's limit.
 struct Cursor<'a> {
     bytes: &'a [u8],
@@ -218,32 +238,12 @@ impl<'a> Cursor<'a> {
         self.at += rest.iter().position(|&byte| !wanted(byte)).unwrap_or(rest.len());
     }
 
-    /// Skips what a field value may hold, eight bytes at a time.
-    #[inline]
+    /// Skips what a field value may hold.
     fn skip_value(&mut self) {
-        const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-        const HIGH: u64 = ONES << 7;
-        // Without an early exit the compiler compares the whole block at once.
-        while let Some(block) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<32>()) {
-            if block.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == 0x7f)) {
-                break;
-            }
-            self.at += 32;
-        }
         loop {
-            while let Some(block) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-                let word = u64::from_le_bytes(*block);
-                let delete = word ^ ONES.wrapping_mul(0x7f);
-                // The high bit of a byte below 0x20 and of 0x7f; the lowest one set is exact.
-                let found = (word.wrapping_sub(ONES.wrapping_mul(0x20)) & !word | delete.wrapping_sub(ONES) & !delete) & HIGH;
-                if found != 0 {
-                    self.at += found.trailing_zeros() as usize / 8;
-                    break;
-                }
-                self.at += 8;
-            }
+            self.at += visible_len(self.bytes.get(self.at..).unwrap_or_default());
             match self.bytes.get(self.at) {
-                Some(&byte) if is_value_byte(byte) => self.at += 1,
+                Some(b'\t') => self.at += 1,
                 _ => return,
             }
         }
@@ -303,6 +303,40 @@ impl<'a> Cursor<'a> {
     /// `field-name ":" OWS field-value OWS` and its line end (RFC 9112, section 5).
     #[inline]
     fn field_line(&mut self) -> Result<Field, Stop> {
+        match self.plain_field_line() {
+            Some(field) => Ok(field),
+            None => self.any_field_line(),
+        }
+    }
+
+    /// The line as nearly every sender writes it: `name: value` and CRLF, whole, without a tab. For all else
+    /// [`Self::any_field_line`] has the word.
+    #[inline]
+    fn plain_field_line(&mut self) -> Option<Field> {
+        let rest = self.bytes.get(self.at..)?;
+        let colon = rest.iter().position(|&byte| byte == b':')?;
+        let name = rest.get(..colon)?;
+        let id = FieldId::of(name);
+        // A known name is a token.
+        if id == FieldId::Other && !is_token(name) {
+            return None;
+        }
+        let start = colon + 2;
+        let value = rest.get(start..)?;
+        let len = visible_len(value);
+        let end = start + len;
+        let [first, last] = [value.first()?, rest.get(end - 1)?];
+        if rest.get(colon + 1..start)? != b" " || *first == b' ' || *last == b' ' && len > 0 || rest.get(end..end + 2)? != b"\r\n"
+        {
+            return None;
+        }
+        let span = |from: usize, to: usize| Span { start: (self.at + from) as u16, end: (self.at + to) as u16 };
+        let field = Field { name: span(0, colon), value: span(start, end), id };
+        self.at += end + 2;
+        Some(field)
+    }
+
+    fn any_field_line(&mut self) -> Result<Field, Stop> {
         let refuse = |reason| Err(Stop::Refuse(HeadError::BadField(reason)));
 
         let start = self.at;
