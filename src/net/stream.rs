@@ -55,7 +55,8 @@ impl Stream {
     async fn in_turn<T>(&self, operation: impl Future<Output = T>) -> T {
         if self.run.get() == LONGEST_RUN {
             self.run.set(0);
-            monoio::time::sleep(PAUSE).await;
+            // Boxed, because it is rare, and would make every operation as large as a timer.
+            Box::pin(monoio::time::sleep(PAUSE)).await;
         }
         let mut operation = pin!(operation);
         let mut waited = false;
@@ -76,35 +77,14 @@ impl Stream {
     }
 
     /// Sends all of the block's bytes. The block comes back as it was given.
-    pub async fn send(&self, block: Block) -> (io::Result<()>, Block) {
-        let (result, Sending(mut block)) = self.in_turn(self.operate().write(Sending(block))).await;
-        match result {
-            Ok(n) if n == block.len() => (Ok(()), block),
-            Ok(0) => (Err(io::ErrorKind::WriteZero.into()), block),
-            Ok(n) => {
-                block.advance(n);
-                let (result, mut block) = self.send_rest(block).await;
-                block.retreat(n);
-                (result, block)
-            }
-            Err(error) => (Err(error), block),
-        }
-    }
-
-    async fn send_rest(&self, mut block: Block) -> (io::Result<()>, Block) {
+    pub async fn send(&self, mut block: Block) -> (io::Result<()>, Block) {
         let mut sent = 0;
         let result = loop {
-            if block.is_empty() {
-                break Ok(());
-            }
             let (result, Sending(back)) = self.in_turn(self.operate().write(Sending(block))).await;
             block = back;
-            match result {
-                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    block.advance(n);
-                    sent += n;
-                }
+            match progress(result, &mut block, &mut sent) {
+                Ok(()) if block.is_empty() => break Ok(()),
+                Ok(()) => {}
                 Err(error) => break Err(error),
             }
         };
@@ -115,27 +95,27 @@ impl Stream {
     /// Sends all bytes of two blocks, in one operation where the kernel takes them at once.
     pub async fn send_two(&self, first: Block, second: Block) -> (io::Result<()>, Block, Block) {
         let whole = SendingTwo::new(first, second, self.spare_vectors.take());
-        let (result, SendingTwo { blocks: [mut first, mut second], vectors }) = self.in_turn(self.operate().writev(whole)).await;
+        let (result, SendingTwo { blocks: [first, second], vectors }) = self.in_turn(self.operate().writev(whole)).await;
         self.spare_vectors.set(Some(vectors));
         let n = match result {
             Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), first, second),
             Ok(n) => n,
             Err(error) => return (Err(error), first, second),
         };
-        if n < first.len() {
-            first.advance(n);
-            let (result, mut first) = self.send_rest(first).await;
-            first.retreat(n);
-            if result.is_err() {
-                return (result, first, second);
+        let (of_first, of_second) = (n.min(first.len()), n.saturating_sub(first.len()));
+        let mut blocks = [(first, of_first), (second, of_second)];
+        let mut result = Ok(());
+        for (block, sent) in &mut blocks {
+            block.advance(*sent);
+            while result.is_ok() && !block.is_empty() {
+                let rest = std::mem::replace(block, Block::with_room(0));
+                let (written, Sending(back)) = self.in_turn(self.operate().write(Sending(rest))).await;
+                *block = back;
+                result = progress(written, block, sent);
             }
-            let (result, second) = self.send_rest(second).await;
-            return (result, first, second);
+            block.retreat(*sent);
         }
-        let n = n - first.len();
-        second.advance(n);
-        let (result, mut second) = self.send_rest(second).await;
-        second.retreat(n);
+        let [(first, _), (second, _)] = blocks;
         (result, first, second)
     }
 
@@ -172,6 +152,18 @@ impl Stream {
     /// Ends traffic in one direction or both, and with it the operations in flight.
     pub fn shutdown(&self, direction: Direction) {
         sys::shutdown(self.fd(), direction);
+    }
+}
+
+/// Takes off the block what one operation has sent of it.
+fn progress(written: io::Result<usize>, block: &mut Block, sent: &mut usize) -> io::Result<()> {
+    match written? {
+        0 if !block.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+        n => {
+            block.advance(n);
+            *sent += n;
+            Ok(())
+        }
     }
 }
 

@@ -75,7 +75,7 @@ async fn live(provision: Provision) {
     // One worker checks for all.
     let checkers = if number == 0 { core.upstreams.checkers() } else { Vec::new() };
     for checker in checkers {
-        monoio::spawn(guarded(core.clone(), check(core.clone(), checker)));
+        spawn(&core, check(core.clone(), checker));
     }
     let _ = ready.send(Ok(()));
 
@@ -111,7 +111,7 @@ async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
             Ok(_) if core.watches.len() >= core.limits().connections_per_worker => core.counters.connections_shed.add(1),
             Ok((stream, peer)) => {
                 core.counters.connections.add(1);
-                monoio::spawn(guarded(core.clone(), proxy::serve(core.clone(), stream, peer, scheme)));
+                spawn(&core, proxy::serve(core.clone(), stream, peer, scheme));
             }
             Err(_) if core.draining.get() => return,
             Err(error) => {
@@ -132,9 +132,8 @@ async fn check(core: Rc<Core>, mut checker: Checker) {
     }
 }
 
-/// A panic ends its connection, is counted, and goes no further.
-async fn guarded(core: Rc<Core>, connection: impl Future<Output = ()>) {
-    if CatchPanic::new(connection).await.is_none() {
-        core.counters.panics.add(1);
-    }
+/// Runs a task of this worker; a panic ends it alone, and is counted.
+fn spawn(core: &Rc<Core>, task: impl Future<Output = ()> + 'static) {
+    let counters = core.counters.clone();
+    monoio::spawn(CatchPanic::new(task, move || counters.panics.add(1)));
 }
