@@ -54,7 +54,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const WARM_UP: usize = 200;
-const MEASURED: usize = 1000;
+const MEASURED: usize = 300;
 const ROUNDS: usize = 3;
 
 /// Sends a request that is answered in one piece, again and again, and takes the answers without an allocation.
