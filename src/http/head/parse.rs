@@ -5,7 +5,7 @@
 //! allow, so that what is no HTTP is refused at once and not waited for.
 
 use super::{Field, Fields, HeadError, HeadLimits, Parsed, RequestHead, ResponseHead, Span, Version};
-use crate::http::field::{FieldId, is_token, is_token_byte};
+use crate::http::field::{FieldId, is_token_byte};
 
 /// Parses a request head at the start of `buffer`. `scanned` is how many bytes an earlier call has already found
 /// not to hold the end of the head, so that a slow head is not searched from its start again and again.
@@ -314,11 +314,9 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn plain_field_line(&mut self) -> Option<Field> {
         let rest = self.bytes.get(self.at..)?;
-        let colon = rest.iter().position(|&byte| byte == b':')?;
+        let colon = rest.iter().position(|&byte| !is_token_byte(byte))?;
         let name = rest.get(..colon)?;
-        let id = FieldId::of(name);
-        // A known name is a token.
-        if id == FieldId::Other && !is_token(name) {
+        if name.is_empty() {
             return None;
         }
         let start = colon + 2;
@@ -326,12 +324,11 @@ impl<'a> Cursor<'a> {
         let len = visible_len(value);
         let end = start + len;
         let [first, last] = [value.first()?, rest.get(end - 1)?];
-        if rest.get(colon + 1..start)? != b" " || *first == b' ' || *last == b' ' && len > 0 || rest.get(end..end + 2)? != b"\r\n"
-        {
+        if rest.get(colon..start)? != b": " || *first == b' ' || *last == b' ' && len > 0 || rest.get(end..end + 2)? != b"\r\n" {
             return None;
         }
         let span = |from: usize, to: usize| Span { start: (self.at + from) as u16, end: (self.at + to) as u16 };
-        let field = Field { name: span(0, colon), value: span(start, end), id };
+        let field = Field { name: span(0, colon), value: span(start, end), id: FieldId::of(name) };
         self.at += end + 2;
         Some(field)
     }
