@@ -83,6 +83,19 @@ fn a_backend_that_fails_is_named() {
 }
 
 #[test]
+fn behind_a_trusted_proxy_the_client_is_whom_the_proxy_saw() {
+    let backend = Backend::ok();
+    let gateway = Config::with_backend(backend.address)
+        .table("security", "trusted_proxies = [\"127.0.0.0/8\"]")
+        .instance("workers = 1")
+        .access_log()
+        .published(&Api::open("open", "/open/*"))
+        .start();
+    gateway.call(&Request::get("/open/x").field("X-Forwarded-For", "1.1.1.1, 203.0.113.7")).assert_passed();
+    assert_eq!(gateway.access_log(1)[0]["clientIp"], "203.0.113.7");
+}
+
+#[test]
 fn bytes_of_a_client_cannot_forge_a_line() {
     let backend = Backend::ok();
     let gateway = start(&backend);

@@ -80,8 +80,8 @@ pub struct SecurityTable {
     /// Variants of the string to sign accepted beside the canonical one.
     /// Default: `raw-path`, `empty-value-equals`, `query-first`, `byte-order`.
     pub tolerate: Option<Vec<At<ToleranceWord>>>,
-    /// Peers (addresses or networks such as `10.0.0.0/8`) whose `X-Forwarded-For` may be believed. No rule reads it yet.
-    /// Default: none.
+    /// Peers (addresses or networks such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed: `clientIp` of
+    /// the access log is then the client that they saw. Default: none.
     pub trusted_proxies: Option<Vec<At<String>>>,
 }
 

@@ -5,6 +5,7 @@
 
 pub mod authenticate;
 pub mod authorize;
+pub mod client;
 pub mod error;
 pub mod map;
 pub mod quota;

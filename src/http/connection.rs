@@ -34,9 +34,9 @@ impl Persistence {
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
                 found.keep_alive = true;
             } else if !is_token(option) {
-                return Err(HeadError::BadConnection("an option is not a token"));
+                return Err(HeadError::BadConnection("has an option that is not a token"));
             } else if must_reach_the_other_side(option) {
-                return Err(HeadError::BadConnection("an option names a field that frames, routes or authenticates the message"));
+                return Err(HeadError::BadConnection("names a field that frames, routes or authenticates the message"));
             }
         }
         Ok(found)

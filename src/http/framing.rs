@@ -74,7 +74,7 @@ pub fn response_framing(response: &ResponseView<'_>, to_head: bool) -> Result<Re
         (304, _) => Ok(ResponseFraming { body: BodyLength::None, keep_alive }),
         _ if to_head => Ok(ResponseFraming { body: BodyLength::None, keep_alive }),
         // RFC 9110, section 15.3.6: no content, though framed like any other answer.
-        (205, Declared::Length(1..)) => Err(HeadError::BadContentLength("205 with content")),
+        (205, Declared::Length(1..)) => Err(HeadError::BadContentLength("says that a 205 has content")),
         (_, Declared::Length(0)) => Ok(ResponseFraming { body: BodyLength::None, keep_alive }),
         (_, Declared::Length(length)) => Ok(ResponseFraming { body: BodyLength::Exact(length), keep_alive }),
         (_, Declared::Chunked) => Ok(ResponseFraming { body: BodyLength::Chunked, keep_alive }),
@@ -97,15 +97,15 @@ fn declared(buffer: &[u8], fields: &Fields, version: Version) -> Result<Declared
         (None, Some(_)) if fields.is_repeated(FieldId::ContentLength) => {
             // RFC 9112, section 6.3, rule 5 would let identical values pass; a reader that adds them up, or takes the
             // first of a list, is not worth meeting.
-            Err(HeadError::BadContentLength("more than one Content-Length"))
+            Err(HeadError::BadContentLength("stands more than once"))
         }
         (None, Some(length)) => content_length(length.value.of(buffer)).map(Declared::Length),
         // RFC 9112, section 6.1: the mark of request smuggling.
-        (Some(_), Some(_)) => Err(HeadError::BadTransferEncoding("Transfer-Encoding together with Content-Length")),
+        (Some(_), Some(_)) => Err(HeadError::BadTransferEncoding("stands beside Content-Length")),
         // RFC 9112, section 6.1: HTTP/1.0 has no transfer codings; framing is faulty.
-        (Some(_), None) if version == Version::Http10 => Err(HeadError::BadTransferEncoding("Transfer-Encoding in HTTP/1.0")),
+        (Some(_), None) if version == Version::Http10 => Err(HeadError::BadTransferEncoding("stands in an HTTP/1.0 message")),
         (Some(_), None) if fields.is_repeated(FieldId::TransferEncoding) => {
-            Err(HeadError::BadTransferEncoding("more than one Transfer-Encoding"))
+            Err(HeadError::BadTransferEncoding("stands more than once"))
         }
         (Some(coding), None) => transfer_encoding(coding.value.of(buffer)).map(|()| Declared::Chunked),
     }
@@ -115,7 +115,7 @@ fn declared(buffer: &[u8], fields: &Fields, version: Version) -> Result<Declared
 /// as another one.
 fn content_length(value: &[u8]) -> Result<u64, HeadError> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(HeadError::BadContentLength("not one decimal number"));
+        return Err(HeadError::BadContentLength("is not one decimal number"));
     }
     let mut length: u64 = 0;
     for digit in value {
@@ -123,7 +123,7 @@ fn content_length(value: &[u8]) -> Result<u64, HeadError> {
             .checked_mul(10)
             .and_then(|n| n.checked_add(u64::from(digit - b'0')))
             .filter(|&n| n <= i64::MAX as u64)
-            .ok_or(HeadError::BadContentLength("larger than any body"))?;
+            .ok_or(HeadError::BadContentLength("is larger than any body"))?;
     }
     Ok(length)
 }
@@ -139,15 +139,15 @@ fn transfer_encoding(value: &[u8]) -> Result<(), HeadError> {
     let mut last_is_chunked = false;
     for coding in value.split(|&b| b == b',').map(trim) {
         if !is_token(coding) {
-            return Err(HeadError::BadTransferEncoding("not a list of transfer codings"));
+            return Err(HeadError::BadTransferEncoding("is not a list of transfer codings"));
         }
         last_is_chunked = coding.eq_ignore_ascii_case(b"chunked");
         chunked += usize::from(last_is_chunked);
     }
     match (chunked, last_is_chunked) {
         (1, true) => Err(HeadError::UnsupportedTransferEncoding),
-        (0 | 1, _) => Err(HeadError::BadTransferEncoding("the last coding is not chunked")),
-        _ => Err(HeadError::BadTransferEncoding("chunked more than once")),
+        (0 | 1, _) => Err(HeadError::BadTransferEncoding("does not end with chunked")),
+        _ => Err(HeadError::BadTransferEncoding("names chunked more than once")),
     }
 }
 

@@ -155,7 +155,7 @@ impl HeadLimits {
 }
 
 impl Fields {
-    pub fn iter(&self) -> impl Iterator<Item = &Field> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Field> {
         self.list[..self.count as usize].iter()
     }
     /// The first line of a known name.

@@ -93,9 +93,9 @@ const DOT_SEGMENT: HeadError = HeadError::BadTarget("a dot segment in the path")
 /// `Host` must be there exactly once in HTTP/1.1, at most once in HTTP/1.0, and valid in any case (section 3.2).
 pub fn host_of<'a>(request: &RequestView<'a>, target: &Target<'a>) -> Result<&'a [u8], HeadError> {
     let host = match request.field(FieldId::Host) {
-        Some(_) if request.head.fields.is_repeated(FieldId::Host) => return Err(HeadError::BadHost("more than one Host")),
+        Some(_) if request.head.fields.is_repeated(FieldId::Host) => return Err(HeadError::BadHost("stands more than once")),
         Some(value) => authority(value)?,
-        None if request.head.version == Version::Http11 => return Err(HeadError::BadHost("Host is missing")),
+        None if request.head.version == Version::Http11 => return Err(HeadError::BadHost("is missing")),
         None => b"",
     };
     match target.authority {
@@ -109,25 +109,25 @@ pub fn host_of<'a>(request: &RequestView<'a>, target: &Target<'a>) -> Result<&'a
 /// userinfo before the host is a way to mislead (section 4.2.4).
 pub fn authority(value: &[u8]) -> Result<&[u8], HeadError> {
     let host_len = match value.first() {
-        Some(b'[') => memchr::memchr(b']', value).ok_or(HeadError::BadHost("an address literal without its end"))? + 1,
+        Some(b'[') => memchr::memchr(b']', value).ok_or(HeadError::BadHost("has an address literal without its end"))? + 1,
         _ => memchr::memchr(b':', value).unwrap_or(value.len()),
     };
     let (host, port) = value.split_at(host_len);
     match host {
-        [] => return Err(HeadError::BadHost("an empty host")),
+        [] => return Err(HeadError::BadHost("is empty")),
         [b'[', literal @ .., b']'] => {
             let address = std::str::from_utf8(literal).ok().and_then(|text| text.parse::<std::net::Ipv6Addr>().ok());
             if address.is_none() {
-                return Err(HeadError::BadHost("not an IPv6 address"));
+                return Err(HeadError::BadHost("has no IPv6 address in its brackets"));
             }
         }
         name if name.iter().all(|&b| percent::is_unreserved(b)) => {}
-        _ => return Err(HeadError::BadHost("a byte that no host name may hold")),
+        _ => return Err(HeadError::BadHost("has a byte that no host name may hold")),
     }
     match port {
         [] => Ok(host),
         [b':', digits @ ..] if is_port(digits) => Ok(host),
-        _ => Err(HeadError::BadHost("not a port number")),
+        _ => Err(HeadError::BadHost("has no number for a port")),
     }
 }
 

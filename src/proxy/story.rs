@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::connection::Connection;
 use super::request::Request;
 use crate::catalog::{ApiId, AppId, Scheme};
+use crate::gate::client::client_address;
 use crate::gate::map::write_query;
 use crate::gate::{Decision, Refusal};
 use crate::http::field::FieldId;
@@ -133,7 +134,7 @@ impl Story {
             instance: &catalog.instance.name,
             request_id: &request.id,
             unix_ms: request.unix_ms,
-            client_ip: c.peer,
+            client_ip: client_address(&view, c.peer, &catalog.security.trusted_proxies),
             protocol: if c.scheme == Scheme::Https { "HTTPS" } else { "HTTP" },
             method: view.method(),
             domain: view.field(FieldId::Host).unwrap_or_default(),
