@@ -9,6 +9,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::http::serialise::CONTINUE;
 use crate::sys::{self, Direction};
 
 /// How often the sweeper looks: the resolution of every timeout of the data path.
@@ -191,7 +192,7 @@ impl Watch {
             return;
         }
         if self.from_client.wait.get() == Wait::HalfClosed {
-            sys::send_now(self.client, b"HTTP/1.1 100 Continue\r\n\r\n");
+            sys::send_now(self.client, CONTINUE);
         } else if sys::is_reset(self.client) {
             self.client_gone.set(true);
             self.from_client.clear();

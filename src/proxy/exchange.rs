@@ -13,7 +13,7 @@ use super::reach::{connection, no_instance, turn};
 use super::refuse::refuse;
 use super::request::{NoRequest, Request};
 use super::story::Story;
-use crate::catalog::Backend;
+use crate::gate::map::backend_of;
 use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
 use crate::net::{Block, Ready, Stream, Wait};
 use crate::sys::Direction;
@@ -69,8 +69,8 @@ async fn pass(
     story: &Story,
 ) -> Result<After, Failure> {
     let tables = request.tables.clone();
-    let Backend::Vpc { vpc_access, timeout, .. } = &tables.catalog.apis[forward.api.index()].backend;
-    let mut outgoing = Outgoing::new(request, forward, *timeout)?;
+    let (_, vpc_access, timeout) = backend_of(&tables, forward);
+    let mut outgoing = Outgoing::new(request, forward, timeout)?;
     if !outgoing.is_whole() {
         request.ask_to_continue(c).await?;
     }
@@ -78,7 +78,7 @@ async fn pass(
     let (mut tries, mut not_connected) = (Tries::default(), None);
     loop {
         let now_ms = c.core.clock.coarse_ms();
-        let pick = match upstreams.pick(*vpc_access, now_ms, &mut tries) {
+        let pick = match upstreams.pick(vpc_access, now_ms, &mut tries) {
             Ok(pick) => pick,
             Err(why) => return Err(not_connected.unwrap_or_else(|| no_instance(why))),
         };
@@ -92,7 +92,7 @@ async fn pass(
             // A connection that could not be made has cost the backend nothing: another instance is tried.
             Err(failure @ Failure::Tell(_)) => {
                 tries.avoid(&pick);
-                if !upstreams.may_try_another(*vpc_access, now_ms, &tries) {
+                if !upstreams.may_try_another(vpc_access, now_ms, &tries) {
                     return Err(failure);
                 }
                 not_connected = Some(failure);
@@ -104,7 +104,7 @@ async fn pass(
         match attempt(c, ready.as_mut(), request, &mut outgoing, stream, &pick, story).await {
             // A connection that was closed while it waited in the pool: the request may go out once more, on a new one.
             Err(AttemptFailure { unanswered: true, .. })
-                if reused && !fresh && outgoing.can_be_repeated() && upstreams.may_retry(*vpc_access, now_ms) =>
+                if reused && !fresh && outgoing.can_be_repeated() && upstreams.may_retry(vpc_access, now_ms) =>
             {
                 c.core.counters.retries.add(1);
                 story.retried.set(true);

@@ -206,7 +206,7 @@ impl Request {
             return Ok(());
         }
         let mut block = c.core.blocks.small();
-        block.append(b"HTTP/1.1 100 Continue\r\n\r\n");
+        block.append(crate::http::serialise::CONTINUE);
         let (result, block) = c.send(block).await;
         c.core.blocks.put(block);
         result.map_err(|_| Failure::of_client(&c.watch))

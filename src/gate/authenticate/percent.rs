@@ -3,10 +3,8 @@
 use memchr::memchr2;
 
 use super::sink::Sink;
-
-/// An escape that is not `%` and two hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadEscape;
+pub(super) use crate::http::percent::BadEscape;
+use crate::http::percent::escaped;
 
 /// Decodes a path: `%XX` only, `+` is itself.
 pub(super) fn decode_path(path: &[u8], out: &mut impl Sink) -> Result<(), BadEscape> {
@@ -25,7 +23,7 @@ fn decode(mut text: &[u8], plus_is_blank: bool, out: &mut impl Sink) -> Result<(
         out.put(plain);
         text = match *rest {
             [b'%', high, low, ref after @ ..] => {
-                out.put(&[hex(high)? << 4 | hex(low)?]);
+                out.put(&[escaped([high, low]).ok_or(BadEscape)?]);
                 after
             }
             [b'+', ref after @ ..] => {
@@ -37,15 +35,6 @@ fn decode(mut text: &[u8], plus_is_blank: bool, out: &mut impl Sink) -> Result<(
     }
     out.put(text);
     Ok(())
-}
-
-fn hex(digit: u8) -> Result<u8, BadEscape> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        b'A'..=b'F' => Ok(digit - b'A' + 10),
-        _ => Err(BadEscape),
-    }
 }
 
 #[cfg(test)]

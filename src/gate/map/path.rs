@@ -2,6 +2,7 @@
 
 use crate::catalog::{PathTemplate, Segment};
 use crate::gate::route::{PathMatch, decoded};
+use crate::http::percent::is_unreserved;
 use crate::http::serialise::HeadWriter;
 
 /// Writes `backend` with each `[name]` replaced by the call's parameter of that name in `api`, and `*` by the rest.
@@ -19,6 +20,8 @@ pub(super) fn write(path: &[u8], found: &PathMatch, api: &PathTemplate, backend:
             Segment::Literal(text) => write_encoded(text.bytes(), is_segment_byte, writer),
             Segment::Parameter(name) => {
                 let span = place(api, name).and_then(|place| found.parameters.get(place));
+                // In a caller's word all but the unreserved is escaped: `/` and `%` above all, and the sub-delimiters too,
+                // for what some backends read into them (`;`).
                 let raw = span.map_or(&b""[..], |span| span.of(path));
                 if raw.iter().all(|&byte| is_unreserved(byte)) {
                     writer.bytes(raw);
@@ -38,12 +41,6 @@ fn place(template: &PathTemplate, name: &str) -> Option<usize> {
         Segment::Literal(_) | Segment::Rest => None,
     });
     names.position(|parameter| parameter == name)
-}
-
-/// Stands for itself everywhere (RFC 3986, section 2.3). In a caller's word all else is escaped: `/` and `%` above all,
-/// and the sub-delimiters too, for what some backends read into them (`;`).
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// May stand in a segment (RFC 3986, section 3.3, `pchar`): the operator's own words keep their look.
