@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
-pub use check::{STAGES, check_name};
+pub use check::{STAGES, check_name, group_manifest, root_manifest};
 pub use group::{Domain, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
