@@ -35,7 +35,13 @@ pub static KINDS: &[Kind] = &[
     Kind::drafted::<api::Api>("api", "groups/NAME/apis/NAME.toml", "An API, as it is drafted"),
     Kind::drafted::<app::App>("app", "apps/NAME.toml", "An app, its credentials, and what it may call"),
     Kind::published::<version::Version>("version", "published/NAME/NAME/NAME/NAME.toml", "An API as it was published once"),
-    Kind::published::<manifest::Manifest>("manifest", "published/manifest.toml", "Which version of which API is current"),
+    Kind::published::<manifest::Manifest>("manifest", "published/manifest.toml", "Which manifests of groups are current"),
+    Kind::published::<manifest::Manifest>("generation", "published/generations/NAME.toml", "The manifest, as it was once"),
+    Kind::published::<manifest::GroupManifest>(
+        "group-manifest",
+        "published/NAME/NAME/NAME.toml",
+        "Which version of each API of a group is current in a stage",
+    ),
 ];
 
 impl Kind {
@@ -107,6 +113,8 @@ mod tests {
         assert_eq!(kind("groups/g/apis/a.toml"), Some("api"));
         assert_eq!(kind("published/RELEASE/g/a/20260101000000000.toml"), Some("version"));
         assert_eq!(kind("published/manifest.toml"), Some("manifest"));
+        assert_eq!(kind("published/generations/7.toml"), Some("generation"));
+        assert_eq!(kind("published/RELEASE/g/7.toml"), Some("group-manifest"));
         assert_eq!(kind("groups/g/apis/a.json"), None);
         assert_eq!(kind("apps/a/b.toml"), None);
     }

@@ -8,6 +8,7 @@ pub mod api;
 pub mod app;
 mod at;
 mod diagnostic;
+mod digest;
 pub mod format;
 pub mod gateway;
 pub mod group;
@@ -25,6 +26,7 @@ pub mod vpc_access;
 
 pub use at::At;
 pub use diagnostic::{Diagnostic, Place, Report, Severity};
+pub use digest::digest;
 pub use layout::{Entry, Layout};
 pub use parse::{Document, Parsed, parse_text};
 pub use source::{Source, read_text};
