@@ -17,6 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("net", &["http", "sys"]),
     ("gate", &["http", "catalog"]),
     ("publish", &["catalog", "document", "sys"]),
+    ("lint", &["catalog", "document"]),
     ("catalog", &["document", "http"]),
     ("document", &[]),
     // Masks over many bytes at once, which are `unsafe` to ask a processor for.
