@@ -49,6 +49,8 @@ impl Default for Sample {
             security,
             limits: Limits::default(),
             access_log: AccessLog::Off,
+            log_format: crate::catalog::LogFormat::Text,
+            admin: None,
             stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
             vpc_accesses: vec![vpc_access],
             groups: Vec::new(),

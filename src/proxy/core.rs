@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::request_id::RequestIds;
-use crate::catalog::Limits;
+use super::tally::Tally;
+use crate::catalog::{ApiId, Limits};
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::net::{Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
-use crate::observe::counters::Counters;
+use crate::observe::counters::{Counters, Finished};
 use crate::upstream::Upstreams;
 
 pub struct Core {
@@ -24,6 +25,7 @@ pub struct Core {
     pub request_ids: RequestIds,
     pub log: Sink,
     pub counters: Arc<Counters>,
+    tally: Tally,
     /// No further request is taken on any connection.
     pub draining: Cell<bool>,
     pub(super) scratch: RefCell<gate::Scratch>,
@@ -52,6 +54,7 @@ impl Core {
             request_ids: RequestIds::new(),
             log,
             counters,
+            tally: Tally::default(),
             draining: Cell::new(false),
             scratch: RefCell::default(),
             response_head: RefCell::default(),
@@ -63,6 +66,12 @@ impl Core {
     /// The tables in force: a request keeps those it started with.
     pub fn tables(&self) -> Rc<Tables> {
         self.tables.borrow().clone()
+    }
+
+    /// Counts a request that has ended.
+    pub fn tally(&self, tables: &Rc<Tables>, api: Option<ApiId>, request: &Finished) {
+        let cells = self.tally.cells(&self.counters, tables, &self.tables.borrow(), api);
+        self.counters.finished(cells, request);
     }
 
     pub fn limits(&self) -> LimitsOf {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -13,6 +14,30 @@ use super::health::Fault;
 use super::pool::Idle;
 use super::turn::{NoTurn, Turn, Turns};
 use crate::catalog::BackendInstance;
+use crate::observe::counters::{Counters, VpcAccessCells};
+use crate::observe::series::Place;
+
+/// What a worker counts of one VPC access.
+#[derive(Clone)]
+pub(super) struct Counted {
+    counters: Arc<Counters>,
+    place: Place,
+}
+
+impl Counted {
+    pub fn new(counters: &Arc<Counters>, access: &str) -> Self {
+        Self { counters: counters.clone(), place: counters.vpc_accesses.place([access]) }
+    }
+
+    pub fn cells(&self) -> &VpcAccessCells {
+        self.counters.vpc_accesses.cells(self.place)
+    }
+
+    /// The cells are this access's alone.
+    pub fn is_named(&self) -> bool {
+        self.place.is_named()
+    }
+}
 
 pub struct Instance {
     pub backend: BackendInstance,
@@ -25,6 +50,7 @@ pub struct Instance {
     slow_start_ms: u64,
     /// What calls find is noted.
     watched: bool,
+    counted: Counted,
     chance: RandomState,
 }
 
@@ -56,6 +82,7 @@ impl Instance {
         slow_start: Duration,
         watched: bool,
         settings: Rc<Settings>,
+        counted: Counted,
     ) -> Self {
         Self {
             backend: BackendInstance { id: backend.id.clone(), ..*backend },
@@ -66,8 +93,14 @@ impl Instance {
             settings,
             slow_start_ms: slow_start.as_millis() as u64,
             watched,
+            counted,
             chance: RandomState::new(),
         }
+    }
+
+    /// What its worker counts of its VPC access.
+    pub fn cells(&self) -> &VpcAccessCells {
+        self.counted.cells()
     }
 
     pub(super) fn load(&self, now_ms: u64) -> Load {

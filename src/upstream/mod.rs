@@ -23,12 +23,13 @@ use std::time::Duration;
 
 use crate::catalog::{Catalog, Limits, VpcAccess, VpcAccessId, WhenAllDown};
 use crate::net::Watches;
+use crate::observe::counters::Counters;
 use balance::{Standing, choose};
 use board::Board;
 use budget::{Allowance, Budget};
 use check::Checker;
 use health::{Admits, Policy};
-use instance::Role;
+use instance::{Counted, Role};
 pub use instance::{Instance, Pick};
 pub use turn::{NoTurn, Turn};
 
@@ -45,6 +46,7 @@ struct Settings {
 }
 
 struct Access {
+    counted: Counted,
     instances: Vec<Rc<Instance>>,
     budget: Budget,
     fail_fast: bool,
@@ -58,6 +60,7 @@ pub struct Upstreams {
     checks: Rc<Watches>,
     egress_addresses: Vec<IpAddr>,
     next_egress: Cell<usize>,
+    counters: Arc<Counters>,
 }
 
 /// The instances of one VPC access that a request has been to, or tried to reach.
@@ -90,12 +93,12 @@ pub enum NoPick {
 
 impl Upstreams {
     /// Those of the worker with this place on the board.
-    pub fn build(catalog: &Catalog, board: &Arc<Board>, worker: usize) -> Self {
+    pub fn build(catalog: &Catalog, board: &Arc<Board>, worker: usize, counters: &Arc<Counters>) -> Self {
         let settings = Rc::new(Settings::of(&catalog.limits));
         let mut entries = (0..).map_while(|index| board.entry(worker, index));
         let mut checkers = Vec::new();
         let accesses = catalog.vpc_accesses.iter().map(|access| {
-            let built = Access::build(access, &settings, worker, &mut entries);
+            let built = Access::build(access, &settings, worker, &mut entries, counters);
             if let Some(plan) = &access.health {
                 let hosts = built.instances.iter().map(|instance| Checker::new(plan, access, instance));
                 checkers.extend(hosts);
@@ -109,6 +112,7 @@ impl Upstreams {
             checks: Rc::default(),
             egress_addresses: catalog.instance.egress_addresses.clone(),
             next_egress: Cell::new(0),
+            counters: counters.clone(),
         }
     }
 
@@ -146,6 +150,19 @@ impl Upstreams {
             instance.sweep(now_ms, idle_timeout_ms);
         }
         self.checks.sweep(now_ms);
+        self.count_idle();
+    }
+
+    fn count_idle(&self) {
+        let mut unnamed = 0;
+        for access in &self.accesses {
+            let idle = access.instances.iter().map(|instance| instance.idle.borrow().len() as u64).sum();
+            match access.counted.is_named() {
+                true => access.counted.cells().idle.set(idle),
+                false => unnamed += idle,
+            }
+        }
+        self.counters.vpc_accesses.other.idle.set(unnamed);
     }
 
     /// The source address for the next connection to an address of `to`'s family; `None`: the kernel chooses.
@@ -180,7 +197,9 @@ impl Access {
         settings: &Rc<Settings>,
         worker: usize,
         entries: &mut impl Iterator<Item = board::Entry>,
+        counters: &Arc<Counters>,
     ) -> Self {
+        let counted = Counted::new(counters, &access.name);
         let fail_fast = access.balance.when_all_down == WhenAllDown::FailFast;
         // How an only instance is does not matter, if it is called all the same.
         let watched = fail_fast || access.instances.len() > 1;
@@ -188,9 +207,18 @@ impl Access {
         let first = worker % access.instances.len().max(1);
         let instances = access.instances.iter().zip(entries).enumerate().map(|(place, (backend, entry))| {
             let standing = if place == first { Standing::ahead() } else { Standing::default() };
-            Rc::new(Instance::new(backend, entry, standing, access.balance.slow_start, watched, settings.clone()))
+            Rc::new(Instance::new(
+                backend,
+                entry,
+                standing,
+                access.balance.slow_start,
+                watched,
+                settings.clone(),
+                counted.clone(),
+            ))
         });
-        Self { instances: instances.collect(), budget: Budget::default(), fail_fast }
+        let instances = instances.collect();
+        Self { counted, instances, budget: Budget::default(), fail_fast }
     }
 
     fn pick(&self, now_ms: u64, tries: &Tries) -> Result<(usize, Role), NoPick> {

@@ -20,14 +20,16 @@ fn access(weights: &[u32], when_all_down: WhenAllDown) -> VpcAccess {
 
 fn on(board: &Arc<Board>, worker: usize, access: &VpcAccess) -> Upstreams {
     let settings = Rc::new(Settings::of(&LIMITS()));
+    let counters = Arc::default();
     let mut entries = (0..).map_while(|index| board.entry(worker, index));
     Upstreams {
-        accesses: vec![Access::build(access, &settings, worker, &mut entries)],
+        accesses: vec![Access::build(access, &settings, worker, &mut entries, &counters)],
         settings,
         checkers: Cell::default(),
         checks: Rc::default(),
         egress_addresses: vec![],
         next_egress: Cell::new(0),
+        counters,
     }
 }
 

@@ -14,14 +14,16 @@ use std::time::Duration;
 
 use crate::catalog::{Catalog, Driver, Scheme};
 use crate::gate::{Shared, Tables};
+use crate::net::Wait;
 use crate::net::deadline::SWEEP_INTERVAL;
 use crate::net::guard::CatchPanic;
 use crate::net::listen::Listener;
 use crate::net::{clock, runtime};
 use crate::observe::access_log::Sink;
-use crate::observe::counters::Counters;
+use crate::observe::counters::{Counters, Timeout};
 use crate::observe::status::Status;
 use crate::proxy::{self, Core};
+use crate::sys;
 use crate::upstream::Upstreams;
 use crate::upstream::board::Board;
 use crate::upstream::check::Checker;
@@ -59,7 +61,8 @@ pub fn run(provision: Provision) {
 async fn live(provision: Provision) {
     let Provision { number, catalog, shared, board, listeners, log, counters, status, stop, ready, .. } = provision;
     // Built here, so that the tables lie in memory near this core.
-    let upstreams = Upstreams::build(&catalog, &board, number);
+    let upstreams = Upstreams::build(&catalog, &board, number, &counters);
+    counters.thread.set(sys::thread_id());
     let core = Rc::new(Core::new(Tables::build(catalog), shared, upstreams, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
@@ -107,7 +110,25 @@ fn sweep(core: &Core) {
     core.watches.sweep(now_ms);
     core.upstreams.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
     core.log.hand_over();
+    let counters = &core.counters;
+    counters.connections_open.set(core.watches.len() as u64);
+    for (wait, timeout) in TIMEOUTS {
+        counters.timed_out(timeout).set(core.watches.expirations(wait));
+    }
+    counters.swept_at_ms.set(now_ms);
 }
+
+/// The waits that are counted where they end.
+const TIMEOUTS: [(Wait, Timeout); 8] = [
+    (Wait::Idle, Timeout::Idle),
+    (Wait::Head, Timeout::Head),
+    (Wait::Body, Timeout::Body),
+    (Wait::Send, Timeout::Send),
+    (Wait::Connect, Timeout::Connect),
+    (Wait::Forward, Timeout::Forward),
+    (Wait::FirstByte, Timeout::FirstByte),
+    (Wait::Answer, Timeout::Answer),
+];
 
 /// Accepts connections until the listener is stopped.
 async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
