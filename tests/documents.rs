@@ -3,7 +3,6 @@
 mod sample;
 
 use std::fs;
-use std::os::unix::fs::symlink;
 
 use lockgate::catalog;
 use proptest::prelude::*;
@@ -437,33 +436,6 @@ fn a_published_version_without_its_vpc_access_names_both_places() {
     let version = text.split("error: ").find(|error| error.contains(&version_file(&sample))).unwrap();
     assert!(version.starts_with("there is no VPC access `nginx-microservice`"), "{text}");
     assert!(version.contains("nginx-demo/1.toml:3:14"), "{text}");
-}
-
-#[test]
-fn files_that_cannot_be_read_are_named() {
-    let sample = Sample::new();
-    fs::write(sample.path("apps/latin.toml"), b"name = \"a\"\n# caf\xe9\n").unwrap();
-    fs::write(sample.path("apps/long.toml"), "#".repeat(1024 * 1024 + 1)).unwrap();
-    symlink("loop.toml", sample.path("apps/loop.toml")).unwrap();
-    fs::create_dir(sample.path("apps/directory.toml")).unwrap();
-    let text = report(&sample);
-    for (file, problem) in [
-        ("latin", "this file is not UTF-8: the first byte that is not is on line 2 (byte 16 of the file)"),
-        ("long", "this file is longer than the 1048576 bytes that it may have"),
-        ("loop", "this file cannot be read: Too many levels of symbolic links"),
-        ("directory", "this is not a regular file"),
-    ] {
-        assert!(
-            errors(&text).any(|(error, place)| error.starts_with(problem) && place.ends_with(&format!("{file}.toml"))),
-            "{text}"
-        );
-    }
-    assert_eq!(errors(&text).count(), 4, "{text}");
-}
-
-#[test]
-fn a_missing_config_directory_is_an_error() {
-    assert!(Sample::empty().fails(&["check"]).contains("there is no such config directory"));
 }
 
 #[test]

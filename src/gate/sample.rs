@@ -44,6 +44,8 @@ impl Default for Sample {
             health: None,
         };
         let catalog = Catalog {
+            generation: 0,
+            sha256: String::new(),
             instance,
             listeners: Vec::new(),
             security,
@@ -52,7 +54,7 @@ impl Default for Sample {
             log_format: crate::catalog::LogFormat::Text,
             admin: None,
             stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
-            vpc_accesses: vec![vpc_access],
+            vpc_accesses: vec![vpc_access.into()],
             groups: Vec::new(),
             apis: Vec::new(),
             apps: Vec::new(),

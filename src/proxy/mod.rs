@@ -16,8 +16,8 @@ mod request;
 mod request_id;
 pub mod response_head;
 mod story;
-mod tally;
+pub mod tally;
 pub mod transfer;
 
 pub use connection::serve;
-pub use core::Core;
+pub use core::{Core, Running};
