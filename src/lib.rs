@@ -4,6 +4,7 @@ pub mod admin; // the operator's listener
 pub mod catalog; // documents, typed and cross-referenced: a value that exists is valid
 pub mod command; // one file a subcommand
 pub mod document; // files as written, with spans; diagnostics with file:line:column
+pub mod explain; // one call, decided step by step, with the places that decide
 pub mod gate; // the decision, pure: route, authenticate, authorize, admit, map
 pub mod http; // wire formats, pure: head, framing, chunked, serialise
 pub mod lint; // what documents say and hardly mean: the warnings of `lockgate check`
@@ -11,6 +12,7 @@ pub mod net; // the facade over the runtime: streams, blocks, deadlines, clock
 pub mod observe; // access log, metrics, status
 pub mod proxy; // a connection's life: joins gate, http and upstream
 pub mod publish; // draft -> stage; versions
+pub mod replay; // an access log, decided again by other tables
 pub mod sys; // the only system calls that no crate covers
 pub mod upstream; // VPC pools of a worker
 pub mod worker; // a core: its thread, listeners, tables, drain

@@ -19,6 +19,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("gate", &["http", "catalog"]),
     ("publish", &["catalog", "document", "sys"]),
     ("lint", &["catalog", "document"]),
+    ("explain", &["gate", "http", "catalog", "document"]),
+    ("replay", &["gate", "http", "catalog"]),
     ("catalog", &["document", "http"]),
     ("document", &[]),
     // Masks over many bytes at once, which are `unsafe` to ask a processor for.

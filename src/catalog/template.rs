@@ -64,6 +64,20 @@ impl PathTemplate {
     }
 }
 
+/// As it is written.
+impl std::fmt::Display for PathTemplate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.segments.is_empty() {
+            return f.write_str("/");
+        }
+        self.segments.iter().try_for_each(|segment| match segment {
+            Segment::Literal(text) => write!(f, "/{text}"),
+            Segment::Parameter(name) => write!(f, "/[{name}]"),
+            Segment::Rest => f.write_str("/*"),
+        })
+    }
+}
+
 fn segment(part: &str, last: bool) -> Result<Segment, String> {
     match part {
         "*" if last => return Ok(Segment::Rest),

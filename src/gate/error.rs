@@ -54,6 +54,8 @@ macro_rules! error_codes {
             pub const NAMES: &'static [&'static str] = &[$(stringify!($code),)*];
             /// Six characters: kind, HTTP status, what happened.
             pub fn as_str(self) -> &'static str { match self { $(Self::$code => stringify!($code),)* } }
+            /// The code that is written so.
+            pub fn named(name: &str) -> Option<Self> { match name { $(stringify!($code) => Some(Self::$code),)* _ => None } }
             pub fn status(self) -> u16 { match self { $(Self::$code => $status,)* } }
             /// The message, with `{}` where the detail goes.
             pub fn template(self) -> &'static str { match self { $(Self::$code => $message,)* } }

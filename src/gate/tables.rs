@@ -44,6 +44,12 @@ impl Shared {
         }
     }
 
+    /// For decisions that are not served: without room for the nonces of others.
+    pub fn for_preview(catalog: &Catalog) -> Self {
+        let nonces = NonceSet::new(0, catalog.security.signature_window_ms, 0, [0; 16]);
+        Self { nonces, default_domain_calls: Mutex::default() }
+    }
+
     /// A group that was taken out and put back goes on with its count: nobody gets a second budget by a reload.
     fn default_domain_calls(&self, catalog: &Catalog) -> Box<[Arc<DailyQuota>]> {
         let mut known = self.default_domain_calls.lock().unwrap_or_else(PoisonError::into_inner);

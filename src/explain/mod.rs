@@ -1,0 +1,87 @@
+//! One call, decided as the gateway decides it: each step with what it found and the place in the documents that made it
+//! so, and the backend request that would go out.
+//!
+//! The decision is the gate's ([`crate::gate::decide_watched`]); here is only the telling. Not told is what no document
+//! decides: whether a nonce was seen before, what quotas have been used up, which instance would be picked.
+
+mod backend;
+mod places;
+mod report;
+mod request;
+mod steps;
+
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::document::{Layout, Place};
+use crate::gate::authenticate::explain as signature;
+use crate::gate::{Refusal, Scratch, Shared, Tables, Verdict, decide_watched};
+use places::Places;
+use steps::Watch;
+
+pub use request::{Circumstances, RawRequest, Unreadable};
+
+/// What a call came to, and how.
+pub struct Explanation {
+    pub steps: Vec<Step>,
+    /// Of a signed call: the server's string to sign, and what is wrong with the signature.
+    pub signature: Option<signature::Explanation>,
+    pub outcome: Outcome,
+}
+
+pub enum Outcome {
+    /// It passes; the head of the backend request, to the first instance.
+    Forward {
+        backend_request: String,
+    },
+    Refuse(Refusal),
+}
+
+/// A step of the spine.
+pub struct Step {
+    pub name: &'static str,
+    pub passed: bool,
+    /// What it found.
+    pub says: String,
+    /// What made it so.
+    pub place: Option<Place>,
+}
+
+/// Explains a call by the catalog of `layout`.
+pub fn explain(
+    request: &RawRequest,
+    circumstances: Circumstances,
+    catalog: Arc<Catalog>,
+    layout: &Layout,
+) -> Result<Explanation, Refusal> {
+    let shared = Shared::for_preview(&catalog);
+    let tables = Tables::build(catalog, &shared);
+    let mut scratch = Scratch::default();
+    let (mut call, mut watch) = (request.call(circumstances, false)?, Watch::default());
+    let mut decision = decide_watched(&call, &tables, &shared, &mut scratch, &mut watch);
+    if matches!(decision.verdict, Verdict::NeedForm) {
+        (call, watch) = (request.call(circumstances, true)?, Watch::default());
+        decision = decide_watched(&call, &tables, &shared, &mut scratch, &mut watch);
+    }
+    let places = Places { layout, catalog: &tables.catalog };
+    let mut steps = steps::told(&watch, &call, &tables.catalog, &places);
+    let signed = request.call(circumstances, true)?;
+    let signature = match steps::is_signed(&signed) {
+        true => signature::explain(&signed, &tables.catalog, &tables.apps, &mut scratch.authenticate).ok(),
+        false => None,
+    };
+    let outcome = match decision.verdict {
+        Verdict::Forward(forward) => {
+            let (step, backend_request) = backend::request(&call, &forward, &tables, request, &places)?;
+            steps.push(step);
+            Outcome::Forward { backend_request }
+        }
+        Verdict::Refuse(refusal) => {
+            steps.push(steps::refused(&refusal, &watch, &decision.api, &decision.app, &places));
+            Outcome::Refuse(refusal)
+        }
+        // The form was there the second time.
+        Verdict::NeedForm => Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER)),
+    };
+    Ok(Explanation { steps, signature, outcome })
+}

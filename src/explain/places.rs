@@ -1,0 +1,139 @@
+//! Where in the documents stands what decided: the catalog knows values, the documents know their places.
+
+use std::net::IpAddr;
+
+use crate::catalog::{Api, App, Catalog, Group, VpcAccess};
+use crate::document::api::Api as Definition;
+use crate::document::app;
+use crate::document::group;
+use crate::document::version::Version;
+use crate::document::{At, Document, Layout, Parsed, Place, Report, vpc_access};
+use crate::gate::authenticate::Credential;
+use crate::gate::trace::HowNamed;
+
+pub struct Places<'a> {
+    pub layout: &'a Layout,
+    pub catalog: &'a Catalog,
+}
+
+/// A part of an API's definition.
+#[derive(Clone, Copy)]
+pub enum Part {
+    Path,
+    Protocols,
+    Authentication,
+    Backend,
+}
+
+impl Places<'_> {
+    fn parse<T: Document>(&self, path: &std::path::Path) -> Option<Parsed<T>> {
+        self.layout.parse(path, &mut Report::default())
+    }
+
+    fn group_document(&self, group: &Group) -> Option<Parsed<group::Group>> {
+        self.parse(&self.layout.group(&group.name))
+    }
+
+    /// The domain of a group under which a Host was found.
+    pub fn domain(&self, group: &Group, how: HowNamed, host: &str) -> Option<Place> {
+        let parsed = self.group_document(group)?;
+        let document = &parsed.document;
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let domains = || document.domains.iter().flatten();
+        let found = match how {
+            HowNamed::Default => Some(&document.name),
+            HowNamed::Any => domains().find(|domain| domain.value == "*"),
+            HowNamed::Exact => domains().find(|domain| domain.eq_ignore_ascii_case(&host)),
+            HowNamed::Wildcard => domains()
+                .filter(|domain| domain.strip_prefix('*').is_some_and(|suffix| host.ends_with(&suffix.to_ascii_lowercase())))
+                .max_by_key(|domain| domain.len()),
+            HowNamed::Address => domains().find(|domain| address(domain).is_some() && address(domain) == address(&host)),
+        };
+        found.map(|at| Place::of(&parsed.source, at))
+    }
+
+    pub fn base_path(&self, group: &Group) -> Option<Place> {
+        let parsed = self.group_document(group)?;
+        let at = parsed.document.base_path.as_ref().unwrap_or(&parsed.document.name);
+        Some(Place::of(&parsed.source, at))
+    }
+
+    /// A part of an API as it is published; of a draft that is only looked at as if it were, the draft.
+    pub fn api(&self, api: &Api, part: Part) -> Option<Place> {
+        let group = &self.catalog.groups.get(api.group.index())?.name;
+        let stage = self.catalog.stages.get(api.stage.index())?;
+        let version = self.layout.version(stage, group, &api.name, &api.version);
+        let (source, definition) = match version.exists() {
+            true => self.parse::<Version>(&version).map(|parsed| (parsed.source, parsed.document.definition))?,
+            false => {
+                self.parse::<Definition>(&self.layout.api(group, &api.name)).map(|parsed| (parsed.source, parsed.document))?
+            }
+        };
+        let place = |at: &dyn Spanned| Place { source: source.clone(), span: at.span() };
+        Some(match part {
+            Part::Path => place(&definition.request.path),
+            Part::Protocols => match &definition.request.protocols {
+                Some(protocols) => place(protocols),
+                None => place(&definition.request.path),
+            },
+            Part::Authentication => place(&definition.authentication.kind),
+            Part::Backend => place(&definition.backend.vpc_access),
+        })
+    }
+
+    fn app_document(&self, app: &App) -> Option<Parsed<app::App>> {
+        self.parse(&self.layout.app(&app.name))
+    }
+
+    /// The credential of an app that a caller showed. Which of several AppCodes it was is not said: the first is.
+    pub fn credential(&self, app: &App, credential: Credential, app_key: &str) -> Option<Place> {
+        let parsed = self.app_document(app)?;
+        let document = &parsed.document;
+        let at = match credential {
+            Credential::Signature(_) => {
+                let keys = document.credential.iter().filter_map(|table| table.app_key.as_ref());
+                document.app_key.iter().chain(keys).find(|key| key.value == app_key)
+            }
+            Credential::AppCodeInHeader | Credential::AppCodeInQuery => {
+                let codes = document.credential.iter().flat_map(|table| [&table.app_code, &table.app_code_file]).flatten();
+                document.app_code.iter().chain(&document.app_code_file).chain(codes).next()
+            }
+        };
+        at.map(|at| Place::of(&parsed.source, at))
+    }
+
+    /// The `[[authorization]]` of an app for an API in its stage; its end, if it has one that is asked for. Without one,
+    /// the app.
+    pub fn authorization(&self, app: &App, api: &Api, end: bool) -> Option<Place> {
+        let parsed = self.app_document(app)?;
+        let group = &self.catalog.groups.get(api.group.index())?.name;
+        let (name, stage) = (format!("{group}/{}", api.name), self.catalog.stages.get(api.stage.index())?);
+        let is_for =
+            |table: &&app::AuthorizationTable| table.api.value == name && table.stages.iter().any(|named| named.value == *stage);
+        let at = match parsed.document.authorization.iter().find(is_for) {
+            Some(table) => table.expires.as_ref().filter(|_| end).unwrap_or(&table.api),
+            None => &parsed.document.name,
+        };
+        Some(Place::of(&parsed.source, at))
+    }
+
+    pub fn vpc_access(&self, access: &VpcAccess) -> Option<Place> {
+        let parsed = self.parse::<vpc_access::VpcAccess>(&self.layout.vpc_access(&access.name))?;
+        Some(Place::of(&parsed.source, &parsed.document.name))
+    }
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    text.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// Values of any type that know where they stand.
+trait Spanned {
+    fn span(&self) -> std::ops::Range<usize>;
+}
+
+impl<T> Spanned for At<T> {
+    fn span(&self) -> std::ops::Range<usize> {
+        self.span.clone()
+    }
+}
