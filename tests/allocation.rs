@@ -11,7 +11,7 @@ use std::sync::mpsc::channel;
 
 use lockgate::catalog::{self, Driver, Scheme};
 use lockgate::gate::Shared;
-use lockgate::net::{clock, listen};
+use lockgate::net::{Admission, clock, listen};
 use lockgate::observe::access_log::{Destination, Sink, Writer};
 use lockgate::observe::counters::Counters;
 use lockgate::observe::status::Status;
@@ -84,6 +84,7 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
     let provision = Provision {
         number: 0,
         board: Board::new(&catalog, 1),
+        admission: Admission::new(1024),
         shared: Arc::new(Shared::new(&catalog, clock::unix_ms(), [7; 16])),
         catalog,
         listeners: vec![(listener, Scheme::Http)],

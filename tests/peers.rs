@@ -2,10 +2,8 @@
 //! reset, in any order and by the thousand. Afterwards the gateway has what it had before: no connection, no
 //! descriptor, and no memory more.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -157,29 +155,6 @@ fn visit(gateway: &Gateway, at: At, how: Leave, way: &str, backend_how: Leave) {
     }
 }
 
-/// The directory of the gateway's process in `/proc`.
-fn process(gateway: &Gateway) -> PathBuf {
-    let directory = gateway.path().to_string_lossy().into_owned();
-    let mine = |pid: &fs::DirEntry| {
-        fs::read(pid.path().join("cmdline")).is_ok_and(|line| {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            line.contains(&directory) && line.contains("\0run\0")
-        })
-    };
-    fs::read_dir("/proc").expect("processes can be listed").flatten().find(mine).expect("the gateway runs").path()
-}
-
-fn sockets(process: &std::path::Path) -> usize {
-    let is_socket = |fd: &fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
-    fs::read_dir(process.join("fd")).expect("descriptors can be listed").flatten().filter(is_socket).count()
-}
-
-fn memory_kib(process: &std::path::Path) -> u64 {
-    let status = fs::read_to_string(process.join("status")).expect("a process has a status");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the status has this line");
-    line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number of KiB")
-}
-
 /// A shuffle that a seed repeats (xorshift64).
 fn shuffle<T>(list: &mut [T], mut seed: u64) {
     for i in (1..list.len()).rev() {
@@ -214,9 +189,8 @@ fn vanish(driver: &str) {
             }
         }
     }
-    let process = process(&gateway);
     let rests =
-        || eventually("only two listeners and the pair that carries signals are left", || (sockets(&process) == 4).then_some(()));
+        || eventually("only two listeners and the pair that carries signals are left", || (gateway.sockets() == 4).then_some(()));
     rests();
     let seed = number("LOCKGATE_SEED", 0x5eed_1ece);
     let mut memory = Vec::new();
@@ -235,7 +209,7 @@ fn vanish(driver: &str) {
         eprintln!("round {round} of seed {seed}");
         rests();
         backend.wait_for_open_connections(0);
-        memory.push(memory_kib(&process));
+        memory.push(gateway.memory_kib("VmRSS"));
     }
     for _ in 0..8 {
         gateway.get("/never/Close/none").assert_passed();

@@ -19,8 +19,10 @@ impl Count {
 #[derive(Debug, Default)]
 pub struct Counters {
     pub connections: Count,
-    /// Connections closed at once because the worker had as many as its limit.
+    /// Connections closed at once: there were as many as may be.
     pub connections_shed: Count,
+    /// Connections that waited between two requests, ended to make room.
+    pub connections_ended: Count,
     pub requests: Count,
     /// Answers that the gateway made itself.
     pub refusals: Count,

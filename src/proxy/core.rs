@@ -2,6 +2,7 @@
 //! connections and by nobody else. No borrow of a cell here lives across an await.
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::request_id::RequestIds;
 use crate::catalog::Limits;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
-use crate::net::{Blocks, Clock, Watches};
+use crate::net::{Admission, Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::Counters;
 use crate::upstream::Upstreams;
@@ -18,6 +19,7 @@ pub struct Core {
     tables: RefCell<Rc<Tables>>,
     pub shared: Arc<Shared>,
     pub upstreams: Upstreams,
+    pub admission: Arc<Admission>,
     pub blocks: Blocks,
     pub watches: Rc<Watches>,
     pub clock: Clock,
@@ -26,6 +28,8 @@ pub struct Core {
     pub counters: Arc<Counters>,
     /// No further request is taken on any connection.
     pub draining: Cell<bool>,
+    /// Shortages of descriptors that this worker has answered.
+    shortages: Cell<u64>,
     pub(super) scratch: RefCell<gate::Scratch>,
     pub(super) response_head: RefCell<ResponseHead>,
     /// Where a head is written before it takes its place in a block.
@@ -37,13 +41,25 @@ pub struct Core {
 /// The largest head written, in bytes: the largest head read, and what the gateway adds.
 const HEAD_BUFFER_BYTES: usize = 64 * 1024 + 4096;
 
+/// Idle connections that a worker ends at a sweep when descriptors have run out.
+const ENDED_AT_ONCE: usize = 16;
+
 /// Request heads a worker keeps for later.
 const HEADS_KEPT: usize = 1024;
 
 impl Core {
-    pub fn new(tables: Tables, shared: Arc<Shared>, upstreams: Upstreams, log: Sink, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        tables: Tables,
+        shared: Arc<Shared>,
+        upstreams: Upstreams,
+        admission: Arc<Admission>,
+        log: Sink,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             upstreams,
+            shortages: Cell::new(admission.shortages()),
+            admission,
             tables: RefCell::new(Rc::new(tables)),
             shared,
             blocks: Blocks::default(),
@@ -67,6 +83,35 @@ impl Core {
 
     pub fn limits(&self) -> LimitsOf {
         LimitsOf(self.tables())
+    }
+
+    /// Proxies that stand for many clients.
+    pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
+        self.tables.borrow().catalog.security.trusted_proxies.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Ends a client's connection that waits between two requests. False: there is none.
+    pub fn end_an_idle_client(&self) -> bool {
+        let ended = self.watches.end_longest_idle();
+        self.counters.connections_ended.add(u64::from(ended));
+        ended
+    }
+
+    /// The same, or else one that is kept for a backend.
+    pub fn end_an_idle_one(&self) -> bool {
+        self.end_an_idle_client() || self.upstreams.end_longest_idle()
+    }
+
+    /// Descriptors have run out: every worker ends some idle connections at its next sweep.
+    pub fn run_short_of_descriptors(&self) {
+        self.admission.run_short();
+    }
+
+    /// Ends idle connections where descriptors have run out since this was last called.
+    pub fn relieve(&self) {
+        if self.shortages.replace(self.admission.shortages()) != self.admission.shortages() {
+            (0..ENDED_AT_ONCE).take_while(|_| self.end_an_idle_one()).for_each(drop);
+        }
     }
 
     pub(super) fn request_head(&self) -> Box<RequestHead> {

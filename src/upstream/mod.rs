@@ -148,6 +148,13 @@ impl Upstreams {
         self.checks.sweep(now_ms);
     }
 
+    /// Closes the idle connection that was used longest ago; false: there is none.
+    pub fn end_longest_idle(&self) -> bool {
+        let instances = self.accesses.iter().flat_map(|a| &a.instances);
+        let oldest = instances.filter_map(|instance| Some((instance.idle_since_us()?, instance))).min_by_key(|(since, _)| *since);
+        oldest.is_some_and(|(_, instance)| instance.end_longest_idle())
+    }
+
     /// The source address for the next connection to an address of `to`'s family; `None`: the kernel chooses.
     fn egress(&self, to: IpAddr) -> Option<IpAddr> {
         let n = self.egress_addresses.len();

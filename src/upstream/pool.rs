@@ -53,6 +53,17 @@ impl Instance {
         idle.drain(..old);
     }
 
+    /// Since when the oldest has waited.
+    pub(super) fn idle_since_us(&self) -> Option<u64> {
+        self.idle.borrow().first().map(|idle| idle.since_us)
+    }
+
+    /// Closes the oldest; false: there is none.
+    pub(super) fn end_longest_idle(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        !idle.is_empty() && idle.drain(..1).next().is_some()
+    }
+
     /// Closes idle connections, the oldest first, so that those in use and idle are together no more than may be.
     pub(super) fn make_room(&self) {
         let mut idle = self.idle.borrow_mut();

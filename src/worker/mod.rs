@@ -2,6 +2,7 @@
 //!
 //! [`fleet`] starts and stops them all; [`run`] is what one of them does.
 
+mod accept;
 pub mod fleet;
 
 use std::io;
@@ -10,24 +11,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::Duration;
 
 use crate::catalog::{Catalog, Driver, Scheme};
 use crate::gate::{Shared, Tables};
 use crate::net::deadline::SWEEP_INTERVAL;
 use crate::net::guard::CatchPanic;
 use crate::net::listen::Listener;
-use crate::net::{clock, runtime};
+use crate::net::{Admission, clock, runtime};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::Counters;
 use crate::observe::status::Status;
-use crate::proxy::{self, Core};
+use crate::proxy::Core;
 use crate::upstream::Upstreams;
 use crate::upstream::board::Board;
 use crate::upstream::check::Checker;
-
-/// How long accepting pauses when the process or the machine has no descriptor or memory left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a worker is given to live on.
 pub struct Provision {
@@ -37,6 +34,8 @@ pub struct Provision {
     pub shared: Arc<Shared>,
     /// What workers know together of the backends.
     pub board: Arc<Board>,
+    /// Which clients may be connected.
+    pub admission: Arc<Admission>,
     pub listeners: Vec<(TcpListener, Scheme)>,
     pub log: Sink,
     pub counters: Arc<Counters>,
@@ -57,10 +56,10 @@ pub fn run(provision: Provision) {
 }
 
 async fn live(provision: Provision) {
-    let Provision { number, catalog, shared, board, listeners, log, counters, status, stop, ready, .. } = provision;
+    let Provision { number, catalog, shared, board, admission, listeners, log, counters, status, stop, ready, .. } = provision;
     // Built here, so that the tables lie in memory near this core.
     let upstreams = Upstreams::build(&catalog, &board, number);
-    let core = Rc::new(Core::new(Tables::build(catalog), shared, upstreams, log, counters));
+    let core = Rc::new(Core::new(Tables::build(catalog), shared, upstreams, admission, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
         listeners.into_iter().map(|(socket, scheme)| Ok((Rc::new(Listener::adopt(socket)?), scheme))).collect();
@@ -72,7 +71,7 @@ async fn live(provision: Provision) {
         }
     };
     for (listener, scheme) in &listeners {
-        monoio::spawn(accept(core.clone(), listener.clone(), *scheme));
+        monoio::spawn(accept::accept(core.clone(), listener.clone(), *scheme));
     }
     // One worker checks for all.
     let checkers = if number == 0 { core.upstreams.checkers() } else { Vec::new() };
@@ -106,27 +105,8 @@ fn sweep(core: &Core) {
     let now_ms = core.clock.coarse_ms();
     core.watches.sweep(now_ms);
     core.upstreams.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
+    core.relieve();
     core.log.hand_over();
-}
-
-/// Accepts connections until the listener is stopped.
-async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
-    loop {
-        match listener.accept().await {
-            Ok(_) if core.watches.len() >= core.limits().connections_per_worker => core.counters.connections_shed.add(1),
-            Ok((stream, peer)) => {
-                core.counters.connections.add(1);
-                spawn(&core, proxy::serve(core.clone(), stream, peer, scheme));
-            }
-            Err(_) if core.draining.get() => return,
-            Err(error) => {
-                core.counters.accept_errors.add(1);
-                if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
-                    monoio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
 }
 
 /// Checks one instance until the worker drains.
