@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::check::app::{Credentials, app};
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
-use super::check::published::{Stages, manifest, published};
+use super::check::published::{Stages, published, root_manifest};
 use super::check::{Checked, Names, api, group, vpc_access};
 use super::check::{app as check_app, published as check_published};
 use super::{App, Catalog, Group, GroupId, VpcAccess, VpcAccessId};
@@ -53,13 +53,10 @@ impl Loader {
         let mut apis_by_group = self.drafts(&directories, &vpc_access_names);
         let mut stages = Stages::new();
         let mut apis = Vec::new();
-        if let Some(manifest) = manifest(&self.layout, &mut self.report) {
+        if let Some(manifest) = root_manifest(&self.layout, &mut self.report) {
             let context =
                 check_published::Context { layout: &self.layout, groups: &group_names, vpc_accesses: &vpc_access_names };
-            apis = published(&manifest, &context, &mut stages, &mut self.report);
-            for (group, entries) in manifest.document.current.values().flatten() {
-                apis_by_group.entry(group.clone()).or_default().extend(entries.keys().cloned());
-            }
+            apis = published(&manifest, &context, &mut stages, &mut apis_by_group, &mut self.report);
         }
         apis_by_group.values_mut().for_each(|names| names.sort_unstable());
         let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });

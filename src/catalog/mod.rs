@@ -15,11 +15,12 @@ pub mod vpc_access;
 
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
-pub use check::{STAGES, check_name};
+pub use check::{STAGES, check_name, group_manifest, root_manifest};
 pub use group::{Domain, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
 pub use load::{load, load_layout};
+pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
 
 macro_rules! ids {

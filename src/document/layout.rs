@@ -43,7 +43,8 @@ impl Layout {
         Some(Parsed { source, document })
     }
 
-    fn source<T: Document>(&self, path: &Path, report: &mut Report) -> Option<Arc<Source>> {
+    /// Reads a document without parsing it.
+    pub fn source<T: Document>(&self, path: &Path, report: &mut Report) -> Option<Arc<Source>> {
         match self.pending.get(path) {
             Some(text) => Some(Source::new(path.to_path_buf(), text.clone(), T::SHOWN_KEYS)),
             None => Source::read(path, T::BYTES, T::SHOWN_KEYS, report),
@@ -116,6 +117,17 @@ impl Layout {
     }
     pub fn manifest(&self) -> PathBuf {
         self.published().join("manifest.toml")
+    }
+    /// Root manifests that were current once, and the one that is.
+    pub fn generations(&self) -> PathBuf {
+        self.published().join("generations")
+    }
+    pub fn generation(&self, generation: u64) -> PathBuf {
+        self.generations().join(format!("{generation}.toml"))
+    }
+    /// The manifest of a group in a stage that this generation wrote.
+    pub fn group_manifest(&self, stage: &str, group: &str, generation: u64) -> PathBuf {
+        self.published().join(stage).join(group).join(format!("{generation}.toml"))
     }
     /// The directory of an API's version files in a stage.
     pub fn versions(&self, stage: &str, group: &str, api: &str) -> PathBuf {

@@ -8,6 +8,7 @@ pub mod api;
 pub mod app;
 mod at;
 mod diagnostic;
+mod digest;
 pub mod gateway;
 pub mod group;
 mod layout;
@@ -21,7 +22,8 @@ pub mod version;
 pub mod vpc_access;
 
 pub use at::At;
-pub use diagnostic::{Diagnostic, Place, Report};
+pub use diagnostic::{Diagnostic, Place, Report, Severity};
+pub use digest::digest;
 pub use layout::{Entry, Layout};
 pub use parse::{Document, Parsed, parse_text};
 pub use source::{Source, read_text};

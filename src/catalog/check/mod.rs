@@ -11,7 +11,7 @@ mod health;
 pub(super) mod published;
 pub(super) mod vpc_access;
 
-pub use published::STAGES;
+pub use published::{STAGES, group_manifest, root_manifest};
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
