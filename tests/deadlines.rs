@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use lockgate_test_support::{Api, App, Backend, Client, Config, DEADLINE, Gateway, Request, Signer, eventually};
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 /// A gateway on which one limit is short and all others are long.
 fn start(backend: &Backend, limit: &str) -> Gateway {
     Config::with_backend(backend.address)
