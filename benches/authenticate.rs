@@ -44,6 +44,8 @@ fn catalog(apps: u32) -> Catalog {
         },
     };
     Catalog {
+        generation: 0,
+        sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
             workers: None,

@@ -167,7 +167,8 @@ mod tests {
             let threads: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| (0..200).filter_map(|_| admission.admit(address("192.0.2.1"), allowed).ok()).collect()))
                 .collect();
-            threads.into_iter().flat_map(|thread| -> Vec<Ticket> { thread.join().unwrap() }).count()
+            let tickets: Vec<Vec<Ticket>> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+            tickets.iter().flatten().count()
         });
         // Who comes while another is being refused may be refused, too.
         assert!((90..=100).contains(&most), "{most} of 100");

@@ -2,6 +2,7 @@
 //! about I/O, so that its hazards are met in one place.
 
 pub mod admission;
+pub mod bell;
 pub mod block;
 pub mod clock;
 pub mod deadline;

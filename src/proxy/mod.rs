@@ -20,4 +20,4 @@ mod story;
 pub mod transfer;
 
 pub use connection::serve;
-pub use core::Core;
+pub use core::{Core, Running};

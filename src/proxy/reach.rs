@@ -37,7 +37,7 @@ pub async fn connection(
         return Ok((stream, true));
     }
     let address = pick.instance.backend.address;
-    let connecting = match c.core.upstreams.connect(&pick.instance) {
+    let connecting = match c.core.running().upstreams.connect(&pick.instance) {
         Err(error) if is_short_of_descriptors(&error) => connect_when_there_is_room(c, pick).await?,
         outcome => outcome.map_err(|error| Failure::not_connected(&c.watch, address, &error))?,
     };
@@ -69,7 +69,7 @@ async fn connect_when_there_is_room(c: &Connection<'_>, pick: &Pick) -> Result<C
         c.core.relieve();
         // Boxed, because it is rare, and would make every connection's future as large as a timer.
         Box::pin(net::pause(PAUSE)).await;
-        match c.core.upstreams.connect(&pick.instance) {
+        match c.core.running().upstreams.connect(&pick.instance) {
             Err(error) if is_short_of_descriptors(&error) => {}
             outcome => return outcome.map_err(|error| Failure::not_connected(&c.watch, pick.instance.backend.address, &error)),
         }

@@ -114,6 +114,8 @@ pub fn catalog() -> Catalog {
         authorizations: Vec::new(),
     });
     Catalog {
+        generation: 0,
+        sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
             workers: None,
