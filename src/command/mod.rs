@@ -11,12 +11,14 @@ mod draft;
 mod egress;
 mod explain_signature;
 mod failure;
+mod fmt;
 mod group;
 mod init;
 mod limits;
 mod man;
 mod publish;
 mod run;
+mod schema;
 mod sign;
 mod signals;
 mod vpc_access;
@@ -46,6 +48,10 @@ enum Command {
     Init(init::Init),
     /// Check every document, and show every error
     Check(check::Check),
+    /// Write documents in their canonical spelling
+    Fmt(fmt::Fmt),
+    /// Print what a kind of document may say, for editors and for people
+    Schema(schema::Schema),
     /// Publish drafts to a stage
     Publish(publish::Publish),
     Demo(demo::Demo),
@@ -85,6 +91,8 @@ impl Command {
         match self {
             Command::Init(command) => command.run(config, out),
             Command::Check(command) => command.run(config, out),
+            Command::Fmt(command) => command.run(config, out),
+            Command::Schema(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
             Command::Run(command) => command.run(config, out),
             Command::Demo(command) => command.run(config, out),
