@@ -170,10 +170,10 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-fn vanish(driver: &str) {
+fn vanish(driver: &str, workers: usize) {
     let backend = Backend::scripted(backend);
     let gateway = Config::with_backend(backend.address)
-        .instance(&format!("workers = 2\ndriver = {driver:?}"))
+        .instance(&format!("workers = {workers}\ndriver = {driver:?}"))
         .table("limits", "pool_idle_timeout_ms = 200\nidle_timeout_ms = 3000\nhead_timeout_ms = 1000\nbody_timeout_ms = 1000\nsend_timeout_ms = 1000")
         .published(&Api::open("open", "/*").timeout_ms(2000))
         .published(&Api::app("signed", "/signed"))
@@ -189,8 +189,9 @@ fn vanish(driver: &str) {
             }
         }
     }
-    let rests =
-        || eventually("only two listeners and the pair that carries signals are left", || (gateway.sockets() == 4).then_some(()));
+    // Of each worker a listener and a pair that wakes it; of the process a pair that carries signals.
+    let base = 3 * workers + 2;
+    let rests = || eventually("nothing is left of the peers", || (gateway.sockets() == base).then_some(()));
     rests();
     let seed = number("LOCKGATE_SEED", 0x5eed_1ece);
     let mut memory = Vec::new();
@@ -222,10 +223,10 @@ fn vanish(driver: &str) {
 
 #[test]
 fn peers_that_vanish_leave_nothing_behind() {
-    vanish("io_uring");
+    vanish("io_uring", number("LOCKGATE_PEER_WORKERS", 2) as usize);
 }
 
 #[test]
 fn peers_that_vanish_leave_nothing_behind_on_epoll() {
-    vanish("epoll");
+    vanish("epoll", number("LOCKGATE_PEER_WORKERS", 2) as usize);
 }
