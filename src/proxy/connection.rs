@@ -108,7 +108,7 @@ impl Connection<'_> {
     async fn linger(&self) {
         let limits = self.core.limits();
         self.stream.shutdown(Direction::Write);
-        self.watch.from_client.arm(Wait::Body, self.core.clock.coarse_ms(), limits.linger_timeout);
+        self.watch.from_client.arm(Wait::Linger, self.core.clock.coarse_ms(), limits.linger_timeout);
         let mut block = self.core.blocks.small();
         let mut taken = 0;
         while taken < limits.linger_bytes {
