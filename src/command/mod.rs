@@ -11,12 +11,14 @@ mod draft;
 mod egress;
 mod explain_signature;
 mod failure;
+mod fmt;
 mod group;
 mod init;
 mod limits;
 mod man;
 mod publish;
 mod run;
+mod schema;
 mod sign;
 mod signals;
 mod vpc_access;
@@ -46,6 +48,10 @@ enum Command {
     Init(init::Init),
     /// Check every document, and show every error
     Check(check::Check),
+    /// Write documents in their canonical spelling
+    Fmt(fmt::Fmt),
+    /// Print what a kind of document may say, for editors and for people
+    Schema(schema::Schema),
     /// Publish drafts to a stage
     Publish(publish::Publish),
     Demo(demo::Demo),
@@ -85,6 +91,8 @@ impl Command {
         match self {
             Command::Init(command) => command.run(config, out),
             Command::Check(command) => command.run(config, out),
+            Command::Fmt(command) => command.run(config, out),
+            Command::Schema(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
             Command::Run(command) => command.run(config, out),
             Command::Demo(command) => command.run(config, out),
@@ -108,6 +116,12 @@ impl Command {
 fn log_to_standard_error() {
     // A second gateway in this process (the demo's) finds it set already.
     let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).try_init();
+}
+
+/// Unix time, in milliseconds.
+fn now_ms() -> Result<u64, Failure> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map(|since| since.as_millis() as u64).map_err(|error| Failure::new(format!("the system's clock: {error}")))
 }
 
 /// Parses the arguments and does what they say.

@@ -27,11 +27,12 @@ pub async fn connection(
     can_be_repeated: bool,
 ) -> Result<(Stream, bool), Failure> {
     let now_ms = c.core.clock.coarse_ms();
-    if !fresh && let Some(stream) = pick.instance.take_idle(now_ms, !can_be_repeated) {
+    if !fresh && let Some(stream) = pick.instance.take_idle(c.core.clock.now_us(), !can_be_repeated) {
         return Ok((stream, true));
     }
     let address = pick.instance.backend.address;
-    let connecting = c.core.upstreams.connect(&pick.instance).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
+    let connecting =
+        c.core.running().upstreams.connect(&pick.instance).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
     c.watch.set_backend(Some(connecting.stream().fd()));
     c.watch.to_backend.arm(Wait::Connect, now_ms, c.core.limits().connect_timeout);
     let made = while_client_stays(c, ready, connecting.finish()).await;
