@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(map.lease(0, 0), map.mark(PROCESSES * WORKERS));
         assert_eq!(map.lease(3, u64::MAX), map.lease(4, 0) - 1);
         assert_eq!(map.home(0), map.lease(PROCESSES * WORKERS, 0));
-        assert!(map.key(0) >= map.home(map.buckets) && map.key(0) % LINE == 0);
+        assert!(map.key(0) >= map.home(map.buckets) && map.key(0).is_multiple_of(LINE));
         assert_eq!(map.entry(0), map.key(map.buckets * BUCKET));
         assert_eq!(map.key_of(map.entry(17)), map.key(17));
         assert_eq!(map.entry(map.buckets * BUCKET), map.words());
