@@ -6,15 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Failure;
-use crate::catalog::{self, Catalog, Limits, Scheme};
+use crate::catalog::{self, Catalog, Scheme};
+use crate::explain::{Circumstances, RawRequest, Unreadable};
+use crate::gate::Refusal;
 use crate::gate::authenticate::Scratch;
 use crate::gate::authenticate::apps::Apps;
 use crate::gate::authenticate::explain::{Explanation, explain};
-use crate::gate::{Call, Refusal};
-use crate::http::chunked::{Decoder, Output};
-use crate::http::framing::{BodyLength, request_framing};
-use crate::http::head::{Parsed, RequestHead, RequestView, parse_request};
-use crate::http::target::parse_target;
 
 /// Tell why the signature of a request is refused
 #[derive(Args)]
@@ -35,65 +32,13 @@ impl ExplainSignature {
 
 fn explanation(request: Vec<u8>, catalog: &Catalog, now_ms: u64) -> Result<Explanation, String> {
     let refused = |refusal: Refusal| format!("such a request is refused with {}: {:?}", refusal.code.as_str(), refusal.detail);
-    let request = with_line_ends(request);
-    let mut head = RequestHead::default();
-    match parse_request(&request, 0, &catalog.limits.head, &mut head).map_err(|error| refused(error.into()))? {
-        Parsed::Complete => {}
-        Parsed::Partial => return Err("the head of the request does not end: an empty line is missing".to_owned()),
-    }
-    let view = RequestView { buffer: &request, head: &head };
-    let target = parse_target(view.method(), view.target()).map_err(|error| refused(error.into()))?;
-    let framing = request_framing(&view).map_err(|error| refused(error.into()))?;
-    let body = body(&request[head.len..], framing.body, &catalog.limits)?;
-    let call = Call { request: view, target, scheme: Scheme::Http, peer: [127, 0, 0, 1].into(), form: Some(&body), now_ms };
+    let request = RawRequest::read(request, &catalog.limits).map_err(|why| match why {
+        Unreadable::Refused(refusal) => refused(refusal),
+        Unreadable::Incomplete(why) => why,
+    })?;
+    let circumstances = Circumstances { scheme: Scheme::Http, peer: [127, 0, 0, 1].into(), now_ms };
+    let call = request.call(circumstances, true).map_err(refused)?;
     explain(&call, catalog, &Apps::build(catalog), &mut Scratch::default()).map_err(refused)
-}
-
-/// The content of the body, without its framing.
-fn body(rest: &[u8], length: BodyLength, limits: &Limits) -> Result<Vec<u8>, String> {
-    let mut body = rest.to_vec();
-    match length {
-        BodyLength::None => body.clear(),
-        BodyLength::Exact(length) => {
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            if body.len() < length {
-                return Err(format!("the body has {} bytes, but Content-Length says {length}", body.len()));
-            }
-            // An editor may have added a line end.
-            body.truncate(length);
-        }
-        BodyLength::Chunked => {
-            let step = Decoder::new().decode(&mut body, Output::Content, &limits.chunked);
-            let step = step.map_err(|error| format!("the chunks of the body: {error:?}"))?;
-            if !step.done {
-                return Err("the chunked body does not end".to_owned());
-            }
-            body.truncate(step.output.end);
-            body.drain(..step.output.start);
-        }
-        BodyLength::UntilClose => {}
-    }
-    Ok(body)
-}
-
-/// A head that was saved with bare line feeds gets the line ends that it was sent with.
-fn with_line_ends(request: Vec<u8>) -> Vec<u8> {
-    let first_line = request.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
-    if first_line.ends_with(b"\r\n") {
-        return request;
-    }
-    let mut restored = Vec::with_capacity(request.len() + 64);
-    let mut lines = request.split_inclusive(|&byte| byte == b'\n');
-    for line in lines.by_ref() {
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        restored.extend_from_slice(text);
-        restored.extend_from_slice(b"\r\n");
-        if text.is_empty() {
-            break;
-        }
-    }
-    lines.for_each(|line| restored.extend_from_slice(line));
-    restored
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ mod authorize;
 mod call;
 mod check;
 mod completions;
+mod curl_like;
 mod demo;
 mod draft;
 mod egress;
+mod explain;
 mod explain_signature;
 mod failure;
 mod fmt;
@@ -61,6 +63,8 @@ enum Command {
     Run(run::Run),
     /// Sign a request and print its headers
     Sign(sign::Sign),
+    /// Tell how a request is decided, step by step, and what decides
+    Explain(explain::Explain),
     /// Show the string to sign of a raw request, and what is wrong with its signature
     ExplainSignature(explain_signature::ExplainSignature),
     /// VPC accesses: private addresses that APIs may be passed to
@@ -100,6 +104,7 @@ impl Command {
             Command::Demo(command) => command.run(config, out),
             Command::Call(command) => command.run(config, out),
             Command::Sign(command) => command.run(config, out),
+            Command::Explain(command) => command.run(config, out),
             Command::ExplainSignature(command) => command.run(config, out),
             Command::VpcAccess(command) => command.run(config, out),
             Command::Group(command) => command.run(config, out),

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::Failure;
+use super::curl_like::{RequestArguments, Url, add_content_headers};
 use crate::catalog::{self, Catalog};
 use crate::gate::authenticate::sign::{Signing, Unsigned, sign};
 use crate::gate::authenticate::signature::Method;
@@ -24,15 +25,8 @@ pub struct Sign {
     app_key: Option<String>,
     #[arg(long, value_name = "SECRET", requires = "app_key")]
     app_secret: Option<String>,
-    /// GET, or POST with --data
-    #[arg(short = 'X', long, value_name = "METHOD")]
-    method: Option<String>,
-    /// A header of the request; it is signed too
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
-    /// The body; a form unless a Content-Type says otherwise
-    #[arg(short, long, value_name = "BODY")]
-    data: Option<String>,
+    #[command(flatten)]
+    request: RequestArguments,
     /// RELEASE, PRE or TEST
     #[arg(long)]
     stage: Option<String>,
@@ -46,19 +40,19 @@ pub struct Sign {
 
 impl Sign {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-        let method = self.method.as_deref().unwrap_or(if self.data.is_some() { "POST" } else { "GET" }).to_ascii_uppercase();
-        let (path, query) = split(&self.target);
-        let mut headers = parse_headers(&self.headers)?;
+        let method = self.request.method();
+        let url = Url::parse(&self.target);
+        let mut headers = self.request.headers()?;
         headers.extend(self.stage.clone().map(|stage| ("X-Ca-Stage".to_owned(), stage)));
-        add_content_headers(&mut headers, self.data.is_some());
+        add_content_headers(&mut headers, self.request.data.is_some());
         let signature_method = Method::named(self.signature_method.as_bytes())
             .ok_or_else(|| Failure::new("--signature-method: HmacSHA256 or HmacSHA1"))?;
         let (app_key, app_secret) = match (&self.app_key, &self.app_secret) {
             (Some(key), Some(secret)) => (key.clone(), secret.clone()),
             _ => credentials(&*catalog::load(config)?, self.app.as_deref().unwrap_or_default())?,
         };
-        let body = self.data.as_deref().unwrap_or_default().as_bytes();
-        let unsigned = Unsigned { method: &method, path, query, headers: &headers, body };
+        let body = self.request.body();
+        let unsigned = Unsigned { method: &method, path: url.path, query: url.query, headers: &headers, body };
         headers.extend(sign_now(&unsigned, &app_key, &app_secret, signature_method)?);
         if self.curl {
             return self.print_curl(&method, &headers, out);
@@ -79,7 +73,7 @@ impl Sign {
             let header = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
             write!(out, " \\\n  -H {}", quoted(&header))?;
         }
-        if let Some(data) = &self.data {
+        if let Some(data) = &self.request.data {
             write!(out, " \\\n  --data-raw {}", quoted(data))?;
         }
         writeln!(out, " \\\n  {}", quoted(&url))?;
@@ -101,44 +95,11 @@ pub(super) fn sign_now(
     })
 }
 
-/// Headers given as `NAME: VALUE`.
-pub(super) fn parse_headers(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
-    let parse = |header: &String| {
-        let (name, value) = header.split_once(':').ok_or_else(|| Failure::new(format!("--header {header}: no colon in it")))?;
-        if header.contains(|c: char| c.is_ascii_control() && c != '\t') {
-            return Err(Failure::new(format!("--header {}: a control character in it", header.escape_debug())));
-        }
-        Ok((name.trim().to_owned(), value.trim().to_owned()))
-    };
-    given.iter().map(parse).collect()
-}
-
-/// `Accept` and the type of a body are named, since they are signed and an HTTP library would add its own.
-pub(super) fn add_content_headers(headers: &mut Vec<(String, String)>, has_body: bool) {
-    let form = has_body.then_some("application/x-www-form-urlencoded; charset=UTF-8");
-    for (name, default) in [("Accept", Some("*/*")), ("Content-Type", form)] {
-        if !headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            headers.extend(default.map(|value| (name.to_owned(), value.to_owned())));
-        }
-    }
-}
-
 /// Key and secret of an app.
 pub(super) fn credentials(catalog: &Catalog, app: &str) -> Result<(String, String), Failure> {
     let key = catalog.apps.iter().find(|known| known.name == app).and_then(|app| app.keys.first());
     let key = key.ok_or_else(|| Failure::new(format!("there is no app `{app}` with an app key")))?;
     Ok((key.key.clone(), key.secret.expose().to_owned()))
-}
-
-/// Path and query of a URL, or of itself. A fragment is not sent.
-fn split(target: &str) -> (&str, Option<&str>) {
-    let target = target.split('#').next().unwrap_or_default();
-    let rest = match target.split_once("://") {
-        Some((_, rest)) if !target.starts_with('/') => rest.find(['/', '?']).map_or("", |at| &rest[at..]),
-        _ => target,
-    };
-    let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
-    (if path.is_empty() { "/" } else { path }, query)
 }
 
 /// A word for a POSIX shell.
@@ -202,18 +163,5 @@ mod tests {
         assert!(out.starts_with("curl -i -X 'POST' \\\n"));
         assert!(out.contains("-H 'Accept: */*'") && out.contains(r"--data-raw 'it'\''s'"));
         assert!(out.ends_with("'http://127.0.0.1:8080/x?a=1&b=2'\n"));
-    }
-
-    #[test]
-    fn path_and_query_of_what_is_called() {
-        for (target, expected) in [
-            ("/a?b#c", ("/a", Some("b"))),
-            ("http://h:80/a?b?c", ("/a", Some("b?c"))),
-            ("http://h", ("/", None)),
-            ("http://h?b", ("/", Some("b"))),
-            ("/a?u=http://h/", ("/a", Some("u=http://h/"))),
-        ] {
-            assert_eq!(split(target), expected, "{target}");
-        }
     }
 }

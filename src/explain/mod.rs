@@ -20,6 +20,7 @@ use places::Places;
 use steps::Watch;
 
 pub use request::{Circumstances, RawRequest, Unreadable};
+pub use steps::message;
 
 /// What a call came to, and how.
 pub struct Explanation {

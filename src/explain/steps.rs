@@ -4,6 +4,7 @@ use super::Step;
 use super::places::{Part, Places};
 use crate::catalog::{Api, ApiId, AppId, Catalog, MethodSet, Scheme, Segment};
 use crate::gate::authenticate::Credential;
+use crate::gate::map::write_query;
 use crate::gate::trace::{HowNamed, Observer, Seen};
 use crate::gate::{Call, ErrorCode, Refusal};
 use crate::http::field::FieldId;
@@ -34,7 +35,7 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
         says: format!(
             "{} {}, Host `{host}`, over {}",
             text(call.request.method()),
-            text(call.request.target()),
+            target(call),
             if call.scheme == Scheme::Https { "https" } else { "http" }
         ),
         place: None,
@@ -121,6 +122,16 @@ pub fn message(refusal: &Refusal) -> String {
 /// The call brings a signature, or names the key of one.
 pub fn is_signed(call: &Call<'_>) -> bool {
     [FieldId::XCaKey, FieldId::XCaSignature].iter().any(|field| call.request.field(*field).is_some())
+}
+
+/// Path and query, without an AppCode.
+fn target(call: &Call<'_>) -> String {
+    let mut buffer = vec![0; MESSAGE_BYTES.max(call.request.target().len())];
+    let mut writer = HeadWriter::new(&mut buffer);
+    writer.bytes(call.target.path);
+    write_query(call.target.query, true, &mut writer);
+    let length = writer.finish().unwrap_or_default();
+    text(&buffer[..length])
 }
 
 fn text(bytes: &[u8]) -> String {

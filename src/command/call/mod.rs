@@ -11,7 +11,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Failure;
-use super::sign::{add_content_headers, credentials, parse_headers, sign_now};
+use super::curl_like::{RequestArguments, add_content_headers};
+use super::sign::{credentials, sign_now};
 use crate::catalog::{self, Api, Authentication, Catalog};
 use crate::gate::authenticate::sign::Unsigned;
 use crate::gate::authenticate::signature::Method;
@@ -38,21 +39,14 @@ pub struct Call {
     /// RELEASE, PRE or TEST
     #[arg(long, default_value = "RELEASE")]
     stage: String,
-    /// The API's own method, or the first of several
-    #[arg(short = 'X', long, value_name = "METHOD")]
-    method: Option<String>,
+    #[command(flatten)]
+    request: RequestArguments,
     /// A parameter of the path, or `*` for the rest of it
     #[arg(short, long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
     /// The query, percent-encoded
     #[arg(short, long, value_name = "QUERY")]
     query: Option<String>,
-    /// A header of the request
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
-    /// The body; a form unless a Content-Type says otherwise
-    #[arg(short, long, value_name = "BODY")]
-    data: Option<String>,
     /// Where the gateway listens; otherwise its first listener
     #[arg(long, value_name = "ADDRESS:PORT")]
     gateway: Option<SocketAddr>,
@@ -70,11 +64,11 @@ impl Call {
             target.gateway = gateway;
         }
         target.query = self.query.clone();
-        let method = self.method.clone().unwrap_or_else(|| target.method.clone()).to_ascii_uppercase();
-        let mut headers = parse_headers(&self.headers)?;
+        let method = self.request.method_or(&target.method);
+        let mut headers = self.request.headers()?;
         headers.push(("X-Ca-Stage".into(), self.stage.clone()));
         headers.push(("X-Ca-Request-Mode".into(), "debug".into()));
-        let body = self.data.as_deref().unwrap_or_default().as_bytes();
+        let body = self.request.body();
         add_content_headers(&mut headers, !body.is_empty());
         if let Some(app) = &self.app {
             if self.signature {
