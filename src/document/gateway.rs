@@ -18,6 +18,8 @@ pub struct Gateway {
     pub limits: LimitsTable,
     #[serde(default)]
     pub access_log: AccessLogTable,
+    #[serde(default)]
+    pub publish: PublishTable,
 }
 
 impl Document for Gateway {}
@@ -47,6 +49,16 @@ pub enum DriverWord {
     Auto,
     IoUring,
     Epoll,
+}
+
+/// `[publish]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishTable {
+    /// Versions of an API in a stage that stay for `rollback`, the newest; 2 to 10,000. Default: 20.
+    pub versions_kept: Option<At<i64>>,
+    /// Generations that stay whole, with all they name; 2 to 10,000. Default: 10.
+    pub generations_kept: Option<At<i64>>,
 }
 
 /// `[[listener]]`

@@ -8,10 +8,11 @@ use ipnet::IpNet;
 
 use super::Checked;
 use super::domains::domain_name;
-use crate::catalog::{AccessLog, Driver, Instance, Limits, Listener, NonceFull, Scheme, Security, Tolerance};
+use crate::catalog::{AccessLog, Driver, Instance, Limits, Listener, NonceFull, Retention, Scheme, Security, Tolerance};
 use crate::document::At;
 use crate::document::gateway::{
-    AccessLogTable, DriverWord, Gateway, InstanceTable, ListenerTable, NonceFullWord, SchemeWord, SecurityTable, ToleranceWord,
+    AccessLogTable, DriverWord, Gateway, InstanceTable, ListenerTable, NonceFullWord, PublishTable, SchemeWord, SecurityTable,
+    ToleranceWord,
 };
 use crate::document::limits::{Limit, LimitsTable};
 
@@ -21,6 +22,9 @@ const SIGNATURE_WINDOW_S: std::ops::RangeInclusive<u64> = 1..=315_360_000;
 const DEFAULT_SIGNATURE_WINDOW_S: u64 = 900;
 const NONCE_CAPACITY: std::ops::RangeInclusive<u64> = 1024..=1 << 30;
 const DEFAULT_NONCE_CAPACITY: usize = 2_000_000;
+const KEPT: std::ops::RangeInclusive<u64> = 2..=10_000;
+const DEFAULT_VERSIONS_KEPT: usize = 20;
+const DEFAULT_GENERATIONS_KEPT: usize = 10;
 
 /// `gateway.toml`, checked.
 pub struct Settings {
@@ -29,6 +33,7 @@ pub struct Settings {
     pub security: Security,
     pub limits: Limits,
     pub access_log: AccessLog,
+    pub retention: Retention,
 }
 
 /// `None` stands for errors in the report. Relative paths are relative to `directory`, that of the file.
@@ -38,7 +43,18 @@ pub fn settings(document: &Gateway, directory: &Path, checked: &mut Checked<'_>)
     let security = security(&document.security, checked);
     let limits = limits(&document.limits, checked);
     let access_log = access_log(&document.access_log, directory, checked);
-    Some(Settings { instance: instance?, listeners, security, limits, access_log: access_log? })
+    let retention = retention(&document.publish, checked);
+    Some(Settings { instance: instance?, listeners, security, limits, access_log: access_log?, retention })
+}
+
+fn retention(table: &PublishTable, checked: &mut Checked<'_>) -> Retention {
+    let mut number = |key: &str, value: &Option<At<i64>>, default: usize| {
+        value.as_ref().and_then(|value| checked.number(key, value, KEPT)).map_or(default, |number| number as usize)
+    };
+    Retention {
+        versions: number("versions_kept", &table.versions_kept, DEFAULT_VERSIONS_KEPT),
+        generations: number("generations_kept", &table.generations_kept, DEFAULT_GENERATIONS_KEPT),
+    }
 }
 
 fn instance(table: &InstanceTable, directory: &Path, checked: &mut Checked<'_>) -> Option<Instance> {
