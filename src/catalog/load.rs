@@ -54,7 +54,9 @@ impl Loader {
         let mut apis_by_group = self.drafts(&directories, &vpc_access_names);
         let mut stages = Stages::new();
         let mut apis = Vec::new();
+        let mut generation = 0;
         if let Some(manifest) = root_manifest(&self.layout, &mut self.report) {
+            generation = manifest.document.generation;
             let context =
                 check_published::Context { layout: &self.layout, groups: &group_names, vpc_accesses: &vpc_access_names };
             apis = published(&manifest, &context, &mut stages, &mut apis_by_group, &mut self.report);
@@ -63,7 +65,21 @@ impl Loader {
         let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
         let Settings { instance, listeners, security, limits, access_log, .. } = settings?;
         let stages = stages.names;
-        Some(Catalog { instance, listeners, security, limits, access_log, stages, vpc_accesses, groups, apis, apps })
+        let sha256 = self.layout.digest();
+        Some(Catalog {
+            generation,
+            sha256,
+            instance,
+            listeners,
+            security,
+            limits,
+            access_log,
+            stages,
+            vpc_accesses,
+            groups,
+            apis,
+            apps,
+        })
     }
 
     fn settings(&mut self) -> Option<Settings> {
@@ -72,7 +88,7 @@ impl Loader {
         settings(&parsed.document, &self.layout.root, &mut checked)
     }
 
-    fn vpc_accesses(&mut self) -> (Vec<VpcAccess>, Names<VpcAccessId>) {
+    fn vpc_accesses(&mut self) -> (Vec<Arc<VpcAccess>>, Names<VpcAccessId>) {
         let mut list = Vec::new();
         let mut names = Names::new("VPC access");
         for entry in self.layout.documents(&self.layout.vpc_accesses(), &mut self.report) {
@@ -81,7 +97,7 @@ impl Loader {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                 vpc_access::vpc_access(&parsed.document, &entry.name, &mut checked)
             });
-            let id = good.map(|good| push(&mut list, good, VpcAccessId));
+            let id = good.map(|good| push(&mut list, Arc::new(good), VpcAccessId));
             names.insert(entry.name, id);
         }
         (list, names)

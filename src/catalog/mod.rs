@@ -14,6 +14,8 @@ mod publication;
 mod template;
 pub mod vpc_access;
 
+use std::sync::Arc;
+
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
 pub use check::gateway::Settings;
@@ -50,6 +52,10 @@ ids! {
 }
 
 pub struct Catalog {
+    /// Of the manifest: grows by one with every publication.
+    pub generation: u64,
+    /// SHA-256 over every document read, in lower-case hexadecimal.
+    pub sha256: String,
     pub instance: Instance,
     pub listeners: Vec<Listener>,
     pub security: Security,
@@ -57,7 +63,8 @@ pub struct Catalog {
     pub access_log: AccessLog,
     /// Stage names, `RELEASE` first.
     pub stages: Vec<String>,
-    pub vpc_accesses: Vec<VpcAccess>,
+    /// Shared with the catalog before, where they are the same.
+    pub vpc_accesses: Vec<Arc<VpcAccess>>,
     pub groups: Vec<Group>,
     /// What is published: one entry for each API and stage.
     pub apis: Vec<Api>,

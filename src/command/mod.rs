@@ -12,6 +12,7 @@ mod draft;
 mod egress;
 mod explain_signature;
 mod failure;
+mod fmt;
 mod group;
 mod history;
 mod init;
@@ -21,6 +22,7 @@ mod progress;
 mod publish;
 mod rollback;
 mod run;
+mod schema;
 mod sign;
 mod signals;
 mod vpc_access;
@@ -50,6 +52,10 @@ enum Command {
     Init(init::Init),
     /// Check every document, and show every error
     Check(check::Check),
+    /// Write documents in their canonical spelling
+    Fmt(fmt::Fmt),
+    /// Print what a kind of document may say, for editors and for people
+    Schema(schema::Schema),
     /// Publish drafts to a stage
     Publish(publish::Publish),
     Diff(diff::Diff),
@@ -94,6 +100,8 @@ impl Command {
         match self {
             Command::Init(command) => command.run(config, out),
             Command::Check(command) => command.run(config, out),
+            Command::Fmt(command) => command.run(config, out),
+            Command::Schema(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
             Command::Diff(command) => command.run(config, out),
             Command::History(command) => command.run(config, out),

@@ -1,16 +1,26 @@
 //! `gateway.toml`: the instance.
 
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsTable;
 use super::{At, Document};
 
+pub const WORKERS: RangeInclusive<u64> = 1..=1024;
+/// Ten years: clients whose clock is of no account, replayed recordings.
+pub const SIGNATURE_WINDOW_S: RangeInclusive<u64> = 1..=315_360_000;
+pub const NONCE_CAPACITY: RangeInclusive<u64> = 1024..=1 << 30;
+/// Of versions, and of generations.
+pub const KEPT: RangeInclusive<u64> = 2..=10_000;
+
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
     pub instance: InstanceTable,
     /// Where clients connect; at least one.
+    #[schemars(length(min = 1))]
     pub listener: At<Vec<ListenerTable>>,
     #[serde(default)]
     pub security: SecurityTable,
@@ -31,6 +41,7 @@ pub struct InstanceTable {
     /// Name of this gateway, in logs.
     pub name: At<String>,
     /// Workers; default: one per core the process may use, each pinned.
+    #[schemars(range(min = *WORKERS.start(), max = *WORKERS.end()))]
     pub workers: Option<At<i64>>,
     /// Source addresses toward backends; empty: the kernel chooses.
     pub egress_addresses: Option<Vec<At<String>>>,
@@ -55,9 +66,11 @@ pub enum DriverWord {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishTable {
-    /// Versions of an API in a stage that stay for `rollback`, the newest; 2 to 10,000. Default: 20.
+    /// Versions of an API in a stage that stay for `rollback`, the newest. Default: 20.
+    #[schemars(range(min = *KEPT.start(), max = *KEPT.end()))]
     pub versions_kept: Option<At<i64>>,
-    /// Generations that stay whole, with all they name; 2 to 10,000. Default: 10.
+    /// Generations that stay whole, with all they name. Default: 10.
+    #[schemars(range(min = *KEPT.start(), max = *KEPT.end()))]
     pub generations_kept: Option<At<i64>>,
 }
 
@@ -84,8 +97,10 @@ pub enum SchemeWord {
 pub struct SecurityTable {
     /// Accepted clock difference of a signature, in seconds; a nonce is remembered for twice as long, which is how long a
     /// request that carries it can be good. Default: 900.
+    #[schemars(range(min = *SIGNATURE_WINDOW_S.start(), max = *SIGNATURE_WINDOW_S.end()))]
     pub signature_window_s: Option<At<i64>>,
     /// Nonces remembered at most within one window, over all workers. Default: 2,000,000.
+    #[schemars(range(min = *NONCE_CAPACITY.start(), max = *NONCE_CAPACITY.end()))]
     pub nonce_capacity: Option<At<i64>>,
     /// What happens to a signed call whose nonce finds no room. Default: `refuse`.
     pub nonce_full: Option<At<NonceFullWord>>,

@@ -75,7 +75,7 @@ async fn pass(
     if !outgoing.is_whole() {
         request.ask_to_continue(c).await?;
     }
-    let upstreams = &c.core.upstreams;
+    let upstreams = &tables.upstreams;
     let (mut tries, mut not_connected) = (Tries::default(), None);
     loop {
         let now_ms = c.core.clock.coarse_ms();

@@ -19,4 +19,4 @@ mod story;
 pub mod transfer;
 
 pub use connection::serve;
-pub use core::Core;
+pub use core::{Core, Running};

@@ -31,7 +31,8 @@ pub async fn connection(
         return Ok((stream, true));
     }
     let address = pick.instance.backend.address;
-    let connecting = c.core.upstreams.connect(&pick.instance).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
+    let connecting =
+        c.core.running().upstreams.connect(&pick.instance).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
     c.watch.set_backend(Some(connecting.stream().fd()));
     c.watch.to_backend.arm(Wait::Connect, now_ms, c.core.limits().connect_timeout);
     let made = while_client_stays(c, ready, connecting.finish()).await;

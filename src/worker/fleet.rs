@@ -9,8 +9,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use super::Provision;
+use super::handover::{Generation, Handover, Swap};
 use crate::catalog::{AccessLog, Catalog, Driver};
 use crate::gate::Shared;
+use crate::net::bell::bell;
 use crate::net::{clock, listen, runtime};
 use crate::observe::access_log::{Destination, Reopen, Sink, Writer};
 use crate::observe::counters::Counters;
@@ -21,6 +23,9 @@ use crate::upstream::board::Board;
 /// Descriptors that a process needs beside those of its connections.
 const DESCRIPTORS_ASIDE: u64 = 256;
 
+/// The number of the generation that a process starts with.
+const FIRST_LOAD: u64 = 1;
+
 /// How long a drain that has come to its end still waits for the access log to be written.
 const LOG_GRACE: Duration = Duration::from_secs(1);
 
@@ -28,6 +33,7 @@ pub struct Fleet {
     workers: Vec<JoinHandle<()>>,
     counters: Vec<Arc<Counters>>,
     shared: Arc<Shared>,
+    swap: Option<Swap>,
     pub status: Arc<Status>,
     stop: Arc<AtomicBool>,
     log: Option<Writer>,
@@ -96,14 +102,19 @@ impl Fleet {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| StartError::Random(error.into()))?;
         let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), key));
-        let board = Board::new(&catalog, count);
+        let board = Arc::new(Board::new(count));
         let stop = Arc::new(AtomicBool::new(false));
         let status = Arc::new(Status::new(count, clock::unix_ms()));
+        let generation = Generation::build(FIRST_LOAD, catalog.clone(), &shared, &board);
+        let (ringers, bells): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| bell()).collect::<io::Result<Vec<_>>>().map_err(StartError::Worker)?.into_iter().unzip();
+        let handover = Arc::new(Handover::new(&generation, ringers.into(), status.clone()));
         let (ready, is_ready) = channel();
         let mut fleet = Self {
             workers: Vec::new(),
             counters: Vec::new(),
             shared: shared.clone(),
+            swap: Some(Swap::new(handover.clone(), shared.clone(), board.clone(), generation.clone())),
             status: status.clone(),
             stop: stop.clone(),
             log,
@@ -111,17 +122,17 @@ impl Fleet {
             drain_timeout: catalog.limits.drain_timeout,
             driver,
         };
-        for (n, listeners) in sockets.into_iter().enumerate() {
+        for (n, (listeners, bell)) in sockets.into_iter().zip(bells).enumerate() {
             let counters = Arc::<Counters>::default();
             let provision = Provision {
                 number: n,
-                catalog: catalog.clone(),
+                generation: generation.clone(),
+                handover: handover.clone(),
+                bell,
                 shared: shared.clone(),
-                board: board.clone(),
                 listeners: listeners.into_iter().zip(&catalog.listeners).map(|(socket, l)| (socket, l.scheme)).collect(),
                 log: fleet.log.as_ref().map_or_else(|| Sink::none(counters.clone()), |log| log.sink(counters.clone())),
                 counters: counters.clone(),
-                status: status.clone(),
                 driver,
                 stop: stop.clone(),
                 ready: ready.clone(),
@@ -139,6 +150,11 @@ impl Fleet {
         }
         status.enter(Phase::Serving);
         Ok(fleet)
+    }
+
+    /// What puts further generations in force; given out once.
+    pub fn swap(&mut self) -> Option<Swap> {
+        self.swap.take()
     }
 
     pub fn workers(&self) -> usize {

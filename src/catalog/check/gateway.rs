@@ -11,18 +11,14 @@ use super::domains::domain_name;
 use crate::catalog::{AccessLog, Driver, Instance, Limits, Listener, NonceFull, Retention, Scheme, Security, Tolerance};
 use crate::document::At;
 use crate::document::gateway::{
-    AccessLogTable, DriverWord, Gateway, InstanceTable, ListenerTable, NonceFullWord, PublishTable, SchemeWord, SecurityTable,
-    ToleranceWord,
+    AccessLogTable, DriverWord, Gateway, InstanceTable, KEPT, ListenerTable, NONCE_CAPACITY, NonceFullWord, PublishTable,
+    SIGNATURE_WINDOW_S, SchemeWord, SecurityTable, ToleranceWord, WORKERS,
 };
 use crate::document::limits::{Limit, LimitsTable};
 
 pub const DEFAULT_DOMAIN_SUFFIX: &str = "localhost";
-/// Ten years: clients whose clock is of no account, replayed recordings.
-const SIGNATURE_WINDOW_S: std::ops::RangeInclusive<u64> = 1..=315_360_000;
 const DEFAULT_SIGNATURE_WINDOW_S: u64 = 900;
-const NONCE_CAPACITY: std::ops::RangeInclusive<u64> = 1024..=1 << 30;
 const DEFAULT_NONCE_CAPACITY: usize = 2_000_000;
-const KEPT: std::ops::RangeInclusive<u64> = 2..=10_000;
 const DEFAULT_VERSIONS_KEPT: usize = 20;
 const DEFAULT_GENERATIONS_KEPT: usize = 10;
 
@@ -59,7 +55,7 @@ fn retention(table: &PublishTable, checked: &mut Checked<'_>) -> Retention {
 
 fn instance(table: &InstanceTable, directory: &Path, checked: &mut Checked<'_>) -> Option<Instance> {
     let name = checked.text("name", &table.name);
-    let workers = table.workers.as_ref().and_then(|workers| checked.number("workers", workers, 1..=1024));
+    let workers = table.workers.as_ref().and_then(|workers| checked.number("workers", workers, WORKERS));
     let mut egress_addresses = Vec::new();
     for address in table.egress_addresses.iter().flatten() {
         match address.parse::<IpAddr>() {
