@@ -11,6 +11,7 @@ use serde_json::Value;
 /// Who may import whom, besides itself. `command` may import everything; nothing imports `command`.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("worker", &["proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
     ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("upstream", &["http", "observe", "catalog", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.
