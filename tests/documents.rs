@@ -98,6 +98,8 @@ const CASES: &[Case] = &[
         "18:20",
     ),
     case(GATEWAY, "path = \"stdout\"", "path = \"\"", "`path` is empty", "18:8"),
+    case(GATEWAY, "[access_log]", "[publish]\nversions_kept = 1\n\n[access_log]", "versions_kept = 1 is out of range", "18:17"),
+    case(GATEWAY, "[access_log]", "[publish]\ngenerations_kept = 0\n\n[access_log]", "generations_kept = 0 is out of", "18:20"),
     case(
         GATEWAY,
         "[access_log]",

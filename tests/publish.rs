@@ -50,7 +50,7 @@ fn a_draft_takes_effect_when_it_is_published() {
     assert!(version(&sample, "RELEASE") > before);
     assert_eq!(manifest(&sample).generation, 2);
     let file = sample.read(&version_path(&sample, "RELEASE"));
-    assert!(file.contains("remarks = 'say \"faster\"'"), "{file}");
+    assert!(file.contains(r#"remarks = "say \"faster\"""#), "{file}");
     let kept = fs::read_dir(sample.path("published/RELEASE/nginx-demo/nginx-test")).unwrap().count();
     assert_eq!(kept, 2, "the version before stays, for history");
 }
@@ -109,7 +109,7 @@ fn two_apis_on_one_path_are_refused_with_both_places() {
         said.contains("the APIs `nginx-test` and `other` of this group both answer GET on this path in stage RELEASE"),
         "{said}"
     );
-    assert!(said.contains("nginx-test/") && said.contains("other/") && said.matches(":22:8").count() == 2, "{said}");
+    assert!(said.contains("apis/other.toml:11:8") && said.contains("nginx-test/20261122210633310.toml:22:8"), "{said}");
     assert_eq!(sample.read(MANIFEST), before);
     // In another stage they do not meet.
     sample.ok(&["publish", "nginx-demo/other", "--stage", "TEST"]);

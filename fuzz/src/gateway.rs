@@ -17,7 +17,7 @@ use lockgate::http::serialise::HeadWriter;
 use lockgate::http::target::{host_of, parse_target};
 use lockgate::proxy::response_head::{Ours, write_head, write_interim};
 use lockgate::proxy::transfer::Transfer;
-use lockgate::publish::{Request as Publish, Target as PublishTarget, publish};
+use lockgate::publish::{Author, Request as Publish, Target as PublishTarget, publish};
 
 /// Small, so that small inputs reach them.
 pub const HEAD: HeadLimits = HeadLimits { start_line_bytes: 400, head_bytes: 1600, fields: 24 };
@@ -328,10 +328,8 @@ fn catalog() -> Arc<Catalog> {
     let request = Publish {
         target: PublishTarget::All,
         stage: "RELEASE".into(),
-        remarks: String::new(),
-        published_by: "fuzz".into(),
-        now: Timestamp::UNIX_EPOCH,
+        author: Author { by: "fuzz".into(), remarks: String::new(), now: Timestamp::UNIX_EPOCH },
     };
-    publish(directory.path(), &request).unwrap_or_else(|error| panic!("{error}"));
+    publish(directory.path(), &request, &|_, _, _| {}).unwrap_or_else(|error| panic!("{error}"));
     catalog::load(directory.path()).unwrap_or_else(|report| panic!("{report}"))
 }

@@ -85,3 +85,12 @@ pub enum AccessLog {
     Stdout,
     File(PathBuf),
 }
+
+/// What is kept of what was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Versions of an API in a stage, the newest; what a kept generation names is kept too.
+    pub versions: usize,
+    /// Generations, the newest.
+    pub generations: usize,
+}

@@ -39,6 +39,7 @@ struct Loader {
 
 impl Loader {
     fn catalog(&mut self) -> Option<Catalog> {
+        let _reading = self.layout.reading();
         if !self.layout.exists() {
             let diagnostic = Diagnostic::file(&self.layout.root, "there is no such config directory");
             self.report.push(diagnostic.help("`lockgate init DIR` makes one; `--config DIR` names another"));
@@ -62,7 +63,7 @@ impl Loader {
         }
         apis_by_group.values_mut().for_each(|names| names.sort_unstable());
         let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
-        let Settings { instance, listeners, security, limits, access_log, log_format, admin } = settings?;
+        let Settings { instance, listeners, security, limits, access_log, log_format, admin, .. } = settings?;
         let stages = stages.names;
         let sha256 = self.layout.digest();
         Some(Catalog {

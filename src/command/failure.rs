@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::document::Report;
+use crate::publish::PublishError;
 
 #[derive(Debug)]
 pub struct Failure {
@@ -62,6 +63,15 @@ pub fn colour() -> bool {
 impl From<Report> for Failure {
     fn from(report: Report) -> Self {
         Self { message: Message::Documents(report), code: 1 }
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Documents(report) => report.into(),
+            other => Self::new(other.to_string()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod curl_like;
 mod demo;
+mod diff;
 mod draft;
 mod egress;
 mod explain;
@@ -15,11 +16,14 @@ mod explain_signature;
 mod failure;
 mod fmt;
 mod group;
+mod history;
 mod init;
 mod limits;
 mod man;
 mod metrics;
+mod progress;
 mod publish;
+mod rollback;
 mod run;
 mod schema;
 mod sign;
@@ -57,6 +61,11 @@ enum Command {
     Schema(schema::Schema),
     /// Publish drafts to a stage
     Publish(publish::Publish),
+    Diff(diff::Diff),
+    History(history::History),
+    Show(history::Show),
+    Rollback(rollback::Rollback),
+    Offline(rollback::Offline),
     Demo(demo::Demo),
     Call(call::Call),
     /// Run the gateway
@@ -100,6 +109,11 @@ impl Command {
             Command::Fmt(command) => command.run(config, out),
             Command::Schema(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
+            Command::Diff(command) => command.run(config, out),
+            Command::History(command) => command.run(config, out),
+            Command::Show(command) => command.run(config, out),
+            Command::Rollback(command) => command.run(config, out),
+            Command::Offline(command) => command.run(config, out),
             Command::Run(command) => command.run(config, out),
             Command::Demo(command) => command.run(config, out),
             Command::Call(command) => command.run(config, out),
@@ -118,6 +132,18 @@ impl Command {
             Command::Man(command) => command.run(out),
         }
     }
+}
+
+/// A text from a file as a terminal may have it: control characters escaped.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => plain.extend(character.escape_default()),
+            false => plain.push(character),
+        }
+    }
+    plain
 }
 
 /// Warnings and errors of a running gateway go to standard error.

@@ -7,7 +7,8 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::Failure;
-use crate::publish::{PublishError, Request, Target, publish};
+use super::progress::Progress;
+use crate::publish::{Author, Committed, Request, Target, publish};
 
 #[derive(Args)]
 pub struct Publish {
@@ -31,24 +32,34 @@ pub struct Publish {
 impl Publish {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let target = if self.all { Target::All } else { Target::These(self.apis) };
-        let published_by = self.by.unwrap_or_else(user);
-        let request = Request { target, stage: self.stage, remarks: self.remarks, published_by, now: Timestamp::now() };
-        let outcome = publish(config, &request).map_err(|error| match error {
-            PublishError::Documents(report) => Failure::from(report),
-            other => Failure::new(other.to_string()),
-        })?;
+        let request = Request { target, stage: self.stage, author: author(self.by, self.remarks) };
+        let progress = Progress::new();
+        let outcome = publish(config, &request, &|what, done, all| progress.show(what, done, all))?;
+        drop(progress);
         for (api, version) in &outcome.published {
             writeln!(out, "{api} published to {} as {version}", request.stage)?;
         }
         for (api, version) in &outcome.unchanged {
             writeln!(out, "{api} is current in {} already, as {version}: nothing changed", request.stage)?;
         }
-        writeln!(out, "generation {}", outcome.generation)?;
+        say(&outcome.committed, out)?;
         if !outcome.published.is_empty() {
             writeln!(out, "next: lockgate run; a running gateway serves this when it is started anew")?;
         }
         Ok(())
     }
+}
+
+/// Who does it; without a name, the user of this process.
+pub(super) fn author(by: Option<String>, remarks: String) -> Author {
+    Author { by: by.unwrap_or_else(user), remarks, now: Timestamp::now() }
+}
+
+/// The generation that a change made, and what went wrong after it.
+pub(super) fn say(committed: &Committed, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "generation {}, sha256 {}", committed.generation, committed.sha256)?;
+    committed.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(())
 }
 
 fn user() -> String {

@@ -12,6 +12,8 @@ pub const WORKERS: RangeInclusive<u64> = 1..=1024;
 /// Ten years: clients whose clock is of no account, replayed recordings.
 pub const SIGNATURE_WINDOW_S: RangeInclusive<u64> = 1..=315_360_000;
 pub const NONCE_CAPACITY: RangeInclusive<u64> = 1024..=1 << 30;
+/// Of versions, and of generations.
+pub const KEPT: RangeInclusive<u64> = 2..=10_000;
 
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,8 @@ pub struct Gateway {
     pub limits: LimitsTable,
     #[serde(default)]
     pub access_log: AccessLogTable,
+    #[serde(default)]
+    pub publish: PublishTable,
     /// The operator's listener; without it there is none.
     pub admin: Option<AdminTable>,
     #[serde(default)]
@@ -60,6 +64,18 @@ pub enum DriverWord {
     Auto,
     IoUring,
     Epoll,
+}
+
+/// `[publish]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishTable {
+    /// Versions of an API in a stage that stay for `rollback`, the newest. Default: 20.
+    #[schemars(range(min = *KEPT.start(), max = *KEPT.end()))]
+    pub versions_kept: Option<At<i64>>,
+    /// Generations that stay whole, with all they name. Default: 10.
+    #[schemars(range(min = *KEPT.start(), max = *KEPT.end()))]
+    pub generations_kept: Option<At<i64>>,
 }
 
 /// `[[listener]]`

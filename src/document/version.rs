@@ -27,6 +27,9 @@ pub struct Version {
 
 impl Document for Version {}
 
+/// The line that a definition begins with, after the head of the file.
+const DEFINITION: &str = "\n[definition]\n";
+
 #[derive(Serialize)]
 struct Definition<'a> {
     definition: &'a Api,
@@ -35,4 +38,9 @@ struct Definition<'a> {
 /// The canonical form of a definition: our own spelling of it, without comments and free spaces.
 pub fn canonical(api: &Api) -> Result<String, toml::ser::Error> {
     toml::to_string(&Definition { definition: api })
+}
+
+/// The canonical form that a version file holds.
+pub fn canonical_in(text: &str) -> Option<&str> {
+    text.find(DEFINITION).and_then(|start| text.get(start + 1..))
 }

@@ -57,30 +57,38 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
-fn write_beside(path: &Path, text: &str, access: Access) -> io::Result<PathBuf> {
+/// Where a file is written before it is renamed. The dot keeps it out of every listing of documents, should it be left
+/// behind.
+pub(super) fn temporary(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    // The dot keeps it out of every listing of documents, should it be left behind.
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(name);
     temporary.push(format!(".{}.new", std::process::id()));
-    let temporary = path.with_file_name(temporary);
+    Ok(path.with_file_name(temporary))
+}
+
+/// Writes a new file, which is not synced yet.
+pub(super) fn write(path: &Path, text: &str, access: Access) -> io::Result<File> {
     let mode = match access {
         Access::Everyone => 0o666,
         Access::Owner => 0o600,
     };
-    let written = fs::remove_file(&temporary).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    });
-    let written = written.and_then(|()| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
+}
+
+fn write_beside(path: &Path, text: &str, access: Access) -> io::Result<PathBuf> {
+    let temporary = temporary(path)?;
+    let written = write(&temporary, text, access).and_then(|file| file.sync_all());
     written.inspect_err(|_| drop(fs::remove_file(&temporary))).map(|()| temporary)
 }
 
-fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 

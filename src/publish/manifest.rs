@@ -2,28 +2,31 @@
 
 use std::fmt::Write;
 
+use super::version::quoted;
 use crate::document::digest;
 use crate::document::manifest::{Change, GroupManifest, Manifest};
 
-/// The root, with its own digest.
-pub fn root(manifest: &Manifest) -> Result<String, toml::ser::Error> {
+/// The root, and the digest that it states of itself.
+pub fn root(manifest: &Manifest) -> (String, String) {
     let mut body = String::new();
     // Writing to a string does not fail.
     let _ = writeln!(body, "generation = {}\nlast_version = \"{}\"\n", manifest.generation, manifest.last_version);
-    let _ = write!(body, "[change]\n{}", change(&manifest.change)?);
+    let Change { what, remarks, by, time } = &manifest.change;
+    let _ = writeln!(body, "[change]");
+    for (key, value) in [("what", what), ("remarks", remarks), ("by", by), ("time", time)] {
+        let _ = writeln!(body, "{key} = {}", quoted(value));
+    }
     for (stage, groups) in &manifest.stage {
         let _ = writeln!(body, "\n[stage.{stage}]");
         for (group, entry) in groups {
             let _ = writeln!(body, "{group} = {{ generation = {}, sha256 = \"{}\" }}", entry.generation, entry.sha256);
         }
     }
-    Ok(format!("# Written by `lockgate publish`: the manifests that are current.\nsha256 = \"{}\"\n{body}", digest(&body)))
+    let sha256 = digest(&body);
+    (format!("# Written by `lockgate publish`: the manifests that are current.\nsha256 = \"{sha256}\"\n{body}"), sha256)
 }
 
-fn change(change: &Change) -> Result<String, toml::ser::Error> {
-    toml::to_string(change)
-}
-
+/// The manifest of a group.
 pub fn group(manifest: &GroupManifest) -> String {
     let mut text = String::from("# Written by `lockgate publish`; never edited.\n[current]\n");
     for (api, current) in &manifest.current {

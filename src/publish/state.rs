@@ -9,18 +9,25 @@ use crate::catalog;
 use crate::document::manifest::{Change, Current, GroupEntry, GroupManifest, Manifest};
 use crate::document::{At, Layout, Parsed, Place, Report, digest};
 
-/// A stage and a group.
-type Key = (String, String);
-
-pub struct State<'l> {
+pub(super) struct State<'l> {
     layout: &'l Layout,
     root: Option<Parsed<Manifest>>,
-    groups: BTreeMap<Key, Group>,
+    /// By stage and group.
+    groups: BTreeMap<(String, String), Group>,
 }
 
 struct Group {
-    manifest: GroupManifest,
-    changed: bool,
+    before: GroupManifest,
+    /// As it is to be; `None`: as it was.
+    next: Option<GroupManifest>,
+}
+
+/// Texts to be written, and where.
+pub(super) struct Manifests {
+    pub groups: Vec<(PathBuf, String)>,
+    pub root: String,
+    /// The digest that the root states of itself.
+    pub sha256: String,
 }
 
 impl<'l> State<'l> {
@@ -33,12 +40,21 @@ impl<'l> State<'l> {
         }
     }
 
+    /// `None`: nothing was ever published.
+    pub fn root(&self) -> Option<&Parsed<Manifest>> {
+        self.root.as_ref()
+    }
+
     fn document(&self) -> Option<&Manifest> {
         self.root.as_ref().map(|root| &root.document)
     }
 
     pub fn generation(&self) -> u64 {
         self.document().map_or(0, |root| root.generation)
+    }
+
+    pub fn sha256(&self) -> &str {
+        self.document().map_or("", |root| &root.sha256)
     }
 
     pub fn last_version(&self) -> &str {
@@ -50,13 +66,23 @@ impl<'l> State<'l> {
         self.document().into_iter().flat_map(|root| root.stage.keys().map(String::as_str))
     }
 
-    fn group(&mut self, stage: &str, group: &str) -> Result<&mut Group, PublishError> {
+    /// Groups with a manifest in this stage.
+    pub fn groups(&self, stage: &str) -> impl Iterator<Item = &str> {
+        self.document().and_then(|root| root.stage.get(stage)).into_iter().flat_map(|groups| groups.keys().map(String::as_str))
+    }
+
+    /// A group in a stage, as it is before the change.
+    pub fn group(&mut self, stage: &str, group: &str) -> Result<&GroupManifest, PublishError> {
+        self.load(stage, group).map(|group| &group.before)
+    }
+
+    fn load(&mut self, stage: &str, group: &str) -> Result<&mut Group, PublishError> {
         let key = (stage.to_owned(), group.to_owned());
-        if !self.groups.contains_key(&key) {
-            let manifest = self.read_group(stage, group)?;
-            self.groups.insert(key.clone(), Group { manifest, changed: false });
-        }
-        Ok(self.groups.entry(key).or_insert_with(|| Group { manifest: GroupManifest::default(), changed: false }))
+        let read = match self.groups.contains_key(&key) {
+            true => GroupManifest::default(),
+            false => self.read_group(stage, group)?,
+        };
+        Ok(self.groups.entry(key).or_insert(Group { before: read, next: None }))
     }
 
     fn read_group(&self, stage: &str, group: &str) -> Result<GroupManifest, PublishError> {
@@ -72,47 +98,42 @@ impl<'l> State<'l> {
         }
     }
 
-    /// The current version of an API.
-    pub fn current(&mut self, stage: &str, group: &str, api: &str) -> Result<Option<&Current>, PublishError> {
-        Ok(self.group(stage, group)?.manifest.current.get(api).map(|current| &current.value))
+    /// The newest version that the API had before the change, current or not.
+    pub fn latest_before(&self, stage: &str, group: &str, api: &str) -> Option<&str> {
+        let group = self.groups.get(&(stage.to_owned(), group.to_owned()))?;
+        group.before.latest.get(api).map(String::as_str)
     }
 
     /// Makes a version current, or none.
     pub fn set(&mut self, stage: &str, group: &str, api: &str, current: Option<Current>) -> Result<(), PublishError> {
-        let group = self.group(stage, group)?;
-        group.changed = true;
+        let group = self.load(stage, group)?;
+        let next = group.next.get_or_insert_with(|| group.before.clone());
         match current {
             Some(current) => {
-                let latest = group.manifest.latest.entry(api.to_owned()).or_default();
+                let latest = next.latest.entry(api.to_owned()).or_default();
                 if *latest < current.version {
                     latest.clone_from(&current.version);
                 }
-                group.manifest.current.insert(api.to_owned(), At { value: current, span: 0..0 });
+                next.current.insert(api.to_owned(), At { value: current, span: 0..0 });
             }
-            None => drop(group.manifest.current.remove(api)),
+            None => drop(next.current.remove(api)),
         }
         Ok(())
     }
 
-    /// The manifests of the next generation: those of the groups that changed, and the root, which is the last.
-    pub fn manifests(&self, generation: u64, last_version: &str, change: Change) -> Result<Manifests, PublishError> {
-        let mut stage = self.document().map(|root| root.stage.clone()).unwrap_or_default();
+    /// The manifests of the next generation: those of the groups that changed, and the root, which comes last.
+    pub fn manifests(&self, generation: u64, last_version: &str, change: Change) -> Manifests {
+        let mut stages = self.document().map(|root| root.stage.clone()).unwrap_or_default();
         let mut groups = Vec::new();
-        for ((stage_name, group), state) in self.groups.iter().filter(|(_, state)| state.changed) {
-            let text = manifest::group(&state.manifest);
+        for ((stage, group), state) in &self.groups {
+            let Some(next) = &state.next else { continue };
+            let text = manifest::group(next);
             let entry = GroupEntry { generation, sha256: digest(&text) };
-            stage.entry(stage_name.clone()).or_default().insert(group.clone(), At { value: entry, span: 0..0 });
-            groups.push((self.layout.group_manifest(stage_name, group, generation), text));
+            stages.entry(stage.clone()).or_default().insert(group.clone(), At { value: entry, span: 0..0 });
+            groups.push((self.layout.group_manifest(stage, group, generation), text));
         }
         let last_version = last_version.max(self.last_version()).to_owned();
-        let root = Manifest { sha256: String::new(), generation, last_version, change, stage };
-        Ok(Manifests { generation, groups, root: manifest::root(&root).map_err(PublishError::Serialise)? })
+        let (root, sha256) = manifest::root(&Manifest { sha256: String::new(), generation, last_version, change, stage: stages });
+        Manifests { groups, root, sha256 }
     }
-}
-
-/// Texts to be written, and where.
-pub struct Manifests {
-    pub generation: u64,
-    pub groups: Vec<(PathBuf, String)>,
-    pub root: String,
 }

@@ -1,9 +1,10 @@
 //! Version numbers and version files.
 
+use std::fmt::Write;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
 const FORMAT: &str = "%Y%m%d%H%M%S";
 
@@ -28,8 +29,12 @@ fn parse(version: &str) -> Option<Timestamp> {
     time.checked_add(SignedDuration::from_millis(milliseconds)).ok()
 }
 
+/// 17 digits.
+pub fn is_version(text: &str) -> bool {
+    text.len() == 17 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What a version file says before its definition.
-#[derive(Serialize)]
 pub struct Head<'a> {
     pub version: &'a str,
     pub stage: &'a str,
@@ -37,15 +42,47 @@ pub struct Head<'a> {
     pub api: &'a str,
     pub remarks: &'a str,
     pub published_by: &'a str,
-    pub time: String,
+    pub time: &'a str,
     pub sha256: &'a str,
 }
 
 impl Head<'_> {
     /// The text of the version file; `canonical` is the definition.
-    pub fn file(&self, canonical: &str) -> Result<String, toml::ser::Error> {
-        Ok(format!("# Written by `lockgate publish`; never edited.\n{}\n{canonical}", toml::to_string(self)?))
+    pub fn file(&self, canonical: &str) -> String {
+        let mut text = String::from("# Written by `lockgate publish`; never edited.\n");
+        let lines = [
+            ("version", self.version),
+            ("stage", self.stage),
+            ("group", self.group),
+            ("api", self.api),
+            ("remarks", self.remarks),
+            ("published_by", self.published_by),
+            ("time", self.time),
+            ("sha256", self.sha256),
+        ];
+        for (key, value) in lines {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{key} = {}", quoted(value));
+        }
+        text.push('\n');
+        text.push_str(canonical);
+        text
     }
+}
+
+/// A TOML string of one line, whatever the text: nothing in it can look like a line of the file.
+pub(super) fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        let _ = match character {
+            '"' | '\\' => write!(quoted, "\\{character}"),
+            control if control.is_control() => write!(quoted, "\\u{:04x}", u32::from(control)),
+            other => write!(quoted, "{other}"),
+        };
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]
@@ -59,5 +96,13 @@ mod tests {
         assert_eq!(number(noon, "20260102115959999"), "20260102120000500");
         assert_eq!(number(noon, "20260102120000500"), "20260102120000501");
         assert_eq!(number(noon, "20261231235959999"), "20270101000000000");
+    }
+
+    #[test]
+    fn a_text_stays_on_its_line() {
+        let text = "say \"a\\b\"\n[definition]\r\t\u{7f}\u{85}é";
+        let line = format!("remarks = {}", quoted(text));
+        assert_eq!(line.lines().count(), 1);
+        assert_eq!(toml::from_str::<toml::Table>(&line).unwrap()["remarks"].as_str(), Some(text));
     }
 }

@@ -8,17 +8,21 @@ use ipnet::IpNet;
 
 use super::Checked;
 use super::domains::domain_name;
-use crate::catalog::{AccessLog, Driver, Instance, Limits, Listener, LogFormat, NonceFull, Scheme, Security, Tolerance};
+use crate::catalog::{
+    AccessLog, Driver, Instance, Limits, Listener, LogFormat, NonceFull, Retention, Scheme, Security, Tolerance,
+};
 use crate::document::At;
 use crate::document::gateway::{
-    AccessLogTable, DriverWord, Gateway, InstanceTable, ListenerTable, LogFormatWord, NONCE_CAPACITY, NonceFullWord,
-    SIGNATURE_WINDOW_S, SchemeWord, SecurityTable, ToleranceWord, WORKERS,
+    AccessLogTable, DriverWord, Gateway, InstanceTable, KEPT, ListenerTable, LogFormatWord, NONCE_CAPACITY, NonceFullWord,
+    PublishTable, SIGNATURE_WINDOW_S, SchemeWord, SecurityTable, ToleranceWord, WORKERS,
 };
 use crate::document::limits::{Limit, LimitsTable};
 
 pub const DEFAULT_DOMAIN_SUFFIX: &str = "localhost";
 const DEFAULT_SIGNATURE_WINDOW_S: u64 = 900;
 const DEFAULT_NONCE_CAPACITY: usize = 2_000_000;
+const DEFAULT_VERSIONS_KEPT: usize = 20;
+const DEFAULT_GENERATIONS_KEPT: usize = 10;
 
 /// `gateway.toml`, checked.
 pub struct Settings {
@@ -27,6 +31,7 @@ pub struct Settings {
     pub security: Security,
     pub limits: Limits,
     pub access_log: AccessLog,
+    pub retention: Retention,
     pub log_format: LogFormat,
     pub admin: Option<SocketAddr>,
 }
@@ -43,7 +48,19 @@ pub fn settings(document: &Gateway, directory: &Path, checked: &mut Checked<'_>)
         None | Some(LogFormatWord::Text) => LogFormat::Text,
         Some(LogFormatWord::Json) => LogFormat::Json,
     };
-    Some(Settings { instance: instance?, listeners, security, limits, access_log: access_log?, log_format, admin })
+    let retention = retention(&document.publish, checked);
+    let (instance, access_log) = (instance?, access_log?);
+    Some(Settings { instance, listeners, security, limits, access_log, log_format, admin, retention })
+}
+
+fn retention(table: &PublishTable, checked: &mut Checked<'_>) -> Retention {
+    let mut number = |key: &str, value: &Option<At<i64>>, default: usize| {
+        value.as_ref().and_then(|value| checked.number(key, value, KEPT)).map_or(default, |number| number as usize)
+    };
+    Retention {
+        versions: number("versions_kept", &table.versions_kept, DEFAULT_VERSIONS_KEPT),
+        generations: number("generations_kept", &table.generations_kept, DEFAULT_GENERATIONS_KEPT),
+    }
 }
 
 fn instance(table: &InstanceTable, directory: &Path, checked: &mut Checked<'_>) -> Option<Instance> {

@@ -11,7 +11,7 @@ mod health;
 pub(super) mod published;
 pub(super) mod vpc_access;
 
-pub use published::{STAGES, group_manifest, root_manifest};
+pub use published::{STAGES, group_manifest, root_manifest, version_of};
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;

@@ -135,7 +135,7 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn api(&self, stage: StageId, context: &Context<'_>, conflicts: &mut Conflicts, report: &mut Report) -> Option<Api> {
-        let version = self.version(context.layout, report)?;
+        let version = version_of(context.layout, self.stage, self.group, self.name, self.current, &self.place, report)?;
         let mut checked = Checked { source: &version.source, report };
         let document = &version.document.definition;
         let definition = definition(document, self.name, context.vpc_accesses, Some(&self.place), &mut checked)?;
@@ -162,15 +162,24 @@ impl Entry<'_> {
             backend: definition.backend,
         })
     }
+}
 
-    fn version(&self, layout: &Layout, report: &mut Report) -> Option<Parsed<Version>> {
-        names(&[self.name, &self.current.version], &self.place, report)?;
-        let path = layout.version(self.stage, self.group, self.name, &self.current.version);
-        let what = format!("the published version {}", self.current.version);
-        let source = named::<Version>(layout, &path, &self.current.file_sha256, &what, &self.place, report)?;
-        let document = parse_text(&source, report)?;
-        Some(Parsed { source, document })
-    }
+/// Reads the version file that an entry of a group's manifest names.
+pub fn version_of(
+    layout: &Layout,
+    stage: &str,
+    group: &str,
+    api: &str,
+    current: &Current,
+    place: &Place,
+    report: &mut Report,
+) -> Option<Parsed<Version>> {
+    names(&[api, &current.version], place, report)?;
+    let path = layout.version(stage, group, api, &current.version);
+    let what = format!("the published version {}", current.version);
+    let source = named::<Version>(layout, &path, &current.file_sha256, &what, place, report)?;
+    let document = parse_text(&source, report)?;
+    Some(Parsed { source, document })
 }
 
 fn names(parts: &[&str], place: &Place, report: &mut Report) -> Option<()> {

@@ -1,0 +1,135 @@
+//! What a publication touches, checked as it would be: the definitions, their groups, the VPC accesses they name, and
+//! the paths that other APIs of these groups answer on in the stage. Nothing else is read, so that one API among many is
+//! published as fast as one alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::check::api::definition;
+use super::check::conflicts::{Claim, Conflicts};
+use super::check::domains::Claims;
+use super::check::gateway::{Settings, settings};
+use super::check::published::{group_manifest, version_of};
+use super::check::{Checked, Names, group, vpc_access};
+use super::{GroupId, StageId, VpcAccessId};
+use crate::document::manifest::Manifest;
+use crate::document::{Layout, Parsed, Place, Report, Source, api, gateway};
+
+/// A definition that is to become current: a draft, or an older version.
+pub struct Candidate {
+    pub group: String,
+    pub api: String,
+    pub source: Arc<Source>,
+    pub definition: api::Api,
+}
+
+/// The settings of the instance, of which a publication needs what becomes of old versions.
+pub fn instance_settings(layout: &Layout, report: &mut Report) -> Option<Settings> {
+    let parsed = layout.parse::<gateway::Gateway>(&layout.gateway(), report)?;
+    settings(&parsed.document, &layout.root, &mut Checked { source: &parsed.source, report })
+}
+
+/// Checks the candidates as they would be in `stage`, beside what is current there by `root`.
+pub fn check_publication(
+    layout: &Layout,
+    root: Option<&Parsed<Manifest>>,
+    stage: &str,
+    candidates: &[Candidate],
+    suffix: &str,
+    report: &mut Report,
+) {
+    let mut by_group: BTreeMap<&str, Vec<&Candidate>> = BTreeMap::new();
+    for candidate in candidates {
+        by_group.entry(&candidate.group).or_default().push(candidate);
+    }
+    let mut touched =
+        Touched { layout, root, stage, vpc_accesses: vpc_access_names(layout, report), checked: BTreeSet::new(), report };
+    for (group, candidates) in by_group {
+        touched.group(group, suffix);
+        let mut conflicts = Conflicts::default();
+        touched.others(group, &candidates, &mut conflicts);
+        for candidate in candidates {
+            touched.candidate(candidate, &mut conflicts);
+        }
+    }
+}
+
+struct Touched<'a> {
+    layout: &'a Layout,
+    root: Option<&'a Parsed<Manifest>>,
+    stage: &'a str,
+    vpc_accesses: Names<VpcAccessId>,
+    /// VPC accesses that have been looked into.
+    checked: BTreeSet<String>,
+    report: &'a mut Report,
+}
+
+/// All by name; what they say is looked at where a draft names them.
+fn vpc_access_names(layout: &Layout, report: &mut Report) -> Names<VpcAccessId> {
+    let mut names = Names::new("VPC access");
+    for entry in layout.documents(&layout.vpc_accesses(), report) {
+        names.insert(entry.name, Some(VpcAccessId(0)));
+    }
+    names
+}
+
+impl Touched<'_> {
+    fn group(&mut self, name: &str, suffix: &str) {
+        if let Some(parsed) = self.layout.parse(&self.layout.group(name), self.report) {
+            let mut checked = Checked { source: &parsed.source, report: self.report };
+            group::group(&parsed.document, name, suffix, &mut Claims::default(), &mut checked);
+        }
+    }
+
+    /// The paths of the APIs that stay as they are.
+    fn others(&mut self, group: &str, candidates: &[&Candidate], conflicts: &mut Conflicts) {
+        let replaced: BTreeSet<&str> = candidates.iter().map(|candidate| candidate.api.as_str()).collect();
+        let Some(root) = self.root else { return };
+        let Some(entry) = root.document.stage.get(self.stage).and_then(|groups| groups.get(group)) else { return };
+        let place = Place::of(&root.source, entry);
+        let Some(manifest) = group_manifest(self.layout, self.stage, group, entry, &place, self.report) else { return };
+        for (name, current) in &manifest.document.current {
+            if replaced.contains(name.as_str()) {
+                continue;
+            }
+            let place = Place::of(&manifest.source, current);
+            let Some(version) = version_of(self.layout, self.stage, group, name, current, &place, self.report) else { continue };
+            let mut checked = Checked { source: &version.source, report: self.report };
+            let document = &version.document.definition;
+            if let Some(good) = definition(document, name, &self.vpc_accesses, Some(&place), &mut checked) {
+                let place = checked.place(&document.request.path);
+                let claim = claim(self.stage, name, &good.methods, &good.path, place);
+                conflicts.claim(claim, self.report);
+            }
+        }
+    }
+
+    fn candidate(&mut self, candidate: &Candidate, conflicts: &mut Conflicts) {
+        let Candidate { api, source, definition: document, .. } = candidate;
+        let mut checked = Checked { source, report: self.report };
+        let Some(good) = definition(document, api, &self.vpc_accesses, None, &mut checked) else { return };
+        let place = checked.place(&document.request.path);
+        conflicts.claim(claim(self.stage, api, &good.methods, &good.path, place), self.report);
+        self.vpc_access(&document.backend.vpc_access);
+    }
+
+    fn vpc_access(&mut self, name: &str) {
+        if self.checked.insert(name.to_owned())
+            && let Some(parsed) = self.layout.parse(&self.layout.vpc_access(name), self.report)
+        {
+            let mut checked = Checked { source: &parsed.source, report: self.report };
+            vpc_access::vpc_access(&parsed.document, name, &mut checked);
+        }
+    }
+}
+
+/// Conflicts are looked for within one group and stage.
+fn claim<'a>(
+    stage_name: &'a str,
+    name: &'a str,
+    methods: &'a super::MethodSet,
+    path: &'a super::PathTemplate,
+    place: Place,
+) -> Claim<'a> {
+    Claim { stage: StageId(0), stage_name, group: GroupId(0), name, methods, path, place }
+}
