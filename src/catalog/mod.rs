@@ -10,6 +10,7 @@ pub mod group;
 pub mod instance;
 pub mod limits;
 mod load;
+mod settle;
 mod template;
 pub mod vpc_access;
 
@@ -17,11 +18,12 @@ use std::sync::Arc;
 
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
+pub use check::gateway::STATE_DIRECTORY;
 pub use check::{STAGES, check_name, group_manifest, root_manifest};
 pub use group::{Domain, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
-pub use load::{load, load_layout};
+pub use load::{load, load_layout, load_served, state_directory};
 pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
 

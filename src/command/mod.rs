@@ -16,6 +16,7 @@ mod init;
 mod limits;
 mod man;
 mod publish;
+mod reload;
 mod run;
 mod sign;
 mod signals;
@@ -52,6 +53,7 @@ enum Command {
     Call(call::Call),
     /// Run the gateway
     Run(run::Run),
+    Reload(reload::Reload),
     /// Sign a request and print its headers
     Sign(sign::Sign),
     /// Show the string to sign of a raw request, and what is wrong with its signature
@@ -87,6 +89,7 @@ impl Command {
             Command::Check(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
             Command::Run(command) => command.run(config, out),
+            Command::Reload(command) => command.run(config, out),
             Command::Demo(command) => command.run(config, out),
             Command::Call(command) => command.run(config, out),
             Command::Sign(command) => command.run(config, out),

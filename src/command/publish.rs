@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::Failure;
+use super::reload::Wait;
 use crate::publish::{PublishError, Request, Target, publish};
 
 #[derive(Args)]
@@ -26,6 +27,8 @@ pub struct Publish {
     /// Who publishes; default: the user of this process
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 impl Publish {
@@ -44,10 +47,10 @@ impl Publish {
             writeln!(out, "{api} is current in {} already, as {version}: nothing changed", request.stage)?;
         }
         writeln!(out, "generation {}", outcome.generation)?;
-        if !outcome.published.is_empty() {
-            writeln!(out, "next: lockgate run; a running gateway serves this when it is started anew")?;
+        if !outcome.published.is_empty() && !self.wait.is_on() {
+            writeln!(out, "next: lockgate run; a gateway that runs serves this in a moment (`--wait` waits for it)")?;
         }
-        Ok(())
+        self.wait.until(outcome.generation, config, out)
     }
 }
 
