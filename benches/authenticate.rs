@@ -103,7 +103,7 @@ impl Request {
         request.head.method = request.put(method);
         request.head.target = request.put(target);
         for &(id, name, value) in headers {
-            let field = Field { name: request.put(name), value: request.put(value), id };
+            let field = Field { name: request.put(name), value: request.put(value), id, plain: false };
             assert!(request.head.fields.push(field));
         }
         request

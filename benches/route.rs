@@ -115,7 +115,7 @@ impl Request {
             (FieldId::XCaStage, "X-Ca-Stage", "RELEASE"),
         ];
         for (id, name, value) in fields {
-            let field = Field { name: request.push(name), value: request.push(value), id };
+            let field = Field { name: request.push(name), value: request.push(value), id, plain: false };
             request.head.fields.push(field);
         }
         request

@@ -11,6 +11,7 @@ mod draft;
 mod egress;
 mod explain_signature;
 mod failure;
+mod fmt;
 mod group;
 mod init;
 mod limits;
@@ -18,6 +19,7 @@ mod man;
 mod publish;
 mod reload;
 mod run;
+mod schema;
 mod sign;
 mod signals;
 mod vpc_access;
@@ -47,6 +49,10 @@ enum Command {
     Init(init::Init),
     /// Check every document, and show every error
     Check(check::Check),
+    /// Write documents in their canonical spelling
+    Fmt(fmt::Fmt),
+    /// Print what a kind of document may say, for editors and for people
+    Schema(schema::Schema),
     /// Publish drafts to a stage
     Publish(publish::Publish),
     Demo(demo::Demo),
@@ -87,6 +93,8 @@ impl Command {
         match self {
             Command::Init(command) => command.run(config, out),
             Command::Check(command) => command.run(config, out),
+            Command::Fmt(command) => command.run(config, out),
+            Command::Schema(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
             Command::Run(command) => command.run(config, out),
             Command::Reload(command) => command.run(config, out),

@@ -70,7 +70,7 @@ fn ask_gateway(config: &Path, order: Order) -> Result<Answer, Failure> {
 fn tell(answer: Answer, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(report) = answer.error {
         let generation = answer.receipt.generation;
-        eprint!("{report}");
+        eprintln!("{report}");
         return Err(Failure::new(format!("the gateway does not take the files as they are: generation {generation} goes on")));
     }
     writeln!(out, "{}", answer.receipt)?;

@@ -1,16 +1,24 @@
 //! `gateway.toml`: the instance.
 
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsTable;
 use super::{At, Document};
 
+pub const WORKERS: RangeInclusive<u64> = 1..=1024;
+/// Ten years: clients whose clock is of no account, replayed recordings.
+pub const SIGNATURE_WINDOW_S: RangeInclusive<u64> = 1..=315_360_000;
+pub const NONCE_CAPACITY: RangeInclusive<u64> = 1024..=1 << 30;
+
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
     pub instance: InstanceTable,
     /// Where clients connect; at least one.
+    #[schemars(length(min = 1))]
     pub listener: At<Vec<ListenerTable>>,
     #[serde(default)]
     pub security: SecurityTable,
@@ -29,10 +37,12 @@ pub struct InstanceTable {
     /// Name of this gateway, in logs.
     pub name: At<String>,
     /// Workers; default: one per core the process may use, each pinned.
+    #[schemars(range(min = *WORKERS.start(), max = *WORKERS.end()))]
     pub workers: Option<At<i64>>,
     /// Source addresses toward backends; empty: the kernel chooses.
     pub egress_addresses: Option<Vec<At<String>>>,
-    /// Where state will be kept; relative to this file's directory. Nothing is written there yet. Default: `state`.
+    /// Where the gateway keeps its state, and is spoken to by commands; relative to this file's directory. One gateway uses it.
+    /// Default: `state`.
     pub state_directory: Option<At<String>>,
     /// Group G answers on G.SUFFIX, for debugging, with a daily quota. Default: `localhost`.
     pub default_domain_suffix: Option<At<String>>,
@@ -72,8 +82,10 @@ pub enum SchemeWord {
 pub struct SecurityTable {
     /// Accepted clock difference of a signature, in seconds; a nonce is remembered for twice as long, which is how long a
     /// request that carries it can be good. Default: 900.
+    #[schemars(range(min = *SIGNATURE_WINDOW_S.start(), max = *SIGNATURE_WINDOW_S.end()))]
     pub signature_window_s: Option<At<i64>>,
     /// Nonces remembered at most within one window, over all workers. Default: 2,000,000.
+    #[schemars(range(min = *NONCE_CAPACITY.start(), max = *NONCE_CAPACITY.end()))]
     pub nonce_capacity: Option<At<i64>>,
     /// What happens to a signed call whose nonce finds no room. Default: `refuse`.
     pub nonce_full: Option<At<NonceFullWord>>,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::kind::{CHOSEN, KINDS};
 use super::{Diagnostic, Document, Parsed, Report, Source, Stamps, parse_text, read_text};
 
 #[derive(Clone, Debug, Default)]
@@ -127,6 +128,30 @@ impl Layout {
     fn list(&self, directory: &Path, report: &mut Report, name: impl Fn(&Path) -> Option<OsString>) -> Vec<Entry> {
         self.read.borrow_mut().stamps.directory(directory);
         list(directory, report, name)
+    }
+
+    /// Every document that people edit and that is there, by the places of its kinds.
+    pub fn drafts(&self, report: &mut Report) -> Vec<PathBuf> {
+        let mut drafts = Vec::new();
+        for kind in KINDS.iter().filter(|kind| !kind.published) {
+            let mut directories = vec![self.root.clone()];
+            let parts: Vec<&str> = kind.place.split('/').collect();
+            let Some((file, above)) = parts.split_last() else { continue };
+            for part in above {
+                let below = |directory: &PathBuf| match *part {
+                    CHOSEN => self.directories(directory, report).into_iter().map(|entry| entry.path).collect(),
+                    part => vec![directory.join(part)],
+                };
+                directories = directories.iter().flat_map(below).collect();
+            }
+            for directory in directories {
+                match file.starts_with(CHOSEN) {
+                    true => drafts.extend(self.documents(&directory, report).into_iter().map(|entry| entry.path)),
+                    false => drafts.extend(Some(directory.join(file)).filter(|path| self.has(path))),
+                }
+            }
+        }
+        drafts
     }
 
     fn pending_in<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a PathBuf> {

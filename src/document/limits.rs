@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::At;
@@ -34,6 +34,7 @@ macro_rules! limits {
         /// `[limits]`: every key is optional.
         #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
+        #[schemars(transform = ranges)]
         pub struct LimitsTable {
             $($(#[doc = $about])+ pub $key: Option<At<i64>>,)*
         }
@@ -67,6 +68,17 @@ macro_rules! limits {
             }
         }
     };
+}
+
+/// The schema of a limit knows its range.
+fn ranges(schema: &mut Schema) {
+    for &limit in Limit::ALL {
+        if let Some(of) = schema.pointer_mut(&format!("/properties/{}", limit.key())) {
+            let (low, high) = limit.range().into_inner();
+            of["minimum"] = low.into();
+            of["maximum"] = high.into();
+        }
+    }
 }
 
 const KIB: u64 = 1024;

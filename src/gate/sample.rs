@@ -163,7 +163,7 @@ impl Request {
     }
 
     pub fn field(mut self, name: &str, value: &str) -> Self {
-        let field = Field { name: self.push(name), value: self.push(value), id: FieldId::of(name.as_bytes()) };
+        let field = Field { name: self.push(name), value: self.push(value), id: FieldId::of(name.as_bytes()), plain: false };
         assert!(self.head.fields.push(field));
         self
     }

@@ -1,5 +1,7 @@
 //! System calls that no crate covers. The only module that calls the kernel by hand.
 
+pub mod lanes;
+
 use std::io;
 use std::os::fd::RawFd;
 

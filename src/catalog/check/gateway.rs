@@ -11,17 +11,15 @@ use super::domains::domain_name;
 use crate::catalog::{AccessLog, Driver, Instance, Limits, Listener, NonceFull, Scheme, Security, Tolerance};
 use crate::document::At;
 use crate::document::gateway::{
-    AccessLogTable, DriverWord, Gateway, InstanceTable, ListenerTable, NonceFullWord, SchemeWord, SecurityTable, ToleranceWord,
+    AccessLogTable, DriverWord, Gateway, InstanceTable, ListenerTable, NONCE_CAPACITY, NonceFullWord, SIGNATURE_WINDOW_S,
+    SchemeWord, SecurityTable, ToleranceWord, WORKERS,
 };
 use crate::document::limits::{Limit, LimitsTable};
 
 pub const DEFAULT_DOMAIN_SUFFIX: &str = "localhost";
 /// Where state is kept, when nothing else is said.
 pub const STATE_DIRECTORY: &str = "state";
-/// Ten years: clients whose clock is of no account, replayed recordings.
-const SIGNATURE_WINDOW_S: std::ops::RangeInclusive<u64> = 1..=315_360_000;
 const DEFAULT_SIGNATURE_WINDOW_S: u64 = 900;
-const NONCE_CAPACITY: std::ops::RangeInclusive<u64> = 1024..=1 << 30;
 const DEFAULT_NONCE_CAPACITY: usize = 2_000_000;
 
 /// `gateway.toml`, checked.
@@ -45,7 +43,7 @@ pub fn settings(document: &Gateway, directory: &Path, checked: &mut Checked<'_>)
 
 fn instance(table: &InstanceTable, directory: &Path, checked: &mut Checked<'_>) -> Option<Instance> {
     let name = checked.text("name", &table.name);
-    let workers = table.workers.as_ref().and_then(|workers| checked.number("workers", workers, 1..=1024));
+    let workers = table.workers.as_ref().and_then(|workers| checked.number("workers", workers, WORKERS));
     let mut egress_addresses = Vec::new();
     for address in table.egress_addresses.iter().flatten() {
         match address.parse::<IpAddr>() {

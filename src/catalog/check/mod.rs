@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::document::vpc_access::PORT;
 use crate::document::{At, Diagnostic, Place, Report, Source, nearest};
 
 /// A document under check: its errors go to the report of the run.
@@ -54,7 +55,7 @@ impl Checked<'_> {
     }
 
     pub fn port(&mut self, value: &At<i64>) -> Option<u16> {
-        self.number("port", value, 1..=65_535).and_then(|port| u16::try_from(port).ok())
+        self.number("port", value, PORT).and_then(|port| u16::try_from(port).ok())
     }
 
     /// A name: well-formed, and the one that the document has by its path.

@@ -58,7 +58,8 @@ impl Request {
         let mut head = RequestHead { method: put(&mut buffer, &self.method), ..Default::default() };
         head.target = put(&mut buffer, &self.target);
         for (name, value) in &self.headers {
-            let field = Field { name: put(&mut buffer, name), value: put(&mut buffer, value.trim_ascii()), id: id(name) };
+            let field =
+                Field { name: put(&mut buffer, name), value: put(&mut buffer, value.trim_ascii()), id: id(name), plain: false };
             assert!(head.fields.push(field));
         }
         let target = head.target.of(&buffer);
