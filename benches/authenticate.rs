@@ -64,6 +64,8 @@ fn catalog(apps: u32) -> Catalog {
         },
         limits: Limits::default(),
         access_log: AccessLog::Off,
+        log_format: lockgate::catalog::LogFormat::Text,
+        admin: None,
         stages: vec!["RELEASE".into()],
         vpc_accesses: Vec::new(),
         groups: vec![Group {

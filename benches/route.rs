@@ -43,6 +43,8 @@ fn catalog(apis: usize) -> Catalog {
         },
         limits: Limits::default(),
         access_log: AccessLog::Off,
+        log_format: lockgate::catalog::LogFormat::Text,
+        admin: None,
         stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
         vpc_accesses: vec![Arc::new(VpcAccess {
             name: "backend".into(),

@@ -3,7 +3,6 @@
 mod sample;
 
 use std::fs;
-use std::os::unix::fs::symlink;
 
 use lockgate::catalog;
 use proptest::prelude::*;
@@ -99,6 +98,36 @@ const CASES: &[Case] = &[
         "18:20",
     ),
     case(GATEWAY, "path = \"stdout\"", "path = \"\"", "`path` is empty", "18:8"),
+    case(
+        GATEWAY,
+        "[access_log]",
+        "[admin]\naddress = \"ten\"\n[access_log]",
+        "`ten` is not where the operator's listener can be",
+        "18:11",
+    ),
+    case(
+        GATEWAY,
+        "[access_log]",
+        "[admin]\naddress = \":9090\"\n[access_log]",
+        "`:9090` is not where the operator's listener can be",
+        "18:11",
+    ),
+    case(
+        GATEWAY,
+        "[access_log]",
+        "[admin]\naddress = \"0\"\n[access_log]",
+        "`0` is not where the operator's listener can be",
+        "18:11",
+    ),
+    case(
+        GATEWAY,
+        "[access_log]",
+        "[admin]\naddress = \"0.0.0.0:8080\"\n[access_log]",
+        "a `[[listener]]` has this address",
+        "18:11",
+    ),
+    case(GATEWAY, "[access_log]", "[admin]\n[access_log]", "the key `address` is missing", "17:1"),
+    case(GATEWAY, "[access_log]", "[log]\nformat = \"xml\"\n[access_log]", "`xml` is not a value of this key", "18:10"),
     // vpc-access/
     case(VPC, "\"nginx-microservice\"", "\"nginx\"", "the name of a VPC access differs from the one in its path", "1:8"),
     case(VPC, "\"nginx-microservice\"", "\"-\"", "`-` is not a name of a VPC access", "1:8"),
@@ -407,33 +436,6 @@ fn a_published_version_without_its_vpc_access_names_both_places() {
     let version = text.split("error: ").find(|error| error.contains(&version_file(&sample))).unwrap();
     assert!(version.starts_with("there is no VPC access `nginx-microservice`"), "{text}");
     assert!(version.contains("nginx-demo/1.toml:3:14"), "{text}");
-}
-
-#[test]
-fn files_that_cannot_be_read_are_named() {
-    let sample = Sample::new();
-    fs::write(sample.path("apps/latin.toml"), b"name = \"a\"\n# caf\xe9\n").unwrap();
-    fs::write(sample.path("apps/long.toml"), "#".repeat(1024 * 1024 + 1)).unwrap();
-    symlink("loop.toml", sample.path("apps/loop.toml")).unwrap();
-    fs::create_dir(sample.path("apps/directory.toml")).unwrap();
-    let text = report(&sample);
-    for (file, problem) in [
-        ("latin", "this file is not UTF-8: the first byte that is not is on line 2 (byte 16 of the file)"),
-        ("long", "this file is longer than the 1048576 bytes that it may have"),
-        ("loop", "this file cannot be read: Too many levels of symbolic links"),
-        ("directory", "this is not a regular file"),
-    ] {
-        assert!(
-            errors(&text).any(|(error, place)| error.starts_with(problem) && place.ends_with(&format!("{file}.toml"))),
-            "{text}"
-        );
-    }
-    assert_eq!(errors(&text).count(), 4, "{text}");
-}
-
-#[test]
-fn a_missing_config_directory_is_an_error() {
-    assert!(Sample::empty().fails(&["check"]).contains("there is no such config directory"));
 }
 
 #[test]

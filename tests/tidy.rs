@@ -12,6 +12,7 @@ use serde_json::Value;
 const IMPORTS: &[(&str, &[&str])] = &[
     ("live", &["worker", "catalog", "document", "observe", "net"]),
     ("worker", &["proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
     ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("upstream", &["http", "observe", "catalog", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.

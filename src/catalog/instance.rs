@@ -71,6 +71,14 @@ pub enum Tolerance {
     CommaJoined,
 }
 
+/// How the gateway says what it does, on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
 /// Where access log lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessLog {

@@ -86,7 +86,7 @@ impl Loader {
         }
         apis_by_group.values_mut().for_each(|names| names.sort_unstable());
         let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
-        let Settings { instance, listeners, security, limits, access_log } = settings?;
+        let Settings { instance, listeners, security, limits, access_log, log_format, admin } = settings?;
         let stages = stages.names;
         let sha256 = self.layout.digest();
         Some(Catalog {
@@ -97,6 +97,8 @@ impl Loader {
             security,
             limits,
             access_log,
+            log_format,
+            admin,
             stages,
             vpc_accesses,
             groups,

@@ -3,6 +3,8 @@
 //! Built once by the loader, off the workers, and immutable from then on; each worker compiles its own tables
 //! from it. Places in it are indexes ([`GroupId`] and its kin), so that tables hold small numbers, not references.
 
+use std::net::SocketAddr;
+
 pub mod api;
 pub mod app;
 mod check;
@@ -21,7 +23,7 @@ pub use app::{App, AppKey, Authorization, Secret};
 pub use check::gateway::STATE_DIRECTORY;
 pub use check::{STAGES, check_name, group_manifest, root_manifest};
 pub use group::{Domain, Group};
-pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
+pub use instance::{AccessLog, Driver, Instance, Listener, LogFormat, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
 pub use load::{load, load_layout, load_served, state_directory};
 pub use template::Overlap;
@@ -60,6 +62,9 @@ pub struct Catalog {
     pub security: Security,
     pub limits: Limits,
     pub access_log: AccessLog,
+    pub log_format: LogFormat,
+    /// Where the operator's listener is; `None`: there is none.
+    pub admin: Option<SocketAddr>,
     /// Stage names, `RELEASE` first.
     pub stages: Vec<String>,
     /// Shared with the catalog before, where they are the same.

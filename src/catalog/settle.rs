@@ -12,6 +12,7 @@ impl Catalog {
         keep("driver in [instance]", &mut next.driver, &now.driver, &mut kept);
         keep("state_directory in [instance]", &mut next.state_directory, &now.state_directory, &mut kept);
         keep("[[listener]]", &mut self.listeners, &running.listeners, &mut kept);
+        keep("[admin]", &mut self.admin, &running.admin, &mut kept);
         keep("[access_log]", &mut self.access_log, &running.access_log, &mut kept);
         let (next, now) = (&mut self.security, &running.security);
         // The set of nonces is made for both, once: with another window a nonce could pass twice.

@@ -16,6 +16,7 @@ mod group;
 mod init;
 mod limits;
 mod man;
+mod metrics;
 mod publish;
 mod reload;
 mod run;
@@ -82,6 +83,7 @@ enum Command {
     Egress(egress::Egress),
     /// Print every limit, with its unit and range
     Limits(limits::Limits),
+    Metrics(metrics::Metrics),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Print the manual page
@@ -109,6 +111,7 @@ impl Command {
             Command::Authorize(command) => command.run(config, out),
             Command::Egress(command) => command.run(config, out),
             Command::Limits(command) => command.run(config, out),
+            Command::Metrics(command) => command.run(out),
             Command::Completions(command) => command.run(out),
             Command::Man(command) => command.run(out),
         }

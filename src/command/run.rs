@@ -8,10 +8,11 @@ use clap::Args;
 
 use super::Failure;
 use super::signals::{Order, Signals};
+use crate::admin::{Admin, Sources};
 use crate::catalog::{self, Catalog, Driver};
 use crate::document::Stamps;
 use crate::live::{Control, Live};
-use crate::worker::fleet::Fleet;
+use crate::worker::fleet::{Fleet, StartError};
 
 /// The exit code of a configuration that cannot be run (EX_CONFIG of sysexits.h).
 const CONFIG_ERROR: u8 = 78;
@@ -41,12 +42,22 @@ pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps, out: &
     super::log_to_standard_error();
     // Before anything is bound: who finds a listener finds the way to give orders, too.
     let control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
-    let mut fleet = Fleet::start(catalog.clone()).map_err(|error| Failure::new(error.to_string()))?;
+    let fails = |error: StartError| Failure::new(error.to_string());
+    let bind = |address| Admin::bind(address).map_err(|error| StartError::Listen(address, error));
+    let admin = catalog.admin.map(bind).transpose().map_err(fails)?;
+    let mut fleet = Fleet::start(catalog.clone()).map_err(fails)?;
     let swap = fleet.swap().ok_or_else(|| Failure::new("the gateway is followed already"))?;
     let live = control.follow(config, swap, fleet.status.clone(), stamps)?;
+    if let Some(admin) = admin {
+        let sources = Sources { workers: fleet.counters(), status: fleet.status.clone(), log: fleet.log_lines() };
+        admin.serve(Arc::new(sources))?;
+    }
     let driver = if fleet.driver == Driver::Epoll { "epoll" } else { "io_uring" };
     for listener in &catalog.listeners {
         writeln!(out, "{}: listening on http://{}", catalog.instance.name, listener.address)?;
+    }
+    if let Some(address) = catalog.admin {
+        writeln!(out, "{}: operator's listener on http://{address}", catalog.instance.name)?;
     }
     let workers = fleet.workers();
     writeln!(out, "{}: {workers} workers on {driver}, {} published APIs", catalog.instance.name, catalog.apis.len())?;

@@ -26,6 +26,10 @@ pub struct Gateway {
     pub limits: LimitsTable,
     #[serde(default)]
     pub access_log: AccessLogTable,
+    /// The operator's listener; without it there is none.
+    pub admin: Option<AdminTable>,
+    #[serde(default)]
+    pub log: LogTable,
 }
 
 impl Document for Gateway {}
@@ -117,6 +121,31 @@ pub enum ToleranceWord {
     ByteOrder,
     /// Values of a repeated parameter joined by commas.
     CommaJoined,
+}
+
+/// `[admin]`: status and metrics of the instance, for its operator.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminTable {
+    /// `PORT` (of 127.0.0.1), `ADDRESS:PORT` or `[ADDRESS]:PORT`. Who reaches it may read everything it says.
+    pub address: At<String>,
+}
+
+/// `[log]`: what the gateway says of itself on standard error.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogTable {
+    /// Default: `text`.
+    pub format: Option<At<LogFormatWord>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormatWord {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// `[access_log]`

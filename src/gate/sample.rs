@@ -51,6 +51,8 @@ impl Default for Sample {
             security,
             limits: Limits::default(),
             access_log: AccessLog::Off,
+            log_format: crate::catalog::LogFormat::Text,
+            admin: None,
             stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
             vpc_accesses: vec![vpc_access.into()],
             groups: Vec::new(),

@@ -19,8 +19,11 @@ pub struct Record<'a> {
     pub query: &'a [u8],
     pub group: &'a str,
     pub api: &'a str,
-    pub stage: &'a str,
+    /// Of the API; where there is none, as the caller asked for it.
+    pub stage: &'a [u8],
     pub app: &'a str,
+    /// By what the app was known.
+    pub credential: &'a str,
     pub app_key: &'a [u8],
     pub nonce: &'a [u8],
     /// 0: nothing was answered.
@@ -51,6 +54,13 @@ pub struct Timers {
     pub total_us: u64,
 }
 
+impl Timers {
+    /// What the backend took: from the request's head sent to the answer's head.
+    pub fn service_us(&self) -> u64 {
+        self.first_byte_us.saturating_sub(self.forwarded_us)
+    }
+}
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -69,6 +79,10 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// In the order of their declaration.
+    pub const ALL: [Self; 6] =
+        [Self::Answered, Self::ClientGone, Self::ClientTimeout, Self::RequestBroke, Self::BackendBroke, Self::BackendTimeout];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Ended::Answered => "answered",
@@ -107,8 +121,9 @@ impl Record<'_> {
         text(line, key!("requestQueryString"), self.query);
         text(line, key!("apiGroupName"), self.group.as_bytes());
         text(line, key!("apiName"), self.api.as_bytes());
-        text(line, key!("apiStageName"), self.stage.as_bytes());
+        text(line, key!("apiStageName"), self.stage);
         text(line, key!("appName"), self.app.as_bytes());
+        text(line, key!("appCredential"), self.credential.as_bytes());
         text(line, key!("consumerAppKey"), self.app_key);
         text(line, key!("clientNonce"), self.nonce);
         number(line, key!("statusCode"), self.status.into());
@@ -124,8 +139,7 @@ impl Record<'_> {
         flag(line, key!("retried"), self.retried);
         number(line, key!("requestSize"), self.request_bytes);
         number(line, key!("responseSize"), self.response_bytes);
-        let service_us = self.timers.first_byte_us.saturating_sub(self.timers.forwarded_us);
-        number(line, key!("serviceLatency"), service_us / 1000);
+        number(line, key!("serviceLatency"), self.timers.service_us() / 1000);
         number(line, key!("totalLatency"), self.timers.total_us / 1000);
         number(line, key!("decidedUs"), self.timers.decided_us);
         number(line, key!("forwardedUs"), self.timers.forwarded_us);
@@ -264,8 +278,9 @@ mod tests {
             query: "q=\u{4f60}".as_bytes(),
             group: "g",
             api: "a",
-            stage: "RELEASE",
+            stage: b"RELEASE",
             app: "",
+            credential: "",
             app_key: b"\xff",
             nonce: b"",
             status: 200,

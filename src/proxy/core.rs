@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::request_id::RequestIds;
-use crate::catalog::Limits;
+use super::tally::Tally;
+use crate::catalog::{ApiId, Limits};
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::net::{Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
-use crate::observe::counters::Counters;
+use crate::observe::counters::{Counters, Finished};
 use crate::upstream::{Pools, Upstreams};
 
 /// One generation as a worker runs it: the tables of all workers, and backends of its own. A request keeps the one it
@@ -22,6 +23,7 @@ pub struct Running {
     pub load: u64,
     pub tables: Arc<Tables>,
     pub upstreams: Upstreams,
+    pub tally: Tally,
 }
 
 impl std::ops::Deref for Running {
@@ -98,6 +100,12 @@ impl Core {
             self.follow_order();
         }
         self.running.borrow().clone()
+    }
+
+    /// Counts a request that has ended.
+    pub fn tally(&self, running: &Running, api: Option<ApiId>, request: &Finished) {
+        let cells = running.tally.cells(api, &running.catalog, &self.counters);
+        self.counters.finished(cells, request);
     }
 
     pub fn limits(&self) -> LimitsOf {

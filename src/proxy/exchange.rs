@@ -57,7 +57,7 @@ pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Blo
             (After::Close, None)
         }
     };
-    story.log(c, &request, refusal.as_ref());
+    story.end(c, &request, refusal.as_ref());
     request.give_back(c, after)
 }
 
@@ -107,7 +107,7 @@ async fn pass(
             Err(AttemptFailure { unanswered: true, .. })
                 if reused && !fresh && outgoing.can_be_repeated() && upstreams.may_retry(vpc_access, now_ms) =>
             {
-                c.core.counters.retries.add(1);
+                pick.instance.cells().retried.add(1);
                 story.retried.set(true);
             }
             Ok(after) => {

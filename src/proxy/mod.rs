@@ -16,6 +16,7 @@ mod request;
 mod request_id;
 pub mod response_head;
 mod story;
+pub mod tally;
 pub mod transfer;
 
 pub use connection::serve;

@@ -11,7 +11,6 @@ use crate::observe::record::Ended;
 
 /// Tells the client why its request does not pass.
 pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal, story: &Story) -> After {
-    c.core.counters.refusals.add(1);
     // The next request can only be found where the body of this one is all there.
     let whole = request.next_at.is_some()
         || request.framing.body == BodyLength::None

@@ -6,20 +6,24 @@ use std::net::SocketAddr;
 use super::connection::Connection;
 use super::request::Request;
 use crate::catalog::{ApiId, AppId, Scheme};
+use crate::gate::authenticate::Credential;
 use crate::gate::client::client_address;
 use crate::gate::map::write_query;
 use crate::gate::{Decision, Refusal};
 use crate::http::field::FieldId;
 use crate::http::serialise::HeadWriter;
 use crate::http::target::parse_target;
+use crate::observe::counters::Finished;
 use crate::observe::record::{Ended, Record, Timers};
 use crate::upstream::Pick;
 
 /// Cells, because both sides of an exchange write them.
 pub struct Story {
     began_us: u64,
-    /// Someone will read the timers.
+    /// Someone will read the timers that the metrics need.
     timed: Cell<bool>,
+    /// Someone will read all timers.
+    logged: Cell<bool>,
     /// The caller asked for debug information.
     pub debug: Cell<bool>,
     pub status: Cell<u16>,
@@ -28,6 +32,7 @@ pub struct Story {
     pub ended: Cell<Ended>,
     api: Cell<Option<ApiId>>,
     app: Cell<Option<AppId>>,
+    credential: Cell<Option<Credential>>,
     backend: Cell<Option<SocketAddr>>,
     received: Cell<u64>,
     sent: Cell<u64>,
@@ -39,7 +44,8 @@ impl Story {
         c.core.counters.requests.add(1);
         Self {
             began_us: request.began_us,
-            timed: Cell::new(c.core.log.is_on()),
+            timed: Cell::new(c.core.log.is_on() || c.core.counters.is_timed()),
+            logged: Cell::new(c.core.log.is_on()),
             debug: Cell::new(false),
             status: Cell::new(0),
             reused: Cell::new(false),
@@ -47,6 +53,7 @@ impl Story {
             ended: Cell::new(Ended::Answered),
             api: Cell::new(None),
             app: Cell::new(None),
+            credential: Cell::new(None),
             backend: Cell::new(None),
             received: Cell::new(0),
             sent: Cell::new(0),
@@ -57,9 +64,13 @@ impl Story {
     pub fn decided(&self, c: &Connection<'_>, decision: &Decision) {
         self.api.set(decision.api);
         self.app.set(decision.app);
+        self.credential.set(decision.credential);
         self.debug.set(decision.debug);
         self.timed.set(decision.debug || self.timed.get());
-        self.time(c, |timers, now_us| timers.decided_us = now_us);
+        self.logged.set(decision.debug || self.logged.get());
+        if self.logged.get() {
+            self.time(c, |timers, now_us| timers.decided_us = now_us);
+        }
     }
 
     pub fn picked(&self, pick: &Pick) {
@@ -96,9 +107,7 @@ impl Story {
 
     /// Milliseconds that the backend took, and in all, so far.
     pub fn latencies(&self, c: &Connection<'_>) -> (u64, u64) {
-        let timers = self.timers.get();
-        let service_us = timers.first_byte_us.saturating_sub(timers.forwarded_us);
-        (service_us / 1000, (c.core.clock.now_us() - self.began_us) / 1000)
+        (self.timers.get().service_us() / 1000, (c.core.clock.now_us() - self.began_us) / 1000)
     }
 
     fn time(&self, c: &Connection<'_>, set: impl FnOnce(&mut Timers, u64)) {
@@ -110,13 +119,24 @@ impl Story {
         self.timers.set(timers);
     }
 
-    /// Writes the line.
-    pub fn log(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>) {
-        if !c.core.log.is_on() {
-            return;
-        }
+    /// Counts the request, and writes its line.
+    pub fn end(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>) {
         self.time(c, |timers, now_us| timers.total_us = now_us);
-        c.core.log.line(|line| self.record(c, request, refusal, line));
+        let timers = self.timers.get();
+        let answered_by_backend = refusal.is_none() && self.has_answer();
+        let finished = Finished {
+            status: self.status.get(),
+            refused: refusal.map(|refusal| refusal.code as usize),
+            ended: self.ended.get(),
+            received_bytes: request.received_bytes() + self.received.get(),
+            sent_bytes: self.sent.get(),
+            total_us: timers.total_us,
+            backend_us: answered_by_backend.then(|| timers.service_us()),
+        };
+        c.core.tally(&request.tables, self.api.get(), &finished);
+        if c.core.log.is_on() {
+            c.core.log.line(|line| self.record(c, request, refusal, line));
+        }
     }
 
     fn record(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>, line: &mut Vec<u8>) {
@@ -137,13 +157,19 @@ impl Story {
             client_ip: client_address(&view, c.peer, &catalog.security.trusted_proxies),
             protocol: if c.scheme == Scheme::Https { "HTTPS" } else { "HTTP" },
             method: view.method(),
-            domain: view.field(FieldId::Host).unwrap_or_default(),
+            // The authority of an absolute target stands above `Host`, here as in the route.
+            domain: target.and_then(|t| t.authority).or(view.field(FieldId::Host)).unwrap_or_default(),
             path: target.map(|t| t.path).unwrap_or_default(),
             query: message[message_len..end].strip_prefix(b"?").unwrap_or_default(),
             group: api.map_or("", |api| &catalog.groups[api.group.index()].name),
             api: api.map_or("", |api| &api.name),
-            stage: api.map_or("", |api| &catalog.stages[api.stage.index()]),
+            stage: match api {
+                Some(api) => catalog.stages[api.stage.index()].as_bytes(),
+                // What was asked for: a record that is replayed finds the same.
+                None => view.field(FieldId::XCaStage).unwrap_or_default(),
+            },
             app: self.app.get().map_or("", |app| &catalog.apps[app.index()].name),
+            credential: self.credential.get().map_or("", Credential::as_str),
             app_key: view.field(FieldId::XCaKey).unwrap_or_default(),
             nonce: view.field(FieldId::XCaNonce).unwrap_or_default(),
             status: self.status.get(),

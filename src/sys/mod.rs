@@ -76,6 +76,12 @@ pub fn choose_port_when_connecting(fd: RawFd) {
     unsafe { libc::setsockopt(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, (&raw const on).cast(), size) };
 }
 
+/// This thread, as the kernel numbers it.
+pub fn thread_id() -> u64 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::gettid() as u64 }
+}
+
 /// The most descriptors this process may open, raised to its hard limit first.
 pub fn raise_descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -31,6 +31,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// The VPC access.
+    pub fn access(&self) -> &str {
+        &self.access
+    }
+
     pub fn of(access: &VpcAccess, instance: &BackendInstance) -> Self {
         Self { access: access.name.clone(), address: instance.address, scheme: access.scheme }
     }

@@ -13,6 +13,7 @@ use super::health::Fault;
 use super::pool::Pool;
 use super::turn::{NoTurn, Turn};
 use crate::catalog::BackendInstance;
+use crate::observe::counters::VpcAccessCells;
 
 pub struct Instance {
     pub backend: BackendInstance,
@@ -66,6 +67,11 @@ impl Instance {
             watched,
             chance: RandomState::new(),
         }
+    }
+
+    /// What its worker counts of its VPC access.
+    pub fn cells(&self) -> &VpcAccessCells {
+        self.pool.cells()
     }
 
     pub(super) fn load(&self, now_ms: u64) -> Load {

@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 use super::Provision;
 use super::handover::{Generation, Handover, Swap};
 use crate::catalog::{AccessLog, Catalog, Driver};
-use crate::gate::Shared;
+use crate::gate::{ErrorCode, Shared};
 use crate::net::bell::bell;
 use crate::net::{clock, listen, runtime};
-use crate::observe::access_log::{Destination, Reopen, Sink, Writer};
-use crate::observe::counters::Counters;
+use crate::observe::access_log::{Destination, Lines, Reopen, Sink, Writer};
+use crate::observe::counters::{Counters, Names};
 use crate::observe::status::{Phase, Status};
 use crate::sys;
 use crate::upstream::board::Board;
@@ -29,6 +29,9 @@ const FIRST_LOAD: u64 = 1;
 /// How long a drain that has come to its end still waits for the access log to be written.
 const LOG_GRACE: Duration = Duration::from_secs(1);
 
+/// How often the gateway looks after itself while it delays its drain.
+const DELAY_STEP: Duration = Duration::from_millis(100);
+
 pub struct Fleet {
     workers: Vec<JoinHandle<()>>,
     counters: Vec<Arc<Counters>>,
@@ -39,6 +42,7 @@ pub struct Fleet {
     log: Option<Writer>,
     /// Handed over, and not written by the time the process ended.
     log_lines_lost: u64,
+    drain_delay: Duration,
     drain_timeout: Duration,
     pub driver: Driver,
 }
@@ -119,11 +123,13 @@ impl Fleet {
             stop: stop.clone(),
             log,
             log_lines_lost: 0,
+            drain_delay: catalog.limits.drain_delay,
             drain_timeout: catalog.limits.drain_timeout,
             driver,
         };
+        let names = Names { apis: catalog.limits.metrics_apis, vpc_accesses: catalog.limits.metrics_vpc_accesses };
         for (n, (listeners, bell)) in sockets.into_iter().zip(bells).enumerate() {
-            let counters = Arc::<Counters>::default();
+            let counters = Arc::new(Counters::new(ErrorCode::NAMES, names, catalog.admin.is_some()));
             let provision = Provision {
                 number: n,
                 generation: generation.clone(),
@@ -166,6 +172,16 @@ impl Fleet {
         self.counters.iter().map(|counters| of(counters)).sum()
     }
 
+    /// Of each worker, in their order.
+    pub fn counters(&self) -> Vec<Arc<Counters>> {
+        self.counters.clone()
+    }
+
+    /// What has become of the access log's lines; `None`: there is no log.
+    pub fn log_lines(&self) -> Option<Arc<Lines>> {
+        self.log.as_ref().map(Writer::lines)
+    }
+
     /// Asks the log's writer to open its file anew.
     pub fn reopen_log(&self) -> Option<Reopen> {
         self.log.as_ref().map(Writer::reopen)
@@ -187,15 +203,26 @@ impl Fleet {
         self.workers.iter().all(JoinHandle::is_finished)
     }
 
-    /// Waits for all workers to end; false when the drain timeout, or `hurry`, came first.
+    /// Says that no more connections are wanted, goes on for the drain delay, and waits for all workers to end; false
+    /// when the drain timeout, or `hurry`, came first. `hurry` waits that long for an order to end at once.
     pub fn drain(&mut self, mut hurry: impl FnMut(Duration) -> bool) -> bool {
+        self.status.enter(Phase::Draining);
+        let delayed = SystemTime::now() + self.drain_delay;
+        let mut hurried = false;
+        while let Ok(remaining) = delayed.duration_since(SystemTime::now())
+            && !remaining.is_zero()
+            && !hurried
+        {
+            self.tend();
+            hurried = hurry(remaining.min(DELAY_STEP));
+        }
         self.stop();
         let deadline = SystemTime::now() + self.drain_timeout;
         let ended = loop {
             if self.has_ended() {
                 break true;
             }
-            if SystemTime::now() >= deadline || hurry(Duration::from_millis(10)) {
+            if hurried || SystemTime::now() >= deadline || hurry(Duration::from_millis(10)) {
                 break false;
             }
         };

@@ -16,14 +16,17 @@ use std::time::Duration;
 
 use crate::catalog::{Driver, Scheme};
 use crate::gate::Shared;
+use crate::net::Wait;
 use crate::net::bell::{Bell, Listening};
 use crate::net::deadline::SWEEP_INTERVAL;
 use crate::net::guard::CatchPanic;
 use crate::net::listen::Listener;
 use crate::net::runtime;
 use crate::observe::access_log::Sink;
-use crate::observe::counters::Counters;
+use crate::observe::counters::{Counters, Timeout};
+use crate::proxy::tally::Tally;
 use crate::proxy::{self, Core, Running};
+use crate::sys;
 use crate::upstream::{Pools, Upstreams};
 use checks::Checks;
 use handover::{Generation, Handover};
@@ -61,7 +64,8 @@ pub fn run(provision: Provision) {
 
 async fn live(provision: Provision) {
     let Provision { number, generation, handover, bell, shared, listeners, log, counters, stop, ready, .. } = provision;
-    let pools = Rc::<Pools>::default();
+    counters.thread.set(sys::thread_id());
+    let pools = Rc::new(Pools::new(counters.clone()));
     let first = running(&generation, number, &pools, None);
     drop(generation);
     let core = Rc::new(Core::new(first, handover.order.clone(), shared, pools, log, counters));
@@ -104,7 +108,25 @@ fn sweep(core: &Core) {
     core.watches.sweep(now_ms);
     core.pools.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
     core.log.hand_over();
+    let counters = &core.counters;
+    counters.connections_open.set(core.watches.len() as u64);
+    for (wait, timeout) in TIMEOUTS {
+        counters.timed_out(timeout).set(core.watches.expirations(wait));
+    }
+    counters.swept_at_ms.set(now_ms);
 }
+
+/// The waits that are counted where they end.
+const TIMEOUTS: [(Wait, Timeout); 8] = [
+    (Wait::Idle, Timeout::Idle),
+    (Wait::Head, Timeout::Head),
+    (Wait::Body, Timeout::Body),
+    (Wait::Send, Timeout::Send),
+    (Wait::Connect, Timeout::Connect),
+    (Wait::Forward, Timeout::Forward),
+    (Wait::FirstByte, Timeout::FirstByte),
+    (Wait::Answer, Timeout::Answer),
+];
 
 /// Accepts connections until the listener is stopped.
 async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
@@ -130,7 +152,8 @@ async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
 fn running(generation: &Generation, worker: usize, pools: &Rc<Pools>, before: Option<&Running>) -> Running {
     let (tables, before) = (generation.tables.clone(), before.map(|before| &before.upstreams));
     let upstreams = Upstreams::build(&tables.catalog, &generation.seating, worker, pools, before);
-    Running { load: generation.load, tables, upstreams }
+    let tally = Tally::of(&tables.catalog);
+    Running { load: generation.load, tables, upstreams, tally }
 }
 
 /// Follows the generations that are handed over, as long as there may be any.

@@ -18,6 +18,7 @@ use crate::wait::utc;
 pub struct Config {
     directory: TempDir,
     port: Port,
+    admin: Option<Port>,
     instance: String,
     tables: String,
     environment: Vec<(String, String)>,
@@ -31,6 +32,7 @@ impl Config {
         Self {
             directory,
             port: reserve(),
+            admin: None,
             instance: "workers = 2\n".into(),
             tables: String::new(),
             environment: Vec::new(),
@@ -65,6 +67,14 @@ impl Config {
     /// A table of `gateway.toml`.
     pub fn table(mut self, name: &str, lines: &str) -> Self {
         self.tables.push_str(&format!("\n[{name}]\n{lines}\n"));
+        self
+    }
+
+    /// With an operator's listener, which [`Gateway::admin`] asks.
+    pub fn admin(mut self) -> Self {
+        let port = reserve();
+        self = self.table("admin", &format!("address = \"{}\"", port.address));
+        self.admin = Some(port);
         self
     }
 
@@ -179,7 +189,7 @@ impl Config {
     pub fn start(self) -> Gateway {
         self.write_gateway();
         let run = self.run();
-        Gateway::start(self.directory, self.port, run)
+        Gateway::start(self.directory, self.port, self.admin, run)
     }
 
     fn run(&self) -> Command {

@@ -29,5 +29,5 @@ pub use nginx::Nginx;
 pub use ports::{Port, reserve};
 pub use sign::{Digest, Signer, hex_md5, md5_base64};
 pub use source::Source;
-pub use tools::{curl, faketime, nginx, node, node_modules, python, python_client, repository, sh};
+pub use tools::{curl, faketime, nginx, node, node_modules, promtool, python, python_client, repository, sh};
 pub use wait::{DEADLINE, Deadline, eventually, now_ms};

@@ -135,6 +135,8 @@ pub fn catalog() -> Catalog {
         },
         limits: Limits::default(),
         access_log: AccessLog::Off,
+        log_format: crate::catalog::LogFormat::Text,
+        admin: None,
         stages: vec!["RELEASE".into()],
         vpc_accesses: Vec::new(),
         groups: vec![Group {
