@@ -8,6 +8,7 @@ pub mod explain; // one call, decided step by step, with the places that decide
 pub mod gate; // the decision, pure: route, authenticate, authorize, admit, map
 pub mod http; // wire formats, pure: head, framing, chunked, serialise
 pub mod lint; // what documents say and hardly mean: the warnings of `lockgate check`
+pub mod live; // the running gateway kept on its files: watch, load, put in force, answer commands
 pub mod net; // the facade over the runtime: streams, blocks, deadlines, clock
 pub mod observe; // access log, metrics, status
 pub mod proxy; // a connection's life: joins gate, http and upstream

@@ -25,6 +25,7 @@ pub enum Driver {
     Epoll,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     pub address: SocketAddr,
     pub scheme: Scheme,
@@ -79,7 +80,7 @@ pub enum LogFormat {
 }
 
 /// Where access log lines go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessLog {
     Off,
     Stdout,

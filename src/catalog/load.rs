@@ -1,7 +1,7 @@
 //! From a config directory to a catalog: every document is read, all of them are checked together.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::app::{Credentials, app};
@@ -11,33 +11,57 @@ use super::check::published::{Stages, published, root_manifest};
 use super::check::{Checked, Names, api, group, vpc_access};
 use super::check::{app as check_app, published as check_published};
 use super::{App, Catalog, Group, GroupId, VpcAccess, VpcAccessId};
-use crate::document::{Diagnostic, Entry, Layout, Report, gateway};
+use crate::document::{Diagnostic, Entry, Layout, Report, Stamps, gateway};
 
 /// Reads and checks the whole config directory: what is served, and the drafts. The report has every error.
 pub fn load(config_dir: &Path) -> Result<Arc<Catalog>, Report> {
     load_layout(Layout::new(config_dir))
 }
 
+/// Reads and checks what a gateway serves: what is published, and the documents that are live without publishing. Of drafts
+/// only the names count: what they say is not served, and a mistake in one keeps nobody from serving the rest.
+///
+/// Also says how all that was read looked, good or bad: when a look changes, it is time to load again.
+pub fn load_served(config_dir: &Path) -> (Result<Catalog, Report>, Stamps) {
+    let mut loader = Loader { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false };
+    let catalog = loader.catalog();
+    let stamps = loader.layout.stamps();
+    (loader.finish(catalog), stamps)
+}
+
 /// The same for a directory as it would be with some files written: how a change is checked before it is made.
 pub fn load_layout(layout: Layout) -> Result<Arc<Catalog>, Report> {
-    let mut loader = Loader { layout, report: Report::default() };
+    let mut loader = Loader { layout, report: Report::default(), judges_drafts: true };
     let catalog = loader.catalog();
-    let mut report = loader.report;
-    match catalog {
-        Some(catalog) if report.is_empty() => Ok(Arc::new(catalog)),
-        _ => {
-            report.sort();
-            Err(report)
-        }
+    loader.finish(catalog).map(Arc::new)
+}
+
+/// Where the gateway of this config directory keeps its state, which is also where it is spoken to.
+pub fn state_directory(config_dir: &Path) -> Result<PathBuf, Report> {
+    let mut loader = Loader { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false };
+    match loader.settings() {
+        Some(settings) => Ok(settings.instance.state_directory),
+        None => Err(loader.report),
     }
 }
 
 struct Loader {
     layout: Layout,
     report: Report,
+    judges_drafts: bool,
 }
 
 impl Loader {
+    fn finish(mut self, catalog: Option<Catalog>) -> Result<Catalog, Report> {
+        match catalog {
+            Some(catalog) if self.report.is_empty() => Ok(catalog),
+            _ => {
+                self.report.sort();
+                Err(self.report)
+            }
+        }
+    }
+
     fn catalog(&mut self) -> Option<Catalog> {
         let _reading = self.layout.reading();
         if !self.layout.exists() {
@@ -121,12 +145,14 @@ impl Loader {
         (list, names)
     }
 
-    /// Checks the drafts; what they say does not exist for callers, only their names are kept.
+    /// Checks the drafts, if they are to be judged; what they say does not exist for callers, only their names are kept.
     fn drafts(&mut self, directories: &[Entry], vpc_accesses: &Names<VpcAccessId>) -> HashMap<String, Vec<String>> {
         let mut names: HashMap<String, Vec<String>> = HashMap::new();
         for group in directories {
             for entry in self.layout.documents(&self.layout.apis(&group.name), &mut self.report) {
-                if let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) {
+                if self.judges_drafts
+                    && let Some(parsed) = self.layout.parse(&entry.path, &mut self.report)
+                {
                     let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                     api::definition(&parsed.document, &entry.name, vpc_accesses, None, &mut checked);
                 }
@@ -137,13 +163,12 @@ impl Loader {
     }
 
     fn apps(&mut self, context: &check_app::Context<'_>) -> Vec<App> {
-        let directory = self.layout.apps();
         let mut credentials = Credentials::default();
         let mut apps = Vec::new();
-        for entry in self.layout.documents(&directory, &mut self.report) {
+        for entry in self.layout.documents(&self.layout.apps(), &mut self.report) {
             let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else { continue };
             let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-            apps.extend(app(&parsed.document, &entry.name, &directory, context, &mut credentials, &mut checked));
+            apps.extend(app(&parsed.document, &entry.name, &self.layout, context, &mut credentials, &mut checked));
         }
         apps
     }

@@ -13,6 +13,7 @@ pub mod instance;
 pub mod limits;
 mod load;
 mod publication;
+mod settle;
 mod template;
 pub mod vpc_access;
 
@@ -20,12 +21,12 @@ use std::sync::Arc;
 
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
-pub use check::gateway::Settings;
+pub use check::gateway::{STATE_DIRECTORY, Settings};
 pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
 pub use group::{Domain, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, LogFormat, NonceFull, Retention, Scheme, Security, Tolerance};
 pub use limits::Limits;
-pub use load::{load, load_layout};
+pub use load::{load, load_layout, load_served, state_directory};
 pub use publication::{Candidate, check_publication, instance_settings};
 pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};

@@ -39,7 +39,7 @@ impl Authorize {
         self.add(&mut document).map_err(|problem| Failure::file(&path, problem))?;
         draft::replace(&layout, &path, &document.to_string(), draft::access(&path))?;
         writeln!(out, "wrote {}: {} may call {} in {}", path.display(), self.app, self.api, self.stage.join(", "))?;
-        writeln!(out, "next: lockgate check; a running gateway reads apps when it starts")?;
+        writeln!(out, "next: a gateway that runs follows in a moment; `lockgate reload --wait` waits for it")?;
         Ok(())
     }
 

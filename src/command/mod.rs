@@ -23,6 +23,7 @@ mod man;
 mod metrics;
 mod progress;
 mod publish;
+mod reload;
 mod rollback;
 mod run;
 mod schema;
@@ -70,6 +71,7 @@ enum Command {
     Call(call::Call),
     /// Run the gateway
     Run(run::Run),
+    Reload(reload::Reload),
     /// Sign a request and print its headers
     Sign(sign::Sign),
     /// Tell how a request is decided, step by step, and what decides
@@ -115,6 +117,7 @@ impl Command {
             Command::Rollback(command) => command.run(config, out),
             Command::Offline(command) => command.run(config, out),
             Command::Run(command) => command.run(config, out),
+            Command::Reload(command) => command.run(config, out),
             Command::Demo(command) => command.run(config, out),
             Command::Call(command) => command.run(config, out),
             Command::Sign(command) => command.run(config, out),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::Failure;
 use super::progress::Progress;
+use super::reload::Wait;
 use crate::publish::{Author, Committed, Request, Target, publish};
 
 #[derive(Args)]
@@ -27,6 +28,8 @@ pub struct Publish {
     /// Who publishes; default: the user of this process
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 impl Publish {
@@ -43,10 +46,10 @@ impl Publish {
             writeln!(out, "{api} is current in {} already, as {version}: nothing changed", request.stage)?;
         }
         say(&outcome.committed, out)?;
-        if !outcome.published.is_empty() {
-            writeln!(out, "next: lockgate run; a running gateway serves this when it is started anew")?;
+        if !outcome.published.is_empty() && !self.wait.is_on() {
+            writeln!(out, "next: lockgate run; a gateway that runs serves this in a moment (`--wait` waits for it)")?;
         }
-        Ok(())
+        self.wait.until(outcome.committed.generation, config, out)
     }
 }
 

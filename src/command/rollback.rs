@@ -8,6 +8,7 @@ use clap::Args;
 use super::Failure;
 use super::progress::Progress;
 use super::publish::{author, say};
+use super::reload::Wait;
 use crate::publish::{self, Moved, Target};
 
 /// Make an older version current again
@@ -40,24 +41,28 @@ struct What {
     /// Who does it; default: the user of this process
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 impl Rollback {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-        let What { apis, stage, remarks, by } = self.what;
+        let What { apis, stage, remarks, by, wait } = self.what;
         let request = publish::Rollback { target: Target::These(apis), stage, version: self.to, author: author(by, remarks) };
         let progress = Progress::new();
         let moved = publish::rollback(config, &request, &|what, done, all| progress.show(what, done, all))?;
-        report(&moved, &request.stage, out)
+        report(&moved, &request.stage, out)?;
+        wait.until(moved.committed.generation, config, out)
     }
 }
 
 impl Offline {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-        let What { apis, stage, remarks, by } = self.what;
+        let What { apis, stage, remarks, by, wait } = self.what;
         let (target, author, progress) = (Target::These(apis), author(by, remarks), Progress::new());
         let moved = publish::offline(config, &target, &stage, &author, &|what, done, all| progress.show(what, done, all))?;
-        report(&moved, &stage, out)
+        report(&moved, &stage, out)?;
+        wait.until(moved.committed.generation, config, out)
     }
 }
 

@@ -10,6 +10,8 @@ use super::Failure;
 use super::signals::{Order, Signals};
 use crate::admin::{Admin, Sources};
 use crate::catalog::{self, Catalog, Driver};
+use crate::document::Stamps;
+use crate::live::{Control, Live};
 use crate::worker::fleet::{Fleet, StartError};
 
 /// The exit code of a configuration that cannot be run (EX_CONFIG of sysexits.h).
@@ -22,19 +24,30 @@ impl Run {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         // Before anything is bound: a signal from now on is an order, not an end.
         let signals = Signals::listen()?;
-        let catalog = catalog::load(config).map_err(|report| Failure::from(report).code(CONFIG_ERROR))?;
-        let fleet = start(catalog.clone(), out)?;
-        serve(fleet, &signals, out)
+        let (catalog, stamps) = catalog::load_served(config);
+        let catalog = catalog.map_err(|report| Failure::from(report).code(CONFIG_ERROR))?;
+        let running = start(config, Arc::new(catalog), stamps, out)?;
+        serve(running, &signals, out)
     }
 }
 
+/// A gateway and what keeps it on its files.
+pub(super) struct Running {
+    fleet: Fleet,
+    live: Live,
+}
+
 /// Starts the gateway and says what it does.
-pub(super) fn start(catalog: Arc<Catalog>, out: &mut dyn Write) -> Result<Fleet, Failure> {
+pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps, out: &mut dyn Write) -> Result<Running, Failure> {
     super::log_to_standard_error();
+    // Before anything is bound: who finds a listener finds the way to give orders, too.
+    let control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
     let fails = |error: StartError| Failure::new(error.to_string());
     let bind = |address| Admin::bind(address).map_err(|error| StartError::Listen(address, error));
     let admin = catalog.admin.map(bind).transpose().map_err(fails)?;
-    let fleet = Fleet::start(catalog.clone()).map_err(fails)?;
+    let mut fleet = Fleet::start(catalog.clone()).map_err(fails)?;
+    let swap = fleet.swap().ok_or_else(|| Failure::new("the gateway is followed already"))?;
+    let live = control.follow(config, swap, fleet.status.clone(), stamps)?;
     if let Some(admin) = admin {
         let sources = Sources { workers: fleet.counters(), status: fleet.status.clone(), log: fleet.log_lines() };
         admin.serve(Arc::new(sources))?;
@@ -49,11 +62,12 @@ pub(super) fn start(catalog: Arc<Catalog>, out: &mut dyn Write) -> Result<Fleet,
     let workers = fleet.workers();
     writeln!(out, "{}: {workers} workers on {driver}, {} published APIs", catalog.instance.name, catalog.apis.len())?;
     out.flush()?;
-    Ok(fleet)
+    Ok(Running { fleet, live })
 }
 
 /// Follows orders until one of them is to stop; then lets the workers finish.
-pub(super) fn serve(mut fleet: Fleet, signals: &Signals, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn serve(running: Running, signals: &Signals, out: &mut dyn Write) -> Result<(), Failure> {
+    let Running { mut fleet, live } = running;
     loop {
         match signals.next() {
             Some(Order::Stop) => break,
@@ -62,9 +76,11 @@ pub(super) fn serve(mut fleet: Fleet, signals: &Signals, out: &mut dyn Write) ->
                     log.ask();
                 }
             }
+            Some(Order::Reload) => live.reload(),
             None => fleet.tend(),
         }
     }
+    live.stop();
     writeln!(out, "draining; a second signal ends at once")?;
     out.flush()?;
     let ended = fleet.drain(|wait| signals.within(wait) == Some(Order::Stop));

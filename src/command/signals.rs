@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator;
 
 /// How long [`Signals::next`] waits.
@@ -16,6 +16,8 @@ pub enum Order {
     Stop,
     /// SIGUSR1
     ReopenLog,
+    /// SIGHUP
+    Reload,
 }
 
 pub struct Signals(Receiver<Order>);
@@ -23,11 +25,15 @@ pub struct Signals(Receiver<Order>);
 impl Signals {
     /// From now on signals are orders.
     pub fn listen() -> io::Result<Self> {
-        let mut signals = iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+        let mut signals = iterator::Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
         let (sender, receiver) = channel();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in signals.forever() {
-                let order = if signal == SIGUSR1 { Order::ReopenLog } else { Order::Stop };
+                let order = match signal {
+                    SIGUSR1 => Order::ReopenLog,
+                    SIGHUP => Order::Reload,
+                    _ => Order::Stop,
+                };
                 if sender.send(order).is_err() {
                     return;
                 }

@@ -227,6 +227,31 @@ impl Report {
         self.diagnostics.sort_by_cached_key(key);
     }
 
+    /// The first finding: where (`FILE:LINE:COLUMN`, or `FILE` when it is about the whole of it) and what.
+    pub fn first(&self) -> Option<(String, &str)> {
+        let first = self.diagnostics.first()?;
+        let file = first.file.display();
+        let place = match &first.place {
+            Some(place) => {
+                let (line, column) = place.start_position();
+                format!("{file}:{line}:{column}")
+            }
+            None => file.to_string(),
+        };
+        Some((place, &first.message))
+    }
+
+    /// The first so many of the findings as text, and how many more there are: for where a report is kept.
+    pub fn render_first(&self, at_most: usize) -> String {
+        let renderer = Renderer::plain();
+        let mut text: String = self.diagnostics.iter().take(at_most).map(|one| one.render(&renderer) + "\n\n").collect();
+        match self.diagnostics.len().saturating_sub(at_most) {
+            0 => {}
+            more => text.push_str(&format!("... and {more} more: `lockgate check` shows all\n\n")),
+        }
+        text + &self.summary()
+    }
+
     /// The whole report as text, for a terminal with or without colour.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };

@@ -9,7 +9,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::kind::{CHOSEN, KINDS};
-use super::{Diagnostic, Document, Parsed, Report, Source, parse_text};
+use super::{Diagnostic, Document, Parsed, Report, Source, Stamps, parse_text, read_text};
+
+#[derive(Clone, Debug, Default)]
+struct Read {
+    digests: BTreeMap<PathBuf, [u8; 32]>,
+    stamps: Stamps,
+}
 
 /// A config directory.
 #[derive(Clone, Debug)]
@@ -17,8 +23,8 @@ pub struct Layout {
     pub root: PathBuf,
     /// Files that are not written yet, and are read as if they were.
     pending: BTreeMap<PathBuf, String>,
-    /// Digests of what has been read.
-    read: RefCell<BTreeMap<PathBuf, [u8; 32]>>,
+    /// What has been read.
+    read: RefCell<Read>,
 }
 
 impl Layout {
@@ -51,18 +57,36 @@ impl Layout {
 
     /// Reads a document without parsing it.
     pub fn source<T: Document>(&self, path: &Path, report: &mut Report) -> Option<Arc<Source>> {
+        self.read.borrow_mut().stamps.file(path);
         let source = match self.pending.get(path) {
             Some(text) => Source::new(path.to_path_buf(), text.clone(), T::SHOWN_KEYS),
             None => Source::read(path, T::BYTES, T::SHOWN_KEYS, report)?,
         };
-        self.read.borrow_mut().insert(path.to_path_buf(), Sha256::digest(source.text.as_bytes()).into());
+        self.note(path, &source.text);
         Some(source)
+    }
+
+    /// Reads a text that is no document, such as a secret in a file of its own.
+    pub fn text(&self, path: &Path, limit: u64) -> Result<String, String> {
+        self.read.borrow_mut().stamps.file(path);
+        let text = read_text(path, limit)?;
+        self.note(path, &text);
+        Ok(text)
+    }
+
+    fn note(&self, path: &Path, text: &str) {
+        self.read.borrow_mut().digests.insert(path.to_path_buf(), Sha256::digest(text.as_bytes()).into());
+    }
+
+    /// How everything read so far looked when it was.
+    pub fn stamps(&self) -> Stamps {
+        self.read.borrow().stamps.clone()
     }
 
     /// SHA-256 over every document read so far, by their paths below the root: in lower-case hexadecimal.
     pub fn digest(&self) -> String {
         let mut all = Sha256::new();
-        for (path, digest) in &*self.read.borrow() {
+        for (path, digest) in &self.read.borrow().digests {
             let name = path.strip_prefix(&self.root).unwrap_or(path).as_os_str().as_encoded_bytes();
             all.update((name.len() as u64).to_le_bytes());
             all.update(name);
@@ -78,7 +102,7 @@ impl Layout {
             true => path.file_stem().map(OsStr::to_owned),
             false => None,
         };
-        let mut entries = list(directory, report, stem);
+        let mut entries = self.list(directory, report, stem);
         let pending = self.pending_in(directory).filter(|path| path.parent() == Some(directory));
         entries.extend(pending.filter_map(|path| Some(Entry { name: stem(path)?.into_string().ok()?, path: path.clone() })));
         entries.sort();
@@ -89,7 +113,7 @@ impl Layout {
     /// The directories of a directory, in order of their names.
     pub fn directories(&self, directory: &Path, report: &mut Report) -> Vec<Entry> {
         let mut entries =
-            list(directory, report, |path| if path.is_dir() { path.file_name().map(OsStr::to_owned) } else { None });
+            self.list(directory, report, |path| if path.is_dir() { path.file_name().map(OsStr::to_owned) } else { None });
         for path in self.pending_in(directory) {
             let name = path.strip_prefix(directory).ok().and_then(|rest| rest.iter().next());
             if let Some(name) = name.and_then(OsStr::to_str) {
@@ -99,6 +123,11 @@ impl Layout {
         entries.sort();
         entries.dedup();
         entries
+    }
+
+    fn list(&self, directory: &Path, report: &mut Report, name: impl Fn(&Path) -> Option<OsString>) -> Vec<Entry> {
+        self.read.borrow_mut().stamps.directory(directory);
+        list(directory, report, name)
     }
 
     /// Every document that people edit and that is there, by the places of its kinds.

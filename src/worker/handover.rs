@@ -129,6 +129,11 @@ impl Swap {
         &self.current.tables.catalog
     }
 
+    /// What the catalog in force is known by.
+    pub fn load(&self) -> u64 {
+        self.current.load
+    }
+
     /// Builds a generation and puts it in force on every worker; returns its load when all of them run it. Where a worker
     /// cannot even prepare, everything stays as it was.
     pub fn put_in_force(&mut self, catalog: Arc<Catalog>) -> Result<u64, Stuck> {

@@ -1,7 +1,6 @@
 //! App documents -> apps.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -9,7 +8,7 @@ use super::published::Stages;
 use super::{Checked, Names};
 use crate::catalog::{App, AppKey, Authorization, GroupId, Secret};
 use crate::document::app::{App as Document, AuthorizationTable, CredentialTable};
-use crate::document::{At, Diagnostic, Place, nearest, read_text};
+use crate::document::{At, Diagnostic, Layout, Place, nearest};
 
 /// Longest file of a secret, in bytes.
 const SECRET_FILE_BYTES: u64 = 4096;
@@ -29,11 +28,11 @@ pub struct Context<'a> {
     pub stages: &'a Stages,
 }
 
-/// `None` stands for errors in the report. Files of secrets are relative to `directory`.
+/// `None` stands for errors in the report. Files of secrets are relative to the directory of the apps.
 pub fn app(
     document: &Document,
     by_path: &str,
-    directory: &Path,
+    layout: &Layout,
     context: &Context<'_>,
     credentials: &mut Credentials,
     checked: &mut Checked<'_>,
@@ -49,9 +48,9 @@ pub fn app(
     };
     let first = At { value: first, span: document.name.span.clone() };
     let needed = document.credential.is_empty();
-    credential(&first, needed, directory, credentials, &mut app, checked);
+    credential(&first, needed, layout, credentials, &mut app, checked);
     for table in &document.credential {
-        credential(table, true, directory, credentials, &mut app, checked);
+        credential(table, true, layout, credentials, &mut app, checked);
     }
     for table in &document.authorization {
         authorization(table, context, &mut app, checked);
@@ -62,13 +61,13 @@ pub fn app(
 fn credential(
     table: &At<CredentialTable>,
     needed: bool,
-    directory: &Path,
+    layout: &Layout,
     credentials: &mut Credentials,
     app: &mut App,
     checked: &mut Checked<'_>,
 ) {
-    let secret = secret("app_secret", &table.app_secret, &table.app_secret_file, directory, checked);
-    let code = secret_of_code(table, directory, checked);
+    let secret = secret("app_secret", &table.app_secret, &table.app_secret_file, layout, checked);
+    let code = secret_of_code(table, layout, checked);
     match (&table.app_key, secret) {
         (Some(key), Some((text, _))) => {
             if let Some(key) = app_key(key, credentials, checked) {
@@ -96,8 +95,8 @@ fn credential(
     }
 }
 
-fn secret_of_code(table: &CredentialTable, directory: &Path, checked: &mut Checked<'_>) -> Option<(Option<String>, Place)> {
-    let (text, place) = secret("app_code", &table.app_code, &table.app_code_file, directory, checked)?;
+fn secret_of_code(table: &CredentialTable, layout: &Layout, checked: &mut Checked<'_>) -> Option<(Option<String>, Place)> {
+    let (text, place) = secret("app_code", &table.app_code, &table.app_code_file, layout, checked)?;
     // What an AppCode has to pass through: a header value after a blank, or a query.
     let sendable = |text: &String| text.bytes().all(|byte| byte.is_ascii_graphic());
     if text.as_ref().is_some_and(|text| !sendable(text)) {
@@ -129,7 +128,7 @@ fn secret(
     key: &str,
     written: &Option<At<String>>,
     file: &Option<At<String>>,
-    directory: &Path,
+    layout: &Layout,
     checked: &mut Checked<'_>,
 ) -> Option<(Option<String>, Place)> {
     let (text, at) = match (written, file) {
@@ -138,7 +137,7 @@ fn secret(
             return Some((None, checked.place(file)));
         }
         (Some(text), None) => (text.value.clone(), text),
-        (None, Some(file)) => match read_text(&directory.join(&file.value), SECRET_FILE_BYTES) {
+        (None, Some(file)) => match layout.text(&layout.apps().join(&file.value), SECRET_FILE_BYTES) {
             Ok(text) => (text.trim_end_matches(['\r', '\n']).to_owned(), file),
             Err(problem) => {
                 checked.push(checked.at(file, format!("the file `{}`: {problem}", file.value)));

@@ -19,6 +19,8 @@ use crate::document::gateway::{
 use crate::document::limits::{Limit, LimitsTable};
 
 pub const DEFAULT_DOMAIN_SUFFIX: &str = "localhost";
+/// Where state is kept, when nothing else is said.
+pub const STATE_DIRECTORY: &str = "state";
 const DEFAULT_SIGNATURE_WINDOW_S: u64 = 900;
 const DEFAULT_NONCE_CAPACITY: usize = 2_000_000;
 const DEFAULT_VERSIONS_KEPT: usize = 20;
@@ -76,7 +78,7 @@ fn instance(table: &InstanceTable, directory: &Path, checked: &mut Checked<'_>) 
     }
     let state = match &table.state_directory {
         Some(path) => checked.text("state_directory", path).map(|path| directory.join(path)),
-        None => Some(directory.join("state")),
+        None => Some(directory.join(STATE_DIRECTORY)),
     };
     let suffix = match &table.default_domain_suffix {
         Some(suffix) => default_domain_suffix(suffix, checked),

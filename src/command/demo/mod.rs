@@ -4,6 +4,7 @@ mod backend;
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -19,7 +20,8 @@ pub struct Demo {}
 impl Demo {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let signals = Signals::listen()?;
-        let catalog = catalog::load(config)?;
+        let (catalog, stamps) = catalog::load_served(config);
+        let catalog = Arc::new(catalog?);
         let (api, app) = callable(&catalog)
             .ok_or_else(|| Failure::new("nothing to try: no app with a key and an AppCode may call a published API"))?;
         for address in catalog.vpc_accesses.iter().flat_map(|access| &access.instances).map(|instance| instance.address) {
@@ -29,7 +31,7 @@ impl Demo {
         }
         let calls = Calls::of(&catalog, api, app, config)?.to_string();
         let logs_here = matches!(catalog.access_log, AccessLog::Stdout);
-        let fleet = start(catalog, out)?;
+        let running = start(config, catalog, stamps, out)?;
         write!(out, "{calls}")?;
         writeln!(
             out,
@@ -37,7 +39,7 @@ impl Demo {
             if logs_here { " Each call leaves a line of the access log here." } else { "" }
         )?;
         out.flush()?;
-        serve(fleet, &signals, out)
+        serve(running, &signals, out)
     }
 }
 

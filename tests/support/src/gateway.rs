@@ -135,6 +135,29 @@ impl Gateway {
         lockgate(self.path())
     }
 
+    /// Writes a document of the running gateway's configuration, whole at once, as an editor does.
+    pub fn write(&self, place: &str, text: &str) {
+        let file = self.path().join(place);
+        let beside = file.with_extension("toml~");
+        fs::create_dir_all(file.parent().expect("a place inside the directory")).expect("the directory can be made");
+        fs::write(&beside, text).expect("the document can be written");
+        fs::rename(&beside, &file).expect("it can be put in its place");
+    }
+
+    /// Runs a command on this gateway's configuration that must succeed; what it wrote to standard output.
+    #[track_caller]
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        String::from_utf8_lossy(&succeeds(self.command().args(arguments)).stdout).into_owned()
+    }
+
+    /// The same for a command that must fail; what it wrote to standard error.
+    #[track_caller]
+    pub fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.command().args(arguments).output().expect("the command runs");
+        assert!(!output.status.success(), "{arguments:?} succeeds: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// Sends a signal, by the name that `kill` knows.
     pub fn signal(&self, name: &str) {
         succeeds(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));

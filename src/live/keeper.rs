@@ -1,0 +1,243 @@
+//! The thread that keeps a gateway on its files. Read [`Keeper::run`], then [`Keeper::load`].
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use super::ERRORS_KEPT;
+use super::socket::{Answer, Order, Receipt};
+use super::watch::Watch;
+use crate::catalog::{Catalog, load_served};
+use crate::document::Stamps;
+use crate::net::Clock;
+use crate::net::clock::unix_ms;
+use crate::observe::status::{Generation, LoadError, Phase, Status};
+use crate::worker::handover::Swap;
+
+/// Files are loaded when nothing has changed for so long: who writes several has then written them all.
+const QUIET: Duration = Duration::from_millis(50);
+/// Changes that do not end are loaded all the same.
+const QUIET_AT_MOST: Duration = Duration::from_secs(1);
+/// From one look at everything to the next; longer where a look takes long.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Share of its time that the thread may spend on such looks: one in so many.
+const LOOK_SHARE: u32 = 100;
+
+pub enum Event {
+    /// A file may have changed.
+    Changed,
+    /// Load now.
+    Reload,
+    Asked(Order, SyncSender<Answer>),
+    /// The gateway drains.
+    Stop,
+}
+
+pub struct Keeper {
+    config_dir: PathBuf,
+    events: Receiver<Event>,
+    watch: Watch,
+    swap: Swap,
+    status: Arc<Status>,
+    /// How everything looked when it was last read.
+    stamps: Stamps,
+    clock: Clock,
+    look_every: Duration,
+    restart_needed: Vec<&'static str>,
+}
+
+/// What a load came to.
+enum Outcome {
+    /// True: there was something to put in force.
+    InForce(bool),
+    Refused(LoadError),
+}
+
+/// A catalog as the status shows it.
+pub fn generation(catalog: &Catalog, load: u64) -> Generation {
+    Generation {
+        number: catalog.generation,
+        sha256: catalog.sha256.clone(),
+        load,
+        loaded_unix_ms: unix_ms(),
+        groups: catalog.groups.len(),
+        apis: catalog.apis.len(),
+        apps: catalog.apps.len(),
+        vpc_accesses: catalog.vpc_accesses.len(),
+    }
+}
+
+impl Keeper {
+    pub fn new(
+        config_dir: PathBuf,
+        events: Receiver<Event>,
+        watch: Watch,
+        swap: Swap,
+        status: Arc<Status>,
+        stamps: Stamps,
+    ) -> Self {
+        let (clock, restart_needed) = (Clock::default(), Vec::new());
+        Self { config_dir, events, watch, swap, status, stamps, clock, look_every: LOOK_EVERY, restart_needed }
+    }
+
+    /// Follows the files until the gateway drains.
+    pub fn run(mut self) {
+        self.watch.follow(&self.stamps);
+        if self.stamps.have_changed() {
+            self.load();
+        }
+        loop {
+            match self.events.recv_timeout(self.look_every) {
+                Ok(Event::Changed) => match self.quiet() {
+                    Ok(None) => drop(self.load()),
+                    Ok(Some((order, reply))) => self.obey(order, &reply),
+                    Err(Stopped) => return,
+                },
+                Ok(Event::Reload) => drop(self.load()),
+                Ok(Event::Asked(order, reply)) => self.obey(order, &reply),
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Waits until nothing more changes, or somebody wants it now.
+    fn quiet(&mut self) -> Result<Option<(Order, SyncSender<Answer>)>, Stopped> {
+        let began_us = self.clock.now_us();
+        loop {
+            self.watch.rearm();
+            match self.events.recv_timeout(QUIET) {
+                Ok(Event::Changed) if self.since(began_us) < QUIET_AT_MOST => {}
+                Ok(Event::Changed | Event::Reload) | Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Ok(Event::Asked(order, reply)) => return Ok(Some((order, reply))),
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return Err(Stopped),
+            }
+        }
+    }
+
+    /// What no event tells: files on a network, the targets of links, a kernel without inotify.
+    fn look(&mut self) {
+        self.swap.tidy();
+        let began_us = self.clock.now_us();
+        let changed = self.stamps.have_changed();
+        self.look_every = LOOK_EVERY.max(self.since(began_us) * LOOK_SHARE);
+        if changed {
+            self.load();
+        }
+    }
+
+    fn obey(&mut self, order: Order, reply: &SyncSender<Answer>) {
+        let began_us = self.clock.now_us();
+        let outcome = match order {
+            Order::Load => self.load(),
+            Order::LoadSoon => Outcome::InForce(false),
+        };
+        let generation = self.status.view().generation;
+        let (changed, error) = match outcome {
+            Outcome::InForce(changed) => (changed, None),
+            Outcome::Refused(error) => (false, Some(error.report)),
+        };
+        let receipt = Receipt {
+            generation: generation.number,
+            sha256: generation.sha256,
+            workers: self.status.workers_at(generation.load),
+            of: self.status.workers(),
+            took_us: self.clock.now_us() - began_us,
+            changed,
+            restart_needed: self.restart_needed.iter().map(|key| (*key).to_owned()).collect(),
+            config: self.config_dir.display().to_string(),
+        };
+        // Who asked may be gone.
+        let _ = reply.send(Answer { receipt, error });
+        if order == Order::LoadSoon {
+            self.load();
+        }
+    }
+
+    /// Loads the files as they are now, and puts them in force if they are good and not what runs already.
+    fn load(&mut self) -> Outcome {
+        let began_us = self.clock.now_us();
+        if self.status.phase() == Phase::Draining {
+            return Outcome::Refused(error("the gateway drains", &self.config_dir));
+        }
+        self.watch.rearm();
+        let mut loaded = self.read();
+        // What was written into a directory before it was watched has not been told.
+        if self.watch.follow(&self.stamps) && self.stamps.have_changed() {
+            loaded = self.read();
+        }
+        let put = loaded.and_then(|catalog| self.put_in_force(catalog, began_us));
+        match put {
+            Ok(changed) => Outcome::InForce(changed),
+            Err(error) => {
+                // The same again is no news: an editor may touch its files more often than it mends them.
+                let known = self.status.view().error.is_some_and(|known| known.report == error.report);
+                if !known {
+                    tracing::error!(
+                        "the files have errors, and are not served; generation {} goes on:\n{}",
+                        self.swap.catalog().generation,
+                        error.report
+                    );
+                }
+                self.status.refused(error.clone());
+                Outcome::Refused(error)
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<Catalog, LoadError> {
+        let config_dir: &Path = &self.config_dir;
+        // A bug in a check must not end the thread, and with it every reload to come.
+        let loaded = catch_unwind(AssertUnwindSafe(|| load_served(config_dir)));
+        let Ok((loaded, stamps)) = loaded else {
+            return Err(error("a bug ended the load: please report it, with the log", &self.config_dir));
+        };
+        self.stamps = stamps;
+        loaded.map_err(|report| {
+            let (place, message) = report.first().map_or_else(Default::default, |(place, text)| (place, text.to_owned()));
+            LoadError { unix_ms: unix_ms(), place, message, errors: report.len(), report: report.render_first(ERRORS_KEPT) }
+        })
+    }
+
+    /// False: it runs already.
+    fn put_in_force(&mut self, mut catalog: Catalog, began_us: u64) -> Result<bool, LoadError> {
+        let restart_needed = catalog.settle(self.swap.catalog());
+        if restart_needed != self.restart_needed && !restart_needed.is_empty() {
+            tracing::warn!("changed, and takes effect when the gateway is started anew: {}", restart_needed.join(", "));
+        }
+        self.restart_needed = restart_needed;
+        let kept = || self.restart_needed.iter().map(|key| (*key).to_owned()).collect();
+        let before = self.status.view();
+        let same = (catalog.generation, &catalog.sha256) == (before.generation.number, &before.generation.sha256);
+        if same {
+            self.status.accepted(before.generation, kept(), before.last_load_us);
+            return Ok(false);
+        }
+        let put = self.swap.put_in_force(Arc::new(catalog));
+        let load = put.map_err(|stuck| {
+            error(&format!("worker {} did not take the new generation in time", stuck.worker), &self.config_dir)
+        })?;
+        let took_us = self.clock.now_us() - began_us;
+        let generation = generation(self.swap.catalog(), load);
+        let (number, sha256, of) = (generation.number, generation.sha256.clone(), self.status.workers());
+        self.status.accepted(generation, kept(), took_us);
+        let workers = self.status.workers_at(load);
+        tracing::info!("generation {number}, sha256 {sha256}, {workers}/{of} workers, {} ms", took_us.div_ceil(1000));
+        Ok(true)
+    }
+
+    fn since(&self, began_us: u64) -> Duration {
+        Duration::from_micros(self.clock.now_us().saturating_sub(began_us))
+    }
+}
+
+/// The gateway drains.
+struct Stopped;
+
+/// An error that is no fault of a document.
+fn error(message: &str, config_dir: &Path) -> LoadError {
+    let place = config_dir.display().to_string();
+    LoadError { unix_ms: unix_ms(), report: format!("error: {message}\n"), message: message.to_owned(), place, errors: 1 }
+}
