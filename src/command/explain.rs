@@ -8,9 +8,12 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::curl_like::{RequestArguments, Url, has};
-use crate::catalog::{self, Scheme};
+use super::progress::Progress;
+use super::publish::author;
+use crate::catalog::{self, STAGES, Scheme};
 use crate::document::Layout;
 use crate::explain::{Circumstances, Outcome, RawRequest, Unreadable, explain};
+use crate::publish::{Request, Target, preview};
 
 /// The request would be refused.
 const REFUSED: u8 = 3;
@@ -32,6 +35,9 @@ pub struct Explain {
     /// Sets X-Ca-Stage
     #[arg(long, conflicts_with = "request")]
     stage: Option<String>,
+    /// As if the drafts were published to the stage: all of them, or those of a GROUP or a GROUP/API
+    #[arg(long, value_name = "GROUP/API", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    draft: Option<String>,
     /// The request comes over https; with a URL, that says so
     #[arg(long)]
     https: bool,
@@ -54,7 +60,10 @@ enum Format {
 
 impl Explain {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-        let layout = Layout::new(config);
+        let layout = match &self.draft {
+            Some(draft) => self.published(config, draft)?,
+            None => Layout::new(config),
+        };
         let catalog = catalog::load_layout(layout.clone())?;
         let text = match (&self.request, &self.target) {
             (Some(file), _) => read(file)?,
@@ -79,6 +88,16 @@ impl Explain {
             Outcome::Forward { .. } => Ok(()),
             Outcome::Refuse(_) => Err(Failure::silent().code(REFUSED)),
         }
+    }
+
+    /// The config directory with drafts published.
+    fn published(&self, config: &Path, draft: &str) -> Result<Layout, Failure> {
+        let target = if draft.is_empty() { Target::All } else { Target::These(vec![draft.to_owned()]) };
+        let stage = self.stage.as_deref().unwrap_or(STAGES[0]).to_ascii_uppercase();
+        let request = Request { target, stage, author: author(None, String::new()) };
+        let progress = Progress::new();
+        let preview = preview(config, &request, &|what, done, all| progress.show(what, done, all))?;
+        Ok(preview.layout)
     }
 
     /// The request that the arguments spell.

@@ -10,6 +10,7 @@ mod curl_like;
 mod demo;
 mod diff;
 mod draft;
+mod dry_run;
 mod egress;
 mod explain;
 mod explain_signature;

@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::Failure;
+use super::dry_run::DryRun;
 use super::progress::Progress;
 use super::reload::Wait;
 use crate::publish::{Author, Committed, Request, Target, publish};
@@ -30,12 +31,17 @@ pub struct Publish {
     by: Option<String>,
     #[command(flatten)]
     wait: Wait,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Publish {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let target = if self.all { Target::All } else { Target::These(self.apis) };
         let request = Request { target, stage: self.stage, author: author(self.by, self.remarks) };
+        if self.dry_run.is_wanted() {
+            return self.dry_run.run(config, &request, out);
+        }
         let progress = Progress::new();
         let outcome = publish(config, &request, &|what, done, all| progress.show(what, done, all))?;
         drop(progress);

@@ -22,7 +22,7 @@ mod version;
 
 pub use error::PublishError;
 pub use history::{Entry, Generation, find, generations, versions};
-pub use publication::{Outcome, Request, publish};
+pub use publication::{Outcome, Preview, Request, preview, publish};
 pub use rollback::{Move, Moved, Rollback, offline, rollback};
 pub use target::Target;
 pub use transaction::{Author, Committed};

@@ -28,37 +28,74 @@ pub struct Outcome {
     pub committed: Committed,
 }
 
+/// What a publication would do.
+#[derive(Debug)]
+pub struct Preview {
+    /// The directory as it would be.
+    pub layout: Layout,
+    /// `GROUP/API`.
+    pub published: Vec<String>,
+    /// What is current already, with its version.
+    pub unchanged: Vec<(String, String)>,
+}
+
 /// Publishes drafts to a stage. With an error, nothing has changed.
 pub fn publish(config_dir: &Path, request: &Request, progress: Progress<'_>) -> Result<Outcome, PublishError> {
-    let Request { target, stage, author } = request;
     let layout = Layout::new(config_dir);
-    let mut transaction = Transaction::begin(&layout, author)?;
+    let mut transaction = Transaction::begin(&layout, &request.author)?;
+    let (mut outcome, version) = prepare(&mut transaction, request, progress)?;
+    if let Some(version) = version {
+        outcome.committed = transaction.commit(what(&request.stage, &outcome.published), &version, progress)?;
+    }
+    Ok(outcome)
+}
+
+/// The same with all its checks, up to where something would be written.
+pub fn preview(config_dir: &Path, request: &Request, progress: Progress<'_>) -> Result<Preview, PublishError> {
+    let layout = Layout::new(config_dir);
+    let _reading = layout.reading();
+    let mut transaction = Transaction::look(&layout, &request.author)?;
+    let (Outcome { published, unchanged, .. }, version) = prepare(&mut transaction, request, progress)?;
+    let next = match version {
+        Some(version) => transaction.preview(what(&request.stage, &published), &version),
+        None => layout.clone(),
+    };
+    Ok(Preview { layout: next, published: published.into_iter().map(|(api, _)| api).collect(), unchanged })
+}
+
+/// Checks the drafts and makes them current in the transaction, with their version; `None`: all of them are already.
+fn prepare(
+    transaction: &mut Transaction<'_>,
+    request: &Request,
+    progress: Progress<'_>,
+) -> Result<(Outcome, Option<String>), PublishError> {
+    let Request { target, stage, author } = request;
+    let layout = transaction.layout;
     transaction.check_stage(stage)?;
-    let drafts = drafts(&layout, target, progress)?;
+    let drafts = drafts(layout, target, progress)?;
     transaction.check(stage, &drafts)?;
     let mut outcome = Outcome { published: Vec::new(), unchanged: Vec::new(), committed: transaction.unchanged() };
     let mut changed: Vec<(Slot, String)> = Vec::new();
     for Candidate { group, api, definition, .. } in &drafts {
         let canonical = canonical(definition).map_err(PublishError::Serialise)?;
-        match current(&mut transaction, stage, group, api, &digest(&canonical))? {
+        match current(transaction, stage, group, api, &digest(&canonical))? {
             Some(version) => outcome.unchanged.push((format!("{group}/{api}"), version)),
             None => changed.push(((stage.clone(), group.clone(), api.clone()), canonical)),
         }
     }
     if changed.is_empty() {
-        return Ok(outcome);
+        return Ok((outcome, None));
     }
     let slots: Vec<Slot> = changed.iter().map(|(slot, _)| slot.clone()).collect();
     let version = transaction.version(&slots);
     for (slot, canonical) in changed {
         let (_, group, api) = &slot;
         let (path, name) = (layout.version(stage, group, api, &version), format!("{group}/{api}"));
-        let current = write(&mut transaction, author, path, &slot, &version, &canonical);
+        let current = write(transaction, author, path, &slot, &version, &canonical);
         transaction.set(slot, Some(current))?;
         outcome.published.push((name, version.clone()));
     }
-    outcome.committed = transaction.commit(what(stage, &outcome.published), &version, progress)?;
-    Ok(outcome)
+    Ok((outcome, Some(version)))
 }
 
 fn drafts(layout: &Layout, target: &Target, progress: Progress<'_>) -> Result<Vec<Candidate>, PublishError> {

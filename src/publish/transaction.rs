@@ -11,7 +11,7 @@ use super::atomic::{self, Access};
 use super::batch::Batch;
 use super::lock::{Lock, LockError};
 use super::retention;
-use super::state::State;
+use super::state::{Manifests, State};
 use super::version::number;
 use super::{Progress, PublishError};
 use crate::catalog::{self, Candidate, STAGES, Settings};
@@ -51,13 +51,19 @@ pub(super) struct Transaction<'a> {
     pub state: State<'a>,
     files: Vec<(PathBuf, String)>,
     touched: Vec<Slot>,
-    _lock: Lock,
+    /// `None`: nothing will be written.
+    _lock: Option<Lock>,
 }
 
 impl<'a> Transaction<'a> {
     pub fn begin(layout: &'a Layout, author: &'a Author) -> Result<Self, PublishError> {
         let lock = lock(layout, author)?;
-        Ok(Self { layout, author, state: State::read(layout)?, files: Vec::new(), touched: Vec::new(), _lock: lock })
+        Ok(Self { _lock: Some(lock), ..Self::look(layout, author)? })
+    }
+
+    /// To see what would be: ended by [`Self::preview`].
+    pub fn look(layout: &'a Layout, author: &'a Author) -> Result<Self, PublishError> {
+        Ok(Self { layout, author, state: State::read(layout)?, files: Vec::new(), touched: Vec::new(), _lock: None })
     }
 
     /// The stage is one that there is.
@@ -113,13 +119,25 @@ impl<'a> Transaction<'a> {
         Committed { generation: self.state.generation(), sha256: self.state.sha256().to_owned(), warnings: Vec::new() }
     }
 
+    /// The directory as a commit would leave it.
+    pub fn preview(self, what: String, last_version: &str) -> Layout {
+        let manifests = self.manifests(what, last_version, self.state.generation() + 1);
+        let root = [(self.layout.manifest(), manifests.root)];
+        let files = self.files.into_iter().chain(manifests.groups).chain(root);
+        files.fold(self.layout.clone(), |layout, (path, text)| layout.with(path, text))
+    }
+
+    fn manifests(&self, what: String, last_version: &str, generation: u64) -> Manifests {
+        let Author { by, remarks, .. } = self.author;
+        let change = Change { what, remarks: remarks.clone(), by: by.clone(), time: self.author.time() };
+        self.state.manifests(generation, last_version, change)
+    }
+
     /// `last_version`: the highest given, or empty.
     pub fn commit(mut self, what: String, last_version: &str, progress: Progress<'_>) -> Result<Committed, PublishError> {
         let generation = retention::newest(self.layout).max(self.state.generation()) + 1;
         self.sweep(progress)?;
-        let Author { by, remarks, .. } = self.author;
-        let change = Change { what, remarks: remarks.clone(), by: by.clone(), time: self.author.time() };
-        let manifests = self.state.manifests(generation, last_version, change);
+        let manifests = self.manifests(what, last_version, generation);
         self.keep_root()?;
         let mut files = std::mem::take(&mut self.files);
         files.extend(manifests.groups);

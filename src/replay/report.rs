@@ -78,16 +78,16 @@ fn is_code(words: &str) -> bool {
 
 impl Said {
     /// `would now be refused: A403EP (app partner-7)`
-    fn sentence(&self, would: &str) -> String {
+    fn sentence(&self) -> String {
         let app = if self.app.is_empty() { String::new() } else { format!(" (app {})", self.app) };
         let Self { before, after, .. } = self;
         match (is_code(before), is_code(after)) {
             _ if after == "unknown" => format!("cannot be foretold, {}: {}{app}", self.why, was(before)),
             _ if after == "others" => "change in further ways".to_owned(),
-            (false, true) => format!("{would} be refused: {after}{app}; {}", was(before)),
-            (true, false) => format!("{would} pass to {after}{app}; {}", was(before)),
-            (false, false) => format!("{would} go to {after}{app}; {}", was(before)),
-            (true, true) => format!("{would} be refused otherwise: {after}{app}; {}", was(before)),
+            (false, true) => format!("would now be refused: {after}{app}; {}", was(before)),
+            (true, false) => format!("would now pass to {after}{app}; {}", was(before)),
+            (false, false) => format!("would now go to {after}{app}; {}", was(before)),
+            (true, true) => format!("would now be refused otherwise: {after}{app}; {}", was(before)),
         }
     }
 }
@@ -129,13 +129,13 @@ impl fmt::Display for Report {
         if self.changes.is_empty() {
             writeln!(f, "the outcome of no request would change")?;
         }
-        self.groups(f, &self.changes, "would now")?;
+        self.groups(f, &self.changes)?;
         for (api, count) in &self.redefined {
             writeln!(f, "{} of {} requests would go to {api} as it is defined anew", number(*count), number(self.judged))?;
         }
         if !self.drift.is_empty() {
             writeln!(f, "\nnot by this publication: since these requests were logged, documents have changed")?;
-            self.groups(f, &self.drift, "")?;
+            self.groups(f, &self.drift)?;
         }
         Ok(())
     }
@@ -146,10 +146,9 @@ fn lines(count: u64) -> String {
 }
 
 impl Report {
-    fn groups(&self, f: &mut fmt::Formatter<'_>, groups: &[Group], would: &str) -> fmt::Result {
+    fn groups(&self, f: &mut fmt::Formatter<'_>, groups: &[Group]) -> fmt::Result {
         for Group { said, count, example } in groups {
-            let would = if would.is_empty() { "will" } else { would };
-            writeln!(f, "{} of {} requests {}", number(*count), number(self.judged), said.sentence(would))?;
+            writeln!(f, "{} of {} requests {}", number(*count), number(self.judged), said.sentence())?;
             let stage = if example.stage.is_empty() { String::new() } else { format!(" in {}", example.stage) };
             writeln!(f, "  e.g. {}{stage}, {} ({})", example.request, example.time, example.place)?;
         }
