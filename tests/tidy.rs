@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Who may import whom, besides itself. `command` may import everything; nothing imports `command`.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("worker", &["proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("worker", &["state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
     ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("upstream", &["http", "observe", "catalog", "net", "sys"]),
@@ -24,6 +24,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Masks over many bytes at once, which are `unsafe` to ask a processor for.
     ("http", &["sys"]),
     ("observe", &["sys"]),
+    // Files of what the gate counts.
+    ("state", &["gate", "catalog", "sys"]),
     ("sys", &[]),
 ];
 

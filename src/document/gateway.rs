@@ -45,7 +45,7 @@ pub struct InstanceTable {
     pub workers: Option<At<i64>>,
     /// Source addresses toward backends; empty: the kernel chooses.
     pub egress_addresses: Option<Vec<At<String>>>,
-    /// Where state will be kept; relative to this file's directory. Nothing is written there yet. Default: `state`.
+    /// Where state is kept that outlives the process: used nonces. Relative to this file's directory. Default: `state`.
     pub state_directory: Option<At<String>>,
     /// Group G answers on G.SUFFIX, for debugging, with a daily quota. Default: `localhost`.
     pub default_domain_suffix: Option<At<String>>,
