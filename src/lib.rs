@@ -14,6 +14,7 @@ pub mod observe; // access log, metrics, status
 pub mod proxy; // a connection's life: joins gate, http and upstream
 pub mod publish; // draft -> stage; versions
 pub mod replay; // an access log, decided again by other tables
+pub mod state; // what outlives the process: files that processes share
 pub mod sys; // the only system calls that no crate covers
 pub mod upstream; // VPC pools of a worker
 pub mod worker; // a core: its thread, listeners, tables, drain

@@ -39,3 +39,36 @@ fn of_two_thousand_copies_one_reaches_the_backend() {
         assert_eq!(backend.count(), 1, "{workers} workers");
     }
 }
+
+#[test]
+fn what_was_accepted_before_a_kill_is_refused_after_it() {
+    let backend = Backend::ok();
+    let mut gateway = Config::with_backend(backend.address)
+        .published(&Api::app("a", "/a"))
+        .app(&App::alpha().may_call("g/a", &["RELEASE"]))
+        .start();
+    let app = App::alpha();
+    let sign = |n: usize| Signer::new(&app.key, &app.secret).sign(Request::get("/a").field("X-Ca-Nonce", format!("n-{n}")));
+    let requests: Vec<Request> = (0..150).map(sign).collect();
+    let mut accepted = 0;
+    for round in requests.chunks(50) {
+        let mut client = gateway.client();
+        round.iter().for_each(|request| client.call(request).assert_passed());
+        accepted += round.len();
+        gateway.kill_and_restart();
+        let mut client = gateway.client();
+        requests[..accepted].iter().for_each(|request| client.call(request).assert_refused("S403NU"));
+    }
+    assert_eq!(backend.count(), requests.len());
+    gateway.call(&sign(1000)).assert_passed();
+}
+
+#[test]
+fn a_damaged_file_of_nonces_is_set_aside_and_said_so() {
+    let backend = Backend::ok();
+    let config = Config::open(backend.address);
+    config.write("state/nonces", "no state file");
+    let gateway = config.start();
+    gateway.wait_for_output("set aside as");
+    gateway.get("/").assert_passed();
+}

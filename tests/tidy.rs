@@ -11,7 +11,7 @@ use serde_json::Value;
 /// Who may import whom, besides itself. `command` may import everything; nothing imports `command`.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("live", &["worker", "catalog", "document", "observe", "net"]),
-    ("worker", &["proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("worker", &["state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
     ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("upstream", &["http", "observe", "catalog", "net", "sys"]),
@@ -27,6 +27,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // Masks over many bytes at once, which are `unsafe` to ask a processor for.
     ("http", &["sys"]),
     ("observe", &["sys"]),
+    // Files of what the gate counts.
+    ("state", &["gate", "catalog", "sys"]),
     ("sys", &[]),
 ];
 

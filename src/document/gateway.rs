@@ -49,8 +49,8 @@ pub struct InstanceTable {
     pub workers: Option<At<i64>>,
     /// Source addresses toward backends; empty: the kernel chooses.
     pub egress_addresses: Option<Vec<At<String>>>,
-    /// Where the gateway keeps its state, and is spoken to by commands; relative to this file's directory. One gateway uses it.
-    /// Default: `state`.
+    /// Where the gateway keeps what outlives the process (used nonces), and is spoken to by commands; relative to this file's
+    /// directory. One gateway uses it. Default: `state`.
     pub state_directory: Option<At<String>>,
     /// Group G answers on G.SUFFIX, for debugging, with a daily quota. Default: `localhost`.
     pub default_domain_suffix: Option<At<String>>,

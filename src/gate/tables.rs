@@ -36,12 +36,15 @@ impl Tables {
 }
 
 impl Shared {
-    /// `key`: random, for the fingerprints of nonces.
+    /// In memory alone. `key`: random, for the fingerprints of nonces.
     pub fn new(catalog: &Catalog, now_ms: u64, key: [u8; 16]) -> Self {
-        Self {
-            nonces: NonceSet::new(catalog.security.nonce_capacity, catalog.security.signature_window_ms, now_ms, key),
-            default_domain_calls: Mutex::default(),
-        }
+        let (capacity, window_ms) = (catalog.security.nonce_capacity, catalog.security.signature_window_ms);
+        Self::with(NonceSet::new(capacity, window_ms, now_ms, key))
+    }
+
+    /// With nonces that may outlive the process.
+    pub fn with(nonces: NonceSet) -> Self {
+        Self { nonces, default_domain_calls: Mutex::default() }
     }
 
     /// For decisions that are not served: without room for the nonces of others.

@@ -2,6 +2,8 @@
 
 pub mod lanes;
 
+pub mod map;
+
 use std::io;
 use std::os::fd::RawFd;
 

@@ -17,6 +17,7 @@ use crate::net::{Admission, clock, listen, runtime};
 use crate::observe::access_log::{Destination, Lines, Reopen, Sink, Writer};
 use crate::observe::counters::{Counters, Names};
 use crate::observe::status::{Phase, Status};
+use crate::state::{State, StateError};
 use crate::sys;
 use crate::upstream::board::Board;
 
@@ -35,6 +36,7 @@ const DELAY_STEP: Duration = Duration::from_millis(100);
 pub struct Fleet {
     workers: Vec<JoinHandle<()>>,
     counters: Vec<Arc<Counters>>,
+    state: State,
     shared: Arc<Shared>,
     swap: Option<Swap>,
     pub status: Arc<Status>,
@@ -55,8 +57,7 @@ pub enum StartError {
     AccessLog(io::Error),
     /// The driver that the instance asks for cannot be had.
     Driver(String),
-    /// The system has no random source.
-    Random(io::Error),
+    State(StateError),
     Worker(io::Error),
 }
 
@@ -80,7 +81,7 @@ impl std::fmt::Display for StartError {
             Self::Driver(trouble) => {
                 write!(f, "{trouble}\n  help: or set `driver = \"auto\"` in [instance] to fall back to epoll")
             }
-            Self::Random(error) => write!(f, "the system's random source: {error}"),
+            Self::State(error) => error.fmt(f),
             Self::Worker(error) => write!(f, "a worker cannot start: {error}"),
         }
     }
@@ -104,9 +105,10 @@ impl Fleet {
             sockets.push(bind_all(&catalog)?);
         }
         let log = open_log(&catalog.access_log).map_err(StartError::AccessLog)?;
-        let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(|error| StartError::Random(error.into()))?;
-        let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), key));
+        let state = State::open(&catalog, clock::unix_ms()).map_err(StartError::State)?;
+        state.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+        let shared = Arc::new(Shared::with(state.nonces(clock::unix_ms())));
+        tend(&state, &shared);
         let board = Arc::new(Board::new(count));
         let admission = Admission::new(descriptors);
         let stop = Arc::new(AtomicBool::new(false));
@@ -119,6 +121,7 @@ impl Fleet {
         let mut fleet = Self {
             workers: Vec::new(),
             counters: Vec::new(),
+            state,
             shared: shared.clone(),
             swap: Some(Swap::new(handover.clone(), shared.clone(), board.clone(), generation.clone())),
             status: status.clone(),
@@ -192,7 +195,7 @@ impl Fleet {
 
     /// What is done about once a second, off the workers.
     pub fn tend(&self) {
-        self.shared.tend(clock::unix_ms());
+        tend(&self.state, &self.shared);
     }
 
     /// Tells all workers to finish what they have and end.
@@ -239,6 +242,13 @@ impl Fleet {
     /// Lines that the access log does not have.
     pub fn log_lines_dropped(&self) -> u64 {
         self.count(|counters| counters.log_lines_dropped.get()) + self.log_lines_lost
+    }
+}
+
+/// One process looks after what all of them share.
+fn tend(state: &State, shared: &Shared) {
+    if state.tends() {
+        shared.tend(clock::unix_ms());
     }
 }
 

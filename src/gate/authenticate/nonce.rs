@@ -13,6 +13,9 @@
 //! behind, so a nonce is kept for two windows: it is in the slice that was current and is looked for until
 //! [`LOOK_BACK`] more have begun, each of half a window.
 //!
+//! The words may be those of a file that several processes have mapped: then a nonce passes once over all of them, and a
+//! process that is killed takes nothing with it. One of them moves the window on.
+//!
 //! What it costs: 72 bytes for each nonce of `capacity`, for good. Capacity is spread over time: a slice (half a window)
 //! has room for half of it, and slots to spare. When an insert meets only taken slots the set is full for that nonce.
 
@@ -20,6 +23,8 @@ use std::hash::Hasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use siphasher::sip::SipHasher24;
+
+use crate::gate::quota::memory::Words;
 
 /// Slices behind the current one in which a nonce is looked for.
 const LOOK_BACK: u64 = 4;
@@ -30,16 +35,28 @@ const SLICES: u64 = LOOK_BACK + 2;
 const PROBES: usize = 256;
 /// The mark of a slot never written in its slice.
 const EMPTY: u64 = 0;
+/// Which slice of time is current, counted so that the first has `SLICES` before it; 0: the words are new.
+const CURRENT: usize = 0;
+/// Where slots begin: a line of its own is read by every call.
+const SLOTS: usize = 8;
 
 pub struct NonceSet {
     fingerprint_key: [u8; 16],
     slice_ms: u64,
-    /// Which slice of time is current, counted so that the first has `SLICES` before it.
-    current: AtomicU64,
     advancing: AtomicBool,
-    /// All slices, one after the other, each of `slice_slots`.
-    slots: Box<[AtomicU64]>,
+    /// Which slice is current; then all slices, one after the other, each of `slice_slots`.
+    words: Words,
     slice_slots: usize,
+}
+
+/// Words of a set with room for `capacity` nonces.
+pub fn words(capacity: usize) -> usize {
+    SLOTS + slice_slots(capacity) * SLICES as usize
+}
+
+/// Half the capacity in a slice, each nonce also in the slice before it, two thirds of the slots taken.
+fn slice_slots(capacity: usize) -> usize {
+    (capacity + capacity / 2).max(PROBES)
 }
 
 /// What makes a nonce unique: the product counts a nonce by app key and API, whatever the stage.
@@ -62,27 +79,44 @@ impl NonceSet {
     /// Room for `capacity` nonces in each window of `window_ms`. `fingerprint_key` is random, so that nobody outside can
     /// make two nonces with one fingerprint.
     pub fn new(capacity: usize, window_ms: u64, now_ms: u64, fingerprint_key: [u8; 16]) -> Self {
+        Self::over(Words::own(words(capacity)), capacity, window_ms, now_ms, fingerprint_key)
+    }
+
+    /// The same over words that may hold such a set already: [`words`] of them.
+    pub fn over(words: Words, capacity: usize, window_ms: u64, now_ms: u64, fingerprint_key: [u8; 16]) -> Self {
         let slice_ms = window_ms.div_ceil(LOOK_BACK / 2).max(1);
-        // Half the capacity in a slice, each nonce also in the slice before it, two thirds of the slots taken.
-        let slice_slots = (capacity + capacity / 2).max(PROBES);
-        let slots = (0..slice_slots * SLICES as usize).map(|_| AtomicU64::new(EMPTY)).collect();
-        let current = AtomicU64::new(now_ms / slice_ms + SLICES);
-        Self { fingerprint_key, slice_ms, current, advancing: AtomicBool::new(false), slots, slice_slots }
+        // Whoever is first says what the time is.
+        let _ = words[CURRENT].compare_exchange(0, now_ms / slice_ms + SLICES, SeqCst, SeqCst);
+        let slice_slots = slice_slots(capacity);
+        Self { fingerprint_key, slice_ms, advancing: AtomicBool::new(false), words, slice_slots }
+    }
+
+    /// Remembers what another set of the same key remembers, for a whole window at least. How many found no room.
+    pub fn carry_over(&self, old: &Self) -> usize {
+        let (from, to) = (old.current(), self.current());
+        let slices = (0..=LOOK_BACK).map(|age| old.slice(from - age));
+        let nonces = slices.flatten().map(|slot| slot.load(SeqCst)).filter(|&fingerprint| fingerprint != EMPTY);
+        nonces.filter(|&fingerprint| self.insert_at(to, fingerprint) == Insert::Full).count()
+    }
+
+    fn current(&self) -> u64 {
+        self.words[CURRENT].load(SeqCst)
     }
 
     /// Records a nonce. `Fresh` is answered once for each, whoever asks and however many at once.
     pub fn insert(&self, key: &NonceKey<'_>) -> Insert {
-        self.insert_at(self.current.load(SeqCst), self.fingerprint(key))
+        self.insert_at(self.current(), self.fingerprint(key))
     }
 
-    /// Moves the window on to `now_ms`. Called about once a second, off the workers: clearing a slice takes milliseconds.
+    /// Moves the window on to `now_ms`. Called about once a second, off the workers, by one process of those that share the
+    /// words: clearing a slice takes milliseconds, and what is cleared must not be current.
     /// A clock that steps back moves nothing: nonces are then remembered longer.
     pub fn advance(&self, now_ms: u64) {
         if self.advancing.swap(true, SeqCst) {
             return;
         }
         let target = now_ms / self.slice_ms + SLICES;
-        let mut current = self.current.load(SeqCst);
+        let mut current = self.current();
         if target > current.saturating_add(SLICES) {
             // All that is remembered is older than the window.
             current = target - SLICES;
@@ -96,7 +130,7 @@ impl NonceSet {
                     slot.store(EMPTY, SeqCst);
                 }
             }
-            self.current.store(current, SeqCst);
+            self.words[CURRENT].store(current, SeqCst);
         }
         self.advancing.store(false, SeqCst);
     }
@@ -113,7 +147,7 @@ impl NonceSet {
                 other => return other,
             }
         }
-        if self.current.load(SeqCst) > current + 1 {
+        if self.current() > current + 1 {
             return Insert::Seen;
         }
         Insert::Fresh
@@ -149,8 +183,8 @@ impl NonceSet {
     }
 
     fn slice(&self, slice: u64) -> &[AtomicU64] {
-        let start = (slice % SLICES) as usize * self.slice_slots;
-        &self.slots[start..start + self.slice_slots]
+        let start = SLOTS + (slice % SLICES) as usize * self.slice_slots;
+        &self.words[start..start + self.slice_slots]
     }
 
     /// Keyed with a random key and cryptographically strong, so that nobody can make two nonces collide. Parts are

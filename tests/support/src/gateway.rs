@@ -54,6 +54,7 @@ pub struct Gateway {
     pub address: SocketAddr,
     directory: TempDir,
     child: Child,
+    run: Command,
     admin: Option<Port>,
     _port: Port,
 }
@@ -64,15 +65,29 @@ impl Gateway {
         let output = File::create(directory.path().join("output")).expect("the output file can be made");
         let errors = output.try_clone().expect("a file can be duplicated");
         let child = run.current_dir(directory.path()).stdout(output).stderr(errors).spawn().expect("the gateway runs");
-        let mut gateway = Self { address: port.address, directory, child, admin, _port: port };
+        let mut gateway = Self { address: port.address, directory, child, run, admin, _port: port };
+        gateway.wait_until_it_listens();
+        gateway
+    }
+
+    #[track_caller]
+    fn wait_until_it_listens(&mut self) {
         let deadline = Deadline::after(DEADLINE);
-        while Client::try_connect(gateway.address).is_err() {
-            if let Ok(Some(status)) = gateway.child.try_wait() {
+        while Client::try_connect(self.address).is_err() {
+            if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("the gateway ended: {status}");
             }
-            assert!(deadline.look_again(), "the gateway does not listen on {}", gateway.address);
+            assert!(deadline.look_again(), "the gateway does not listen on {}", self.address);
         }
-        gateway
+    }
+
+    /// Kills the process (SIGKILL), and starts it again on the same directory.
+    #[track_caller]
+    pub fn kill_and_restart(&mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("a child can be waited for");
+        self.child = self.run.spawn().expect("the gateway runs");
+        self.wait_until_it_listens();
     }
 
     pub fn path(&self) -> &Path {

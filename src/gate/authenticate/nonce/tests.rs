@@ -60,7 +60,7 @@ fn a_clock_that_jumps_neither_forgets_too_early_nor_remembers_for_ever() {
 #[test]
 fn a_caller_that_stalled_for_two_slices_is_refused() {
     let set = NonceSet::new(1000, WINDOW_MS, NOW_MS, [7; 16]);
-    let read_before = set.current.load(SeqCst);
+    let read_before = set.current();
     set.advance(NOW_MS + SLICE_MS);
     assert_eq!(set.insert_at(read_before, 1), Insert::Fresh);
     assert_eq!(set.insert_at(read_before + 1, 1), Insert::Seen);
@@ -85,6 +85,25 @@ fn the_capacity_of_a_slice_fits_and_the_bound_is_told() {
     let answers: Vec<_> = (0..4 * CAPACITY).map(|n| insert(&set, &format!("burst {n}"))).collect();
     assert!(answers.contains(&Insert::Full) && !answers.contains(&Insert::Seen));
     assert!((0..4 * CAPACITY).all(|n| insert(&set, &format!("burst {n}")) != Insert::Fresh || answers[n] == Insert::Full));
+}
+
+#[test]
+fn a_set_is_what_its_words_are_and_is_carried_over_to_others() {
+    let words: &'static [AtomicU64] = Box::leak((0..words(1000)).map(|_| AtomicU64::new(0)).collect());
+    let open = |now_ms| NonceSet::over(Words::Mapped(words), 1000, WINDOW_MS, now_ms, [7; 16]);
+    let (first, second) = (open(NOW_MS), open(NOW_MS));
+    assert_eq!(insert(&first, "n"), Insert::Fresh);
+    assert_eq!(insert(&second, "n"), Insert::Seen);
+    // A process that comes later finds the window where it was left, and moves it on.
+    let third = open(NOW_MS + WINDOW_MS);
+    third.advance(NOW_MS + WINDOW_MS);
+    assert_eq!(insert(&third, "n"), Insert::Seen);
+    for (capacity, window_ms) in [(5000, WINDOW_MS), (1000, 60_000)] {
+        let other = NonceSet::new(capacity, window_ms, NOW_MS + WINDOW_MS, [7; 16]);
+        assert_eq!(other.carry_over(&third), 0);
+        assert_eq!(insert(&other, "n"), Insert::Seen);
+        assert_eq!(insert(&other, "m"), Insert::Fresh);
+    }
 }
 
 /// Many threads with the same nonces, while the window moves under them.
