@@ -52,7 +52,6 @@ impl Sample {
     }
 
     /// Runs a command that must fail; what it says.
-    #[allow(dead_code)] // not every test has such a command
     pub fn fails(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
