@@ -19,7 +19,6 @@ use crate::catalog::Catalog;
 use judge::Side;
 use log::Log;
 
-pub use judge::Outcome;
 pub use log::LogError;
 pub use report::Report;
 use tally::Tally;
