@@ -86,6 +86,11 @@ impl Gateway {
     pub fn kill_and_restart(&mut self) {
         self.child.kill().expect("the process can be killed");
         self.child.wait().expect("a child can be waited for");
+        // The kernel takes a ring down after its process: until then the old sockets still take connections, to reset them.
+        let deadline = Deadline::after(DEADLINE);
+        while Client::try_connect(self.address).is_ok() {
+            assert!(deadline.look_again(), "a killed gateway still listens on {}", self.address);
+        }
         self.child = self.run.spawn().expect("the gateway runs");
         self.wait_until_it_listens();
     }
