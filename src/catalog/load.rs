@@ -1,6 +1,7 @@
 //! From a config directory to a catalog: every document is read, all of them are checked together.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,15 @@ pub fn load_layout(layout: Layout) -> Result<Arc<Catalog>, Report> {
             report.sort();
             Err(report)
         }
+    }
+}
+
+/// Where the operator's listener of an instance is, whatever its other documents say; `None`: it has none.
+pub fn admin_address(config_dir: &Path) -> Result<Option<SocketAddr>, Report> {
+    let mut loader = Loader { layout: Layout::new(config_dir), report: Report::default() };
+    match loader.settings() {
+        Some(settings) if loader.report.is_empty() => Ok(settings.admin),
+        _ => Err(loader.report),
     }
 }
 

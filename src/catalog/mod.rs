@@ -23,7 +23,7 @@ pub use check::{STAGES, check_name, group_manifest, root_manifest};
 pub use group::{Domain, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, LogFormat, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
-pub use load::{load, load_layout};
+pub use load::{admin_address, load, load_layout};
 pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
 

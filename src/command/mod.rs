@@ -20,8 +20,10 @@ mod metrics;
 mod publish;
 mod run;
 mod schema;
+mod service;
 mod sign;
 mod signals;
+mod status;
 mod vpc_access;
 
 use std::io::{self, Write};
@@ -81,6 +83,7 @@ enum Command {
     Egress(egress::Egress),
     /// Print every limit, with its unit and range
     Limits(limits::Limits),
+    Status(status::Status),
     Metrics(metrics::Metrics),
     /// Print completions for a shell
     Completions(completions::Completions),
@@ -96,7 +99,7 @@ impl Command {
             Command::Fmt(command) => command.run(config, out),
             Command::Schema(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
-            Command::Run(command) => command.run(config, out),
+            Command::Run(command) => command.run(config),
             Command::Demo(command) => command.run(config, out),
             Command::Call(command) => command.run(config, out),
             Command::Sign(command) => command.run(config, out),
@@ -108,17 +111,12 @@ impl Command {
             Command::Authorize(command) => command.run(config, out),
             Command::Egress(command) => command.run(config, out),
             Command::Limits(command) => command.run(config, out),
+            Command::Status(command) => command.run(config, out),
             Command::Metrics(command) => command.run(out),
             Command::Completions(command) => command.run(out),
             Command::Man(command) => command.run(out),
         }
     }
-}
-
-/// Warnings and errors of a running gateway go to standard error.
-fn log_to_standard_error() {
-    // A second gateway in this process (the demo's) finds it set already.
-    let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).try_init();
 }
 
 /// Unix time, in milliseconds.

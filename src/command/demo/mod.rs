@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::Failure;
-use super::run::{serve, start};
+use super::run::{serve, start, with_log};
 use super::signals::Signals;
 use crate::catalog::{self, AccessLog, Api, App, AppCodePlace, Authentication, Catalog};
 
@@ -29,15 +29,14 @@ impl Demo {
         }
         let calls = Calls::of(&catalog, api, app, config)?.to_string();
         let logs_here = matches!(catalog.access_log, AccessLog::Stdout);
-        let fleet = start(catalog, out)?;
-        write!(out, "{calls}")?;
-        writeln!(
-            out,
-            "\nCtrl-C ends the demo.{}",
-            if logs_here { " Each call leaves a line of the access log here." } else { "" }
-        )?;
-        out.flush()?;
-        serve(fleet, &signals, out)
+        with_log(&catalog, || {
+            let gateway = start(&catalog)?;
+            write!(out, "{calls}")?;
+            let logs_here = if logs_here { " Each call leaves a line of the access log here." } else { "" };
+            writeln!(out, "\nCtrl-C ends the demo.{logs_here}")?;
+            out.flush()?;
+            serve(gateway, &signals)
+        })
     }
 }
 
