@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
@@ -61,6 +62,11 @@ fn ring() -> io_uring::Builder {
     let mut builder = io_uring::IoUring::builder();
     builder.setup_coop_taskrun().setup_single_issuer();
     builder
+}
+
+/// Lets time pass.
+pub async fn pause(time: Duration) {
+    monoio::time::sleep(time).await;
 }
 
 /// Whether this thread's driver is a ring.

@@ -36,8 +36,10 @@ pub struct Counters {
     pub connections: Count,
     /// Open at the last sweep.
     pub connections_open: Count,
-    /// Connections closed at once because the worker had as many as its limit.
+    /// Connections closed at once: there were as many as may be.
     pub connections_shed: Count,
+    /// Connections that waited between two requests, ended to make room.
+    pub connections_ended: Count,
     pub accept_errors: Count,
     pub requests: Count,
     /// Bytes from clients and to them, heads and bodies, of requests that have ended.
@@ -198,6 +200,7 @@ impl Counters {
             connections: Count::default(),
             connections_open: Count::default(),
             connections_shed: Count::default(),
+            connections_ended: Count::default(),
             accept_errors: Count::default(),
             requests: Count::default(),
             received_bytes: Count::default(),

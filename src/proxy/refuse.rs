@@ -15,7 +15,7 @@ pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal
     let whole = request.next_at.is_some()
         || request.framing.body == BodyLength::None
         || (matches!(request.framing.body, BodyLength::Exact(_)) && request.first_part(false).is_ok_and(|(_, p)| p.ended));
-    let keep_alive = whole && request.framing.keep_alive && !refusal.closes() && !c.core.draining.get();
+    let keep_alive = whole && request.framing.keep_alive && !refusal.closes() && c.may_go_on();
     story.refused(refusal);
     c.watch.answer_begins();
 

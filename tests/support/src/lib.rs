@@ -16,6 +16,7 @@ mod ports;
 mod sign;
 mod source;
 mod tools;
+mod usage;
 mod wait;
 
 pub use api::{Api, App};
