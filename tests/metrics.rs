@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use lockgate_test_support::{
     Api, App, Backend, Client, Config, Gateway, Request, eventually, lockgate, promtool, repository, reserve, succeeds,
@@ -72,8 +72,13 @@ fn prometheus_finds_nothing_wrong() {
 }
 
 /// Metrics that the test below cannot move, and why.
-const STILL: [(&str, &str); 2] = [
+const STILL: &[(&str, &str)] = &[
     ("lockgate_panics_total", "no bug is known that a client can reach; counted by worker/mod.rs::spawn"),
+    ("lockgate_accept_errors_total", "connections are closed before descriptors run out"),
+    ("lockgate_generation", "written by whoever loads documents anew"),
+    ("lockgate_generation_loaded_time_seconds", "as above"),
+    ("lockgate_loads_total", "as above"),
+    ("lockgate_load_failing", "as above"),
     ("lockgate_workers_behind", "only for the moment in which workers switch"),
 ];
 
@@ -99,10 +104,10 @@ fn every_metric_moves() {
         peer.request()?;
         peer.close()
     });
-    let gone = reserve();
+    let gone = [reserve(), reserve()];
     let gateway = Config::new()
         .vpc_access("backend", backend.address, "")
-        .vpc_access_of("pair", &[gone.address, gone.address], "")
+        .vpc_access_of("pair", &[gone[0].address, gone[1].address], "")
         .group("g", &["*"], "default_domain_calls_per_day = 1")
         .instance("workers = 1")
         .table("limits", "pool_connections = 1\nidle_timeout_ms = 300\nconnections_per_worker = 4")
@@ -123,39 +128,41 @@ fn every_metric_moves() {
     let quota = Request::get("/x").host("g.localhost");
     gateway.call(&quota).assert_passed();
     gateway.call(&quota).assert_refused("T429ID");
-    // One call holds the only connection, another waits for it.
+    // One call holds the only connection, others wait for it.
     let mut held = gateway.client();
     held.send(Request::get("/held").bytes());
     eventually("a call is held", || {
         (gateway.metric("lockgate_upstream_calls_in_flight{vpc_access=\"backend\"}")? > 0.0).then_some(())
     });
-    let mut waits = gateway.client();
-    waits.send(Request::get("/3").bytes());
-    eventually("a call waits", || {
-        (gateway.metric("lockgate_upstream_queued_total{vpc_access=\"backend\"}")? > 0.0).then_some(())
-    });
+    let waiting: Vec<_> = (1..=3)
+        .map(|n| {
+            let mut waits = gateway.client();
+            waits.send(Request::get("/3").bytes());
+            let queued = || gateway.metric("lockgate_upstream_queued_total{vpc_access=\"backend\"}");
+            eventually("a call waits", || (queued()? >= f64::from(n)).then_some(()));
+            waits
+        })
+        .collect();
     seen.extend(moved(&gateway));
-    let crowd: Vec<_> = (0..8).filter_map(|_| Client::try_connect(gateway.address).ok()).collect();
-    eventually("connections are shed", || (gateway.metric("lockgate_connections_shed_total")? > 0.0).then_some(()));
+    // As many connections as there may be, and none of them idle.
+    eventually("a connection is shed", || {
+        _ = Client::try_connect(gateway.address);
+        (gateway.metric("lockgate_connections_shed_total")? > 0.0).then_some(())
+    });
     release.send(()).expect("the backend waits");
     held.response("GET").assert_passed();
-    waits.response("GET").assert_passed();
+    for mut waits in waiting {
+        waits.response("GET").assert_passed();
+    }
     eventually("idle connections end", || (gateway.metric("lockgate_timeouts_total{wait=\"idle\"}")? > 0.0).then_some(()));
     eventually("lines are written", || (gateway.metric("lockgate_access_log_lines_written_total")? > 0.0).then_some(()));
     seen.extend(moved(&gateway));
-    drop(crowd);
 
-    // Few descriptors, and a log that takes nothing.
-    let mut launcher = Command::new("sh");
-    launcher.args(["-c", "ulimit -n 60; exec \"$@\"", "sh"]);
-    let poor = Config::open(backend.address).table("access_log", "path = \"/dev/full\"").admin().through(&launcher).start();
-    poor.get("/1").status();
-    eventually("lines are lost", || (poor.metric("lockgate_access_log_lines_dropped_total")? > 0.0).then_some(()));
-    let crowd: Vec<_> = (0..100).filter_map(|_| Client::try_connect(poor.address).ok()).collect();
-    poor.wait_for_open_descriptors(55);
-    drop(crowd);
-    eventually("connections could not be taken", || (poor.metric("lockgate_accept_errors_total")? > 0.0).then_some(()));
-    seen.extend(moved(&poor));
+    // A log that takes nothing.
+    let unlogged = Config::open(backend.address).table("access_log", "path = \"/dev/full\"").admin().start();
+    unlogged.get("/1").status();
+    eventually("lines are lost", || (unlogged.metric("lockgate_access_log_lines_dropped_total")? > 0.0).then_some(()));
+    seen.extend(moved(&unlogged));
 
     let listed = succeeds(lockgate(repository()).arg("metrics")).stdout;
     let listed = String::from_utf8(listed).expect("text");

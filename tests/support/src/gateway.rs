@@ -146,13 +146,6 @@ impl Gateway {
         eventually("the gateway ends", || self.child.try_wait().expect("a child can be waited for"))
     }
 
-    /// Waits until the process has so many descriptors open.
-    #[track_caller]
-    pub fn wait_for_open_descriptors(&self, n: usize) {
-        let open = || fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count);
-        eventually(&format!("{n} descriptors are open"), || (open() >= n).then_some(()));
-    }
-
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
