@@ -7,6 +7,7 @@ mod pages;
 mod process;
 mod scrape;
 mod server;
+pub mod status;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,40 +15,61 @@ use std::sync::Arc;
 
 use crate::net::Clock;
 use crate::observe::access_log::Lines;
-use crate::observe::counters::Counters;
+use crate::observe::counters::{Counters, stuck};
 use crate::observe::status::{Phase, Status};
+use crate::upstream::board::Board;
 
 /// What is shown of a running gateway.
 pub struct Sources {
+    /// Name of the instance.
+    pub instance: String,
+    /// `io_uring` or `epoll`.
+    pub driver: &'static str,
+    pub listeners: Vec<String>,
     /// Of each worker, in their order.
     pub workers: Vec<Arc<Counters>>,
     pub status: Arc<Status>,
+    pub board: Arc<Board>,
     /// `None`: there is no access log.
     pub log: Option<Arc<Lines>>,
 }
 
-/// A worker that has not looked after its deadlines for so long is stuck; it does so every 50 ms.
-const STUCK_MS: u64 = 5_000;
-
 impl Sources {
     /// Since each worker last swept, in milliseconds.
     fn sweep_ages_ms(&self) -> impl Iterator<Item = u64> {
-        let now_ms = Clock::default().now_us() / 1000;
+        let now_ms = now_ms();
         self.workers.iter().map(move |worker| now_ms.saturating_sub(worker.swept_at_ms.get()))
     }
 
-    /// Workers that are stuck, by number.
-    pub fn stuck(&self) -> Vec<usize> {
-        self.sweep_ages_ms().enumerate().filter(|(_, age_ms)| *age_ms > STUCK_MS).map(|(number, _)| number).collect()
+    fn stuck(&self) -> Vec<usize> {
+        stuck(&self.workers, now_ms())
     }
 
     fn is_ready(&self) -> bool {
         self.status.phase() == Phase::Serving
     }
 
+    fn log_lines_written(&self) -> u64 {
+        self.log.as_deref().map_or(0, Lines::written)
+    }
+
+    fn log_lines_dropped(&self) -> u64 {
+        let lost = self.log.as_deref().map_or(0, Lines::lost);
+        lost + self.sum(|counters| counters.log_lines_dropped.get())
+    }
+
     fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {
         self.workers.iter().map(|counters| of(counters)).sum()
     }
+}
+
+/// On the clock that workers tell each other times by.
+fn now_us() -> u64 {
+    Clock::default().now_us()
+}
+
+fn now_ms() -> u64 {
+    now_us() / 1000
 }
 
 /// The listener, bound before anything is started: an address in use is an error of the command.

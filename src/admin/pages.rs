@@ -1,18 +1,25 @@
 //! What can be asked.
 
 use super::server::Reply;
-use super::{Sources, scrape};
+use super::{Sources, scrape, status};
 use crate::observe::exposition;
 use crate::observe::status::Phase;
 
 /// The page at a path.
 pub fn page(path: &[u8], sources: &Sources) -> Reply {
     match path {
-        b"/" => Reply::text(200, "/healthz  alive\n/readyz   new connections are wanted\n/metrics  for Prometheus\n"),
+        b"/" => Reply::text(
+            200,
+            "/healthz  alive\n/readyz   new connections are wanted\n/status   what it does, in JSON\n/metrics  for Prometheus\n",
+        ),
         b"/healthz" => health(sources),
         b"/readyz" => readiness(sources),
+        b"/status" => match serde_json::to_string_pretty(&status::page(sources)) {
+            Ok(text) => Reply { status: 200, content_type: "application/json", body: text + "\n" },
+            Err(error) => Reply::text(500, format!("{error}\n")),
+        },
         b"/metrics" => Reply { status: 200, content_type: exposition::CONTENT_TYPE, body: scrape::metrics(sources) },
-        _ => Reply::text(404, "there is /healthz, /readyz and /metrics\n"),
+        _ => Reply::text(404, "there is /healthz, /readyz, /status and /metrics\n"),
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{Sources, process};
 use crate::gate::ErrorCode;
-use crate::observe::access_log::Lines;
 use crate::observe::counters::{ApiCells, Count, Counters, STATUS_CLASSES, Timeout, VpcAccessCells};
 use crate::observe::exposition::{Page, Samples};
 use crate::observe::histogram::Distribution;
 use crate::observe::metric::Metric;
 use crate::observe::record::Ended;
 use crate::observe::series::Series;
+use crate::observe::status::View;
+use crate::upstream::health::State;
 
 /// Labels of what has no API, and of what is beyond the limit. No name has brackets.
 const NONE: &str = "(none)";
@@ -32,6 +33,7 @@ struct Sums {
     vpc_accesses: BTreeMap<[String; 1], VpcAccessSum>,
     /// By error code.
     refused: Vec<u64>,
+    view: View,
 }
 
 #[derive(Default)]
@@ -49,7 +51,11 @@ struct VpcAccessSum {
     reused: u64,
     retried: u64,
     queued: u64,
+    stood_aside: u64,
     idle: u64,
+    calls: u64,
+    /// Instances by state, in the order of [`State::ALL`].
+    instances: [u64; State::ALL.len()],
 }
 
 impl Sums {
@@ -67,8 +73,15 @@ impl Sums {
         }
         // A name that nobody has called says nothing.
         apis.retain(|_, sum| sum.status.iter().any(|n| *n > 0));
-        vpc_accesses.retain(|labels, sum| labels[0] != OTHER || sum.connected + sum.failed > 0);
-        Self { apis, vpc_accesses, refused }
+        for seen in sources.board.seen(super::now_ms(), |_, _, _| true) {
+            let label = [seen.access];
+            let place = if vpc_accesses.contains_key(&label) { label } else { [OTHER.to_owned()] };
+            let sum = vpc_accesses.entry(place).or_default();
+            sum.calls += seen.calls;
+            sum.instances[seen.state as usize] += 1;
+        }
+        vpc_accesses.retain(|labels, sum| labels[0] != OTHER || sum.instances.iter().any(|n| *n > 0));
+        Self { apis, vpc_accesses, refused, view: sources.status.view() }
     }
 }
 
@@ -98,6 +111,7 @@ impl VpcAccessSum {
         self.reused += cells.reused.get();
         self.retried += cells.retried.get();
         self.queued += cells.queued.get();
+        self.stood_aside += cells.stood_aside.get();
         self.idle += cells.idle.get();
     }
 }
@@ -113,8 +127,20 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
         Metric::SentBytes => sum(|c| &c.sent_bytes),
         Metric::Panics => sum(|c| &c.panics),
 
+        Metric::Generation => out.sample(&[], sums.view.generation.number),
+        Metric::GenerationLoaded => out.sample(&[], sums.view.generation.loaded_unix_ms as f64 / 1000.0),
+        Metric::Loads => {
+            out.sample(&["accepted"], sums.view.generation.load);
+            out.sample(&["refused"], sums.view.loads_refused);
+        }
+        Metric::LoadFailing => out.sample(&[], u8::from(sums.view.error.is_some())),
+        Metric::WorkersBehind => {
+            let behind = sums.view.workers.iter().filter(|(load, _)| *load < sums.view.generation.load).count();
+            out.sample(&[], behind);
+        }
+
         Metric::Info => out.sample(&[env!("CARGO_PKG_VERSION")], 1),
-        Metric::StartTime => out.sample(&[], sources.status.view().started_unix_ms as f64 / 1000.0),
+        Metric::StartTime => out.sample(&[], sums.view.started_unix_ms as f64 / 1000.0),
         Metric::ProcessCpu => out.sample(&[], process::process_cpu_s()),
         Metric::ProcessMemory => out.sample(&[], process::resident_memory()),
         Metric::ProcessDescriptors => out.sample(&[], process::open_descriptors()),
@@ -167,13 +193,19 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
         Metric::UpstreamReused => upstream(sums, out, |sum| sum.reused),
         Metric::UpstreamRetried => upstream(sums, out, |sum| sum.retried),
         Metric::UpstreamQueued => upstream(sums, out, |sum| sum.queued),
+        Metric::UpstreamStoodAside => upstream(sums, out, |sum| sum.stood_aside),
+        Metric::UpstreamCalls => upstream(sums, out, |sum| sum.calls),
+        Metric::UpstreamInstances => {
+            for ([name], sum) in &sums.vpc_accesses {
+                for (state, n) in State::ALL.iter().zip(sum.instances) {
+                    out.sample(&[name, state.name()], n);
+                }
+            }
+        }
         Metric::UpstreamIdle => upstream(sums, out, |sum| sum.idle),
 
-        Metric::LogWritten => out.sample(&[], sources.log.as_deref().map_or(0, Lines::written)),
-        Metric::LogDropped => {
-            let lost = sources.log.as_deref().map_or(0, Lines::lost);
-            out.sample(&[], lost + sources.sum(|counters| counters.log_lines_dropped.get()));
-        }
+        Metric::LogWritten => out.sample(&[], sources.log_lines_written()),
+        Metric::LogDropped => out.sample(&[], sources.log_lines_dropped()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a config directory to a catalog: every document is read, all of them are checked together.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,6 +43,15 @@ pub fn state_directory(config_dir: &Path) -> Result<PathBuf, Report> {
     match loader.settings() {
         Some(settings) => Ok(settings.instance.state_directory),
         None => Err(loader.report),
+    }
+}
+
+/// Where the operator's listener of an instance is, whatever its other documents say; `None`: it has none.
+pub fn admin_address(config_dir: &Path) -> Result<Option<SocketAddr>, Report> {
+    let mut loader = Loader { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false };
+    match loader.settings() {
+        Some(settings) if loader.report.is_empty() => Ok(settings.admin),
+        _ => Err(loader.report),
     }
 }
 

@@ -26,7 +26,7 @@ pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
 pub use group::{Domain, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, LogFormat, NonceFull, Retention, Scheme, Security, Tolerance};
 pub use limits::Limits;
-pub use load::{load, load_layout, load_served, state_directory};
+pub use load::{admin_address, load, load_layout, load_served, state_directory};
 pub use publication::{Candidate, check_publication, instance_settings};
 pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};

@@ -28,8 +28,10 @@ mod reload;
 mod rollback;
 mod run;
 mod schema;
+mod service;
 mod sign;
 mod signals;
+mod status;
 mod vpc_access;
 
 use std::io::{self, Write};
@@ -97,6 +99,7 @@ enum Command {
     Egress(egress::Egress),
     /// Print every limit, with its unit and range
     Limits(limits::Limits),
+    Status(status::Status),
     Metrics(metrics::Metrics),
     /// Print completions for a shell
     Completions(completions::Completions),
@@ -117,7 +120,7 @@ impl Command {
             Command::Show(command) => command.run(config, out),
             Command::Rollback(command) => command.run(config, out),
             Command::Offline(command) => command.run(config, out),
-            Command::Run(command) => command.run(config, out),
+            Command::Run(command) => command.run(config),
             Command::Reload(command) => command.run(config, out),
             Command::Demo(command) => command.run(config, out),
             Command::Call(command) => command.run(config, out),
@@ -131,6 +134,7 @@ impl Command {
             Command::Authorize(command) => command.run(config, out),
             Command::Egress(command) => command.run(config, out),
             Command::Limits(command) => command.run(config, out),
+            Command::Status(command) => command.run(config, out),
             Command::Metrics(command) => command.run(out),
             Command::Completions(command) => command.run(out),
             Command::Man(command) => command.run(out),
@@ -148,12 +152,6 @@ fn plain(text: &str) -> String {
         }
     }
     plain
-}
-
-/// Warnings and errors of a running gateway go to standard error.
-fn log_to_standard_error() {
-    // A second gateway in this process (the demo's) finds it set already.
-    let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).try_init();
 }
 
 /// Unix time, in milliseconds.

@@ -1,45 +1,61 @@
 //! `lockgate run`
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::Failure;
+use super::service::{SIGN_OF_LIFE, Service};
 use super::signals::{Order, Signals};
 use crate::admin::{Admin, Sources};
-use crate::catalog::{self, Catalog, Driver};
+use crate::catalog::{self, Catalog, Driver, LogFormat};
 use crate::document::Stamps;
 use crate::live::{Control, Live};
+use crate::observe::event::Event;
+use crate::observe::log::{Format, Log};
 use crate::worker::fleet::{Fleet, StartError};
 
 /// The exit code of a configuration that cannot be run (EX_CONFIG of sysexits.h).
 const CONFIG_ERROR: u8 = 78;
 
+/// How long the end of the process waits for its last words to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 #[derive(Args)]
 pub struct Run {}
 
 impl Run {
-    pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(self, config: &Path) -> Result<(), Failure> {
         // Before anything is bound: a signal from now on is an order, not an end.
         let signals = Signals::listen()?;
         let (catalog, stamps) = catalog::load_served(config);
-        let catalog = catalog.map_err(|report| Failure::from(report).code(CONFIG_ERROR))?;
-        let running = start(config, Arc::new(catalog), stamps, out)?;
-        serve(running, &signals, out)
+        let catalog = Arc::new(catalog.map_err(|report| Failure::from(report).code(CONFIG_ERROR))?);
+        with_log(&catalog, || serve(start(config, catalog.clone(), stamps)?, &signals))
     }
 }
 
-/// A gateway and what keeps it on its files.
+/// Does something that says what it does, as `[log]` has it.
+pub(super) fn with_log(catalog: &Catalog, gateway: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    let log = Log::start(match catalog.log_format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    })?;
+    let done = gateway();
+    log.flush(LAST_WORDS);
+    done
+}
+
+/// A gateway that serves.
 pub(super) struct Running {
     fleet: Fleet,
     live: Live,
+    service: Service,
 }
 
 /// Starts the gateway and says what it does.
-pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps, out: &mut dyn Write) -> Result<Running, Failure> {
-    super::log_to_standard_error();
+pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps) -> Result<Running, Failure> {
     // Before anything is bound: who finds a listener finds the way to give orders, too.
     let control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
     let fails = |error: StartError| Failure::new(error.to_string());
@@ -48,28 +64,46 @@ pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps, out: &
     let mut fleet = Fleet::start(catalog.clone()).map_err(fails)?;
     let swap = fleet.swap().ok_or_else(|| Failure::new("the gateway is followed already"))?;
     let live = control.follow(config, swap, fleet.status.clone(), stamps)?;
-    if let Some(admin) = admin {
-        let sources = Sources { workers: fleet.counters(), status: fleet.status.clone(), log: fleet.log_lines() };
-        admin.serve(Arc::new(sources))?;
-    }
-    let driver = if fleet.driver == Driver::Epoll { "epoll" } else { "io_uring" };
+    let (instance, driver) = (catalog.instance.name.as_str(), driver(&fleet));
     for listener in &catalog.listeners {
-        writeln!(out, "{}: listening on http://{}", catalog.instance.name, listener.address)?;
+        Event::Listening { url: &format!("http://{}", listener.address) }.tell();
     }
-    if let Some(address) = catalog.admin {
-        writeln!(out, "{}: operator's listener on http://{address}", catalog.instance.name)?;
+    if let (Some(admin), Some(address)) = (admin, catalog.admin) {
+        admin.serve(Arc::new(sources(&fleet, &catalog)))?;
+        Event::AdminListening { address }.tell();
     }
-    let workers = fleet.workers();
-    writeln!(out, "{}: {workers} workers on {driver}, {} published APIs", catalog.instance.name, catalog.apis.len())?;
-    out.flush()?;
-    Ok(Running { fleet, live })
+    let (workers, apis) = (fleet.workers(), catalog.apis.len());
+    Event::Started { instance, workers, driver, apis }.tell();
+    let service = Service::find();
+    service.ready(&format!("{workers} workers on {driver}, {apis} published APIs"));
+    Ok(Running { fleet, live, service })
+}
+
+/// What the operator's listener shows.
+fn sources(fleet: &Fleet, catalog: &Catalog) -> Sources {
+    Sources {
+        instance: catalog.instance.name.clone(),
+        driver: driver(fleet),
+        listeners: catalog.listeners.iter().map(|listener| format!("http://{}", listener.address)).collect(),
+        workers: fleet.counters(),
+        status: fleet.status.clone(),
+        board: fleet.board(),
+        log: fleet.log_lines(),
+    }
+}
+
+fn driver(fleet: &Fleet) -> &'static str {
+    match fleet.driver {
+        Driver::Epoll => "epoll",
+        Driver::Auto | Driver::IoUring => "io_uring",
+    }
 }
 
 /// Follows orders until one of them is to stop; then lets the workers finish.
-pub(super) fn serve(running: Running, signals: &Signals, out: &mut dyn Write) -> Result<(), Failure> {
-    let Running { mut fleet, live } = running;
+pub(super) fn serve(running: Running, signals: &Signals) -> Result<(), Failure> {
+    let Running { mut fleet, live, service } = running;
     loop {
-        match signals.next() {
+        match signals.within(SIGN_OF_LIFE) {
             Some(Order::Stop) => break,
             Some(Order::ReopenLog) => {
                 if let Some(log) = fleet.reopen_log() {
@@ -77,17 +111,24 @@ pub(super) fn serve(running: Running, signals: &Signals, out: &mut dyn Write) ->
                 }
             }
             Some(Order::Reload) => live.reload(),
-            None => fleet.tend(),
+            None => {
+                fleet.tend();
+                if fleet.all_is_well() {
+                    service.alive();
+                }
+            }
         }
     }
+    service.stopping();
     live.stop();
-    writeln!(out, "draining; a second signal ends at once")?;
-    out.flush()?;
-    let ended = fleet.drain(|wait| signals.within(wait) == Some(Order::Stop));
+    Event::Draining { delay_ms: fleet.drain_delay().as_millis() as u64 }.tell();
+    let ended = fleet.drain(|wait| {
+        service.alive();
+        signals.within(wait) == Some(Order::Stop)
+    });
     let requests = fleet.count(|counters| counters.requests.get());
     let panics = fleet.count(|counters| counters.panics.get());
-    let dropped = fleet.log_lines_dropped();
-    writeln!(out, "stopped after {requests} requests ({panics} panics, {dropped} log lines dropped)")?;
+    Event::Stopped { requests, panics, log_lines_dropped: fleet.log_lines_dropped() }.tell();
     match ended {
         true => Ok(()),
         false => Err(Failure::new("the drain was cut short, by a second signal or by drain_timeout_ms")),

@@ -7,9 +7,6 @@ use std::time::Duration;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator;
 
-/// How long [`Signals::next`] waits.
-const TURN: Duration = Duration::from_secs(1);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// SIGTERM, SIGINT
@@ -42,11 +39,7 @@ impl Signals {
         Ok(Self(receiver))
     }
 
-    /// The next order; `None` after a while without one.
-    pub fn next(&self) -> Option<Order> {
-        self.within(TURN)
-    }
-
+    /// The next order; `None`: none came so soon.
     pub fn within(&self, wait: Duration) -> Option<Order> {
         self.0.recv_timeout(wait).ok()
     }

@@ -88,7 +88,7 @@ impl Writer {
                         let outcome = match output.write_all(&text).and_then(|()| output.flush()) {
                             Ok(()) => &counts.written,
                             Err(error) => {
-                                tracing::error!(%error, "access log: lines lost");
+                                tracing::error!(event = "access-log-lost", lines, "access log: {lines} lines lost: {error}");
                                 &counts.lost
                             }
                         };
@@ -99,7 +99,9 @@ impl Writer {
                     }
                     Message::Reopen => match open(&destination) {
                         Ok(anew) => output = anew,
-                        Err(error) => tracing::error!(%error, "access log: cannot be opened anew; the old file goes on"),
+                        Err(error) => {
+                            tracing::error!(event = "access-log-stale", "access log: the old file goes on: {error}");
+                        }
                     },
                     Message::Stop => return,
                 }

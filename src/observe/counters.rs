@@ -3,6 +3,7 @@
 //! A sum over all workers is made by whoever asks, off the workers. What is counted for each API and each VPC access
 //! stands in [`Series`], which are bounded.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::histogram::Histogram;
@@ -57,7 +58,7 @@ pub struct Counters {
     pub log_lines_dropped: Count,
     /// The worker's thread, as the kernel numbers it.
     pub thread: Count,
-    /// When the worker last swept, on its own clock, in milliseconds.
+    /// When the worker last swept, on the workers' clock, in milliseconds; the end of time once it has ended well.
     pub swept_at_ms: Count,
     /// By group, API and stage.
     pub apis: Series<3, ApiCells>,
@@ -75,6 +76,15 @@ pub struct Counters {
 pub struct Names {
     pub apis: usize,
     pub vpc_accesses: usize,
+}
+
+/// A worker that has not looked after its deadlines for so long is stuck; it does so every 50 ms.
+const STUCK_MS: u64 = 5_000;
+
+/// Workers that are stuck, by number. `now_ms`: on the workers' clock.
+pub fn stuck(workers: &[Arc<Counters>], now_ms: u64) -> Vec<usize> {
+    let is_stuck = |(_, worker): &(usize, &Arc<Counters>)| now_ms.saturating_sub(worker.swept_at_ms.get()) > STUCK_MS;
+    workers.iter().enumerate().filter(is_stuck).map(|(number, _)| number).collect()
 }
 
 /// Classes of a status, in the order of [`ApiCells::status`].
@@ -108,6 +118,8 @@ pub struct VpcAccessCells {
     pub idle: Count,
     /// Requests that waited for a connection to come free.
     pub queued: Count,
+    /// Times that an instance began to stand aside.
+    pub stood_aside: Count,
 }
 
 /// Codes that an API has cells for; what it is refused with beyond them is counted together.

@@ -69,6 +69,17 @@ metrics! {
     /// Connections that a bug ended.
     Panics: Counter "lockgate_panics_total" [];
 
+    /// The generation in force: how often something was published.
+    Generation: Gauge "lockgate_generation" [];
+    /// Unix time at which it was loaded.
+    GenerationLoaded: Gauge "lockgate_generation_loaded_time_seconds" [];
+    /// Loads of the documents, by outcome; a refused one leaves in force what was.
+    Loads: Counter "lockgate_loads_total" ["outcome"];
+    /// 1 while the documents have errors, so that they are not what is served.
+    LoadFailing: Gauge "lockgate_load_failing" [];
+    /// Workers that do not run the generation in force yet.
+    WorkersBehind: Gauge "lockgate_workers_behind" [];
+
     /// Client connections taken.
     Connections: Counter "lockgate_connections_accepted_total" [];
     /// Client connections open.
@@ -111,6 +122,12 @@ metrics! {
     UpstreamRetried: Counter "lockgate_upstream_retries_total" ["vpc_access"];
     /// Requests that waited for a connection to come free.
     UpstreamQueued: Counter "lockgate_upstream_queued_total" ["vpc_access"];
+    /// Times that an instance began to stand aside because calls to it failed.
+    UpstreamStoodAside: Counter "lockgate_upstream_stood_aside_total" ["vpc_access"];
+    /// Instances, by state: `well`, `aside` (calls to it failed), `trial` (a call finds out), `down` (checks failed).
+    UpstreamInstances: Gauge "lockgate_upstream_instances" ["vpc_access", "state"];
+    /// Calls to backends in flight.
+    UpstreamCalls: Gauge "lockgate_upstream_calls_in_flight" ["vpc_access"];
     /// Idle connections to backends.
     UpstreamIdle: Gauge "lockgate_upstream_idle_connections" ["vpc_access"];
 

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::health::Health;
+use super::health::{Health, State};
 use crate::catalog::{BackendInstance, Catalog, Scheme, VpcAccess};
 
 /// Seats of a segment: counts in a cache line, and the line beside it that the processor fetches along with it.
@@ -91,6 +91,30 @@ impl Board {
         };
         catalog.vpc_accesses.iter().map(of_access).collect()
     }
+
+    /// Instances as they are now, in the order of their names: those that are asked for. For who watches the gateway, off
+    /// the workers.
+    pub fn seen(&self, now_ms: u64, wanted: impl Fn(&str, SocketAddr, State) -> bool) -> Vec<Seen> {
+        let seated = self.seated.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = seated.seats.iter().filter_map(|(key, (seat, ..))| Some((key, seat.upgrade()?.entry(0))));
+        let seen = taken.filter_map(|(key, entry)| {
+            let (access, address, state) = (&key.access, key.address, entry.health().state(now_ms));
+            wanted(access, address, state).then(|| Seen { access: access.clone(), address, state, calls: entry.calls() })
+        });
+        let mut seen: Vec<_> = seen.collect();
+        seen.sort_unstable_by(|one, other| (&one.access, one.address).cmp(&(&other.access, other.address)));
+        seen
+    }
+}
+
+/// An instance as the board has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub access: String,
+    pub address: SocketAddr,
+    pub state: State,
+    /// In flight, of all workers.
+    pub calls: u64,
 }
 
 impl Seated {

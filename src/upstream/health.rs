@@ -57,6 +57,31 @@ enum Phase {
     Trial { times: u8 },
 }
 
+/// How an instance is, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Well,
+    /// Calls to it failed: it gets none until its time is over.
+    Aside,
+    /// Its time is over: a call finds out, or the next one will.
+    Trial,
+    /// Its active checks failed.
+    Down,
+}
+
+impl State {
+    pub const ALL: [Self; 4] = [Self::Well, Self::Aside, Self::Trial, Self::Down];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Well => "well",
+            Self::Aside => "aside",
+            Self::Trial => "trial",
+            Self::Down => "down",
+        }
+    }
+}
+
 impl Default for Health {
     fn default() -> Self {
         Self { phase: Phase::Well { failures: 0, since_ms: 0 }, down: false }
@@ -70,6 +95,15 @@ impl Health {
             Phase::Well { .. } => Admits::Calls,
             Phase::Aside { until_ms, .. } if until_ms <= now_ms => Admits::Trial,
             Phase::Aside { .. } | Phase::Trial { .. } => Admits::Nothing,
+        }
+    }
+
+    pub fn state(self, now_ms: u64) -> State {
+        match self.phase {
+            _ if self.down => State::Down,
+            Phase::Well { .. } => State::Well,
+            Phase::Aside { until_ms, .. } if until_ms > now_ms => State::Aside,
+            Phase::Aside { .. } | Phase::Trial { .. } => State::Trial,
         }
     }
 

@@ -9,7 +9,7 @@ use ahash::RandomState;
 use super::Settings;
 use super::balance::{Load, Standing, weight};
 use super::board::Entry;
-use super::health::Fault;
+use super::health::{Fault, State};
 use super::pool::Pool;
 use super::turn::{NoTurn, Turn};
 use crate::catalog::BackendInstance;
@@ -117,7 +117,15 @@ impl Pick {
     pub fn failed(&self, fault: Fault, now_ms: u64) {
         if self.is_news() {
             let (policy, chance) = (&self.instance.settings.policy, self.instance.chance.hash_one(now_ms));
-            self.instance.entry.change(|health| Some(health.failed(fault, self.role == Role::Trial, now_ms, policy, chance)));
+            let mut stands_aside = false;
+            self.instance.entry.change(|health| {
+                let after = health.failed(fault, self.role == Role::Trial, now_ms, policy, chance);
+                stands_aside = health.state(now_ms) != State::Aside && after.state(now_ms) == State::Aside;
+                Some(after)
+            });
+            if stands_aside {
+                self.instance.cells().stood_aside.add(1);
+            }
         }
     }
 

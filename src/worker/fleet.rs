@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Provision;
 use super::handover::{Generation, Handover, Swap};
+use super::watchman::Watchman;
 use crate::catalog::{AccessLog, Catalog, Driver};
 use crate::gate::{ErrorCode, Shared};
 use crate::net::bell::bell;
@@ -38,6 +39,8 @@ pub struct Fleet {
     counters: Vec<Arc<Counters>>,
     state: State,
     shared: Arc<Shared>,
+    board: Arc<Board>,
+    watchman: Watchman,
     swap: Option<Swap>,
     pub status: Arc<Status>,
     stop: Arc<AtomicBool>,
@@ -123,6 +126,8 @@ impl Fleet {
             counters: Vec::new(),
             state,
             shared: shared.clone(),
+            board: board.clone(),
+            watchman: Watchman::default(),
             swap: Some(Swap::new(handover.clone(), shared.clone(), board.clone(), generation.clone())),
             status: status.clone(),
             stop: stop.clone(),
@@ -183,6 +188,11 @@ impl Fleet {
         self.counters.clone()
     }
 
+    /// What the workers know together of the backends.
+    pub fn board(&self) -> Arc<Board> {
+        self.board.clone()
+    }
+
     /// What has become of the access log's lines; `None`: there is no log.
     pub fn log_lines(&self) -> Option<Arc<Lines>> {
         self.log.as_ref().map(Writer::lines)
@@ -194,8 +204,18 @@ impl Fleet {
     }
 
     /// What is done about once a second, off the workers.
-    pub fn tend(&self) {
+    pub fn tend(&mut self) {
         tend(&self.state, &self.shared);
+        self.watchman.look(&self.board, &self.counters);
+    }
+
+    /// No worker was stuck when the fleet was last tended.
+    pub fn all_is_well(&self) -> bool {
+        self.watchman.all_is_well()
+    }
+
+    pub fn drain_delay(&self) -> Duration {
+        self.drain_delay
     }
 
     /// Tells all workers to finish what they have and end.

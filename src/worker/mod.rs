@@ -6,6 +6,7 @@ mod accept;
 mod checks;
 pub mod fleet;
 pub mod handover;
+mod watchman;
 
 use std::io;
 use std::net::TcpListener;
@@ -99,6 +100,7 @@ async fn live(provision: Provision) {
         }
     }
     core.log.finish();
+    core.counters.swept_at_ms.set(u64::MAX);
 }
 
 /// What is done many times a second for all connections at once, instead of by a timer for each.

@@ -1,6 +1,6 @@
 //! `lockgate call`
 
-mod exchange;
+pub(super) mod exchange;
 mod target;
 
 use std::io::{IsTerminal, Write};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::Failure;
-use super::run::{serve, start};
+use super::run::{serve, start, with_log};
 use super::signals::Signals;
 use crate::catalog::{self, AccessLog, Api, App, AppCodePlace, Authentication, Catalog};
 
@@ -31,15 +31,14 @@ impl Demo {
         }
         let calls = Calls::of(&catalog, api, app, config)?.to_string();
         let logs_here = matches!(catalog.access_log, AccessLog::Stdout);
-        let running = start(config, catalog, stamps, out)?;
-        write!(out, "{calls}")?;
-        writeln!(
-            out,
-            "\nCtrl-C ends the demo.{}",
-            if logs_here { " Each call leaves a line of the access log here." } else { "" }
-        )?;
-        out.flush()?;
-        serve(running, &signals, out)
+        with_log(&catalog, || {
+            let gateway = start(config, catalog.clone(), stamps)?;
+            write!(out, "{calls}")?;
+            let logs_here = if logs_here { " Each call leaves a line of the access log here." } else { "" };
+            writeln!(out, "\nCtrl-C ends the demo.{logs_here}")?;
+            out.flush()?;
+            serve(gateway, &signals)
+        })
     }
 }
 
