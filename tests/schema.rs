@@ -4,7 +4,7 @@ mod sample;
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -198,15 +198,19 @@ fn fmt_rewrites_what_is_spelled_otherwise_and_nothing_else() {
     sample.edit(API, "timeout_ms = 10000", "timeout_ms=10000");
     sample.edit(API, "path = \"/\"\n", "");
     sample.edit(API, "timeout_ms=10000", "timeout_ms=10000\n\n\npath =  \"/\"");
-    fs::set_permissions(sample.path(APP), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(sample.path(APP), fs::Permissions::from_mode(0o640)).unwrap();
     sample.edit(APP, "app_key = ", "app_key =    ");
+    let linked = sample.path("vpc-access/linked");
+    fs::rename(sample.path(VPC), &linked).unwrap();
+    fs::write(&linked, fs::read_to_string(&linked).unwrap().replace("port = 80\n", "port=80\n")).unwrap();
+    symlink("linked", sample.path(VPC)).unwrap();
     let untouched = sample.path(GROUP).metadata().unwrap().modified().unwrap();
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockgate"));
     let checked = command.args(["fmt", "--check"]).current_dir(sample.path("..")).output().unwrap();
     assert_eq!(checked.status.code(), Some(1));
     let named = String::from_utf8(checked.stdout).unwrap();
-    assert!(named.lines().count() == 2 && named.contains(API) && named.contains(APP), "{named}");
+    assert!(named.lines().count() == 3 && named.contains(API) && named.contains(APP), "{named}");
     assert!(sample.read(API).contains("timeout_ms=10000"), "nothing is written");
 
     sample.ok(&["fmt", &format!("config/{API}")]);
@@ -214,7 +218,8 @@ fn fmt_rewrites_what_is_spelled_otherwise_and_nothing_else() {
     assert_eq!(sample.read(API), before.replace("path = \"/\"\n", "\npath = \"/\"\n"));
     sample.ok(&["fmt"]);
     assert_eq!(sample.read(APP), app);
-    assert_eq!(sample.path(APP).metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(sample.path(APP).metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(sample.path(VPC).is_symlink() && fs::read_to_string(&linked).unwrap().contains("port = 80\n"));
     assert_eq!(sample.path(GROUP).metadata().unwrap().modified().unwrap(), untouched);
     assert_eq!(sample.ok(&["fmt", "--check"]), "");
 }

@@ -41,10 +41,9 @@ pub fn write_schema(layout: &Layout, kind: &Kind) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// As closed as a file is, or closed if that cannot be known.
+/// As open as a file is, or closed if that cannot be known.
 pub fn access(path: &Path) -> Access {
-    let open = std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
-    if open { Access::Everyone } else { Access::Owner }
+    std::fs::metadata(path).map_or(Access::Owner, |metadata| Access::As(metadata.permissions().mode()))
 }
 
 /// Writes a document in the place of the one that is there.

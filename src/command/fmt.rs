@@ -33,7 +33,9 @@ impl Fmt {
                     changed += 1;
                 }
                 Ok((_, canonical)) => {
-                    let written = atomic::replace(file, &canonical, draft::access(file));
+                    // What a link leads to is rewritten, and the link stays.
+                    let place = std::fs::canonicalize(file);
+                    let written = place.and_then(|place| atomic::replace(&place, &canonical, draft::access(file)));
                     written.map_err(|error| Failure::file(file, error))?;
                     writeln!(out, "wrote {}", file.display())?;
                 }

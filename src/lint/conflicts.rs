@@ -10,6 +10,9 @@ use crate::document::{Diagnostic, Report};
 /// Findings about one group and stage that are shown; a generated set of APIs may have thousands of one kind.
 const FINDINGS_OF_A_GROUP: usize = 20;
 
+/// Pairs of one group and stage that are compared: a fraction of a second. What is beyond is said.
+const PAIRS_OF_A_GROUP: usize = 4_000_000;
+
 pub fn find(documents: &Documents, report: &mut Report) {
     // A pair that meets as drafts meets as published in general: it is told once.
     let mut told = BTreeSet::new();
@@ -65,7 +68,15 @@ fn same_paths(group: &str, drafts: &[Api], documents: &Documents, report: &mut R
 /// leftmost segment that differs, which is not what everyone expects.
 fn crossings(group: &str, apis: &[Api], stage: &str, told: &mut BTreeSet<(String, String, String)>, report: &mut Report) {
     let mut shown = 0;
-    for (one, other) in candidates(apis) {
+    let (open, lists) = by_first_segment(apis);
+    let mixed = lists.iter().flatten().flat_map(|one| open.iter().map(move |other| (*one, *other)));
+    let pairs = among(&open).chain(lists.iter().flat_map(|list| among(list))).chain(mixed);
+    for (nth, (one, other)) in pairs.enumerate() {
+        if nth == PAIRS_OF_A_GROUP {
+            let message = format!("the group `{group}` has too many APIs to compare each with each{stage}: {nth} pairs were");
+            report.push(Diagnostic::at(other.path_place.clone(), message).warning("crossing-paths-unfinished"));
+            break;
+        }
         let Some(Overlap::Crossing { first_decides }) = one.path.overlap(&other.path) else { continue };
         let Some(method) = one.methods.common(&other.methods) else { continue };
         let (winner, loser) = if first_decides { (one, other) } else { (other, one) };
@@ -88,9 +99,9 @@ fn crossings(group: &str, apis: &[Api], stage: &str, told: &mut BTreeSet<(String
     }
 }
 
-/// Pairs that may cross: both have a parameter or `*` (a path of literals is as specific as can be), and their first
-/// segments go together.
-fn candidates(apis: &[Api]) -> impl Iterator<Item = (&Api, &Api)> {
+/// APIs with a parameter or `*` (a path of literals is as specific as can be): those that begin with one, and those that
+/// begin with the same literal. Only what begins alike, or openly, may cross.
+fn by_first_segment(apis: &[Api]) -> (Vec<&Api>, Vec<Vec<&Api>>) {
     let mut by_first: BTreeMap<Option<&str>, Vec<&Api>> = BTreeMap::new();
     for api in apis.iter().filter(|api| api.path.segments.iter().any(|segment| !matches!(segment, Segment::Literal(_)))) {
         let first = match api.path.segments.first() {
@@ -100,14 +111,9 @@ fn candidates(apis: &[Api]) -> impl Iterator<Item = (&Api, &Api)> {
         by_first.entry(first).or_default().push(api);
     }
     let open = by_first.remove(&None).unwrap_or_default();
-    let mut pairs = among(&open);
-    for list in by_first.into_values() {
-        pairs.extend(list.iter().flat_map(|one| open.iter().map(move |other| (*one, *other))));
-        pairs.extend(among(&list));
-    }
-    pairs.into_iter()
+    (open, by_first.into_values().collect())
 }
 
-fn among<'d>(list: &[&'d Api]) -> Vec<(&'d Api, &'d Api)> {
-    (0..list.len()).flat_map(|second| (0..second).map(move |first| (list[first], list[second]))).collect()
+fn among<'l, 'd>(list: &'l [&'d Api]) -> impl Iterator<Item = (&'d Api, &'d Api)> + use<'l, 'd> {
+    list.iter().enumerate().flat_map(|(at, one)| list.iter().take(at).map(move |other| (*other, *one)))
 }

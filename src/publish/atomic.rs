@@ -1,8 +1,8 @@
 //! Files that are whole or absent, at every instant: written beside their place, synced, renamed into it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Who may read a file.
@@ -12,6 +12,8 @@ pub enum Access {
     Everyone,
     /// The owner alone: the file holds secrets.
     Owner,
+    /// These permissions, whatever the umask: those of a file that is replaced.
+    As(u32),
 }
 
 /// Puts `text` in the place of `path`. Its directory is made if need be.
@@ -72,12 +74,17 @@ pub(super) fn write(path: &Path, text: &str, access: Access) -> io::Result<File>
     let mode = match access {
         Access::Everyone => 0o666,
         Access::Owner => 0o600,
+        Access::As(mode) => mode & 0o777,
     };
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    if let Access::As(_) = access {
+        // The umask may have taken some away.
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
     file.write_all(text.as_bytes())?;
     Ok(file)
 }
@@ -94,8 +101,6 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use super::log::{Place, PlaceOf};
 use super::report::{Example, Group, Report, Said};
 use crate::gate::ErrorCode;
 
-/// Kinds of changes that are kept apart; further ones count together.
+/// Kinds of changes, and names, that are kept apart; further ones count together.
 const KINDS: usize = 10_000;
 
 #[derive(Default)]
@@ -132,6 +132,7 @@ fn add(groups: &mut BTreeMap<Said, Group>, mut said: Said, line: &Line<'_>, plac
 }
 
 fn count(counts: &mut BTreeMap<String, u64>, what: &str) {
+    let what = if counts.len() >= KINDS && !counts.contains_key(what) { "others" } else { what };
     match counts.get_mut(what) {
         Some(count) => *count += 1,
         None => drop(counts.insert(what.to_owned(), 1)),
