@@ -1,7 +1,7 @@
 //! The `Connection` field: whether the connection goes on, and which fields are for this connection only
 //! (RFC 9110, section 7.6.1; RFC 9112, section 9).
 
-use super::field::{FieldId, is_token, trim};
+use super::field::{FieldId, is, is_token, trim};
 use super::head::{Field, Fields, HeadError, RequestView, ResponseView, Version};
 
 /// What `Connection` says of the connection: checked, so that it can be acted on.
@@ -21,10 +21,10 @@ impl Persistence {
         }
         // As nearly everyone writes it.
         if let Some(only) = only(buffer, fields) {
-            if only.eq_ignore_ascii_case(b"keep-alive") {
+            if is(only, b"keep-alive") {
                 return Ok(Self { keep_alive: true, close: false });
             }
-            if only.eq_ignore_ascii_case(b"close") {
+            if is(only, b"close") {
                 return Ok(Self { keep_alive: false, close: true });
             }
         }
@@ -111,7 +111,7 @@ impl<'a> HopByHop<'a> {
     }
 
     fn new(buffer: &'a [u8], fields: &'a Fields) -> Self {
-        let usual = |value: &[u8]| value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close");
+        let usual = |value: &[u8]| is(value, b"keep-alive") || is(value, b"close");
         let names_fields = fields.first(FieldId::Connection).is_some()
             && !only(buffer, fields).is_some_and(usual)
             && options(buffer, fields)

@@ -164,6 +164,12 @@ const fn places() -> [(FieldId, &'static [u8]); PLACES_COUNT] {
     places
 }
 
+/// `text` is `spelling` (in lower case) in any case.
+#[inline]
+pub(super) fn is(text: &[u8], spelling: &[u8]) -> bool {
+    text.len() == spelling.len() && spells(text, spelling)
+}
+
 /// `name` is `spelling` (of the same length, in lower case) in any case. Eight or four bytes at a time, the last of them
 /// perhaps again.
 #[inline]

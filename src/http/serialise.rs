@@ -63,10 +63,19 @@ impl<'a> HeadWriter<'a> {
     pub fn address(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(address) => {
-                for (place, octet) in address.octets().into_iter().enumerate() {
-                    self.bytes(if place == 0 { b"" } else { b"." });
-                    self.number(u64::from(octet));
+                let (mut text, mut len) = ([0; V4_BYTES], 0);
+                for octet in address.octets() {
+                    for (least, digit) in [(100, octet / 100), (10, octet / 10 % 10), (0, octet % 10)] {
+                        if octet >= least {
+                            text[len] = b'0' + digit;
+                            len += 1;
+                        }
+                    }
+                    text[len] = b'.';
+                    len += 1;
                 }
+                // Less the last dot.
+                self.bytes(&text[..len - 1]);
             }
             // It takes everything, and knows by itself when it has overflowed.
             IpAddr::V6(address) => _ = write!(self, "{address}"),
@@ -112,6 +121,9 @@ impl<'a> HeadWriter<'a> {
         (!self.overflow).then_some(self.len)
     }
 }
+
+/// An IPv4 address at its longest, and a dot.
+const V4_BYTES: usize = 16;
 
 impl Write for HeadWriter<'_> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
@@ -285,6 +297,14 @@ mod tests {
             writer.end();
         });
         assert_eq!(head, "HTTP/1.1 200 OK\r\nX-Ca-Stage: RELEASE\r\nContent-Length: 1024\r\n\r\n");
+    }
+
+    #[test]
+    fn addresses() {
+        for text in ["0.0.0.0", "1.20.255.9", "255.255.255.255", "10.100.99.101", "2001:db8::1"] {
+            assert_eq!(written(|writer| writer.address(text.parse().unwrap())), text);
+        }
+        assert_eq!(written(|writer| writer.socket_address("10.0.0.7:8081".parse().unwrap())), "10.0.0.7:8081");
     }
 
     #[test]

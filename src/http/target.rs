@@ -3,6 +3,7 @@
 use super::field::FieldId;
 use super::head::{HeadError, RequestView, Version};
 use super::percent;
+use crate::sys::lanes;
 
 /// A request target taken apart. Slices are as received: still percent-encoded, every escape well-formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,9 @@ pub fn parse_target<'a>(method: &[u8], target: &'a [u8]) -> Result<Target<'a>, H
             _ => Err(HeadError::BadTarget("`*` is for OPTIONS only")),
         };
     }
+    if let Some(target) = plain_target(target) {
+        return Ok(target);
+    }
     let (authority, rest) = if target.first() == Some(&b'/') {
         (None, target)
     } else {
@@ -47,6 +51,22 @@ pub fn parse_target<'a>(method: &[u8], target: &'a [u8]) -> Result<Target<'a>, H
     }
     check_path(path)?;
     Ok(Target { authority, path, query })
+}
+
+/// A target as nearly everyone writes it: a path of letters, digits, `/`, `-` and `_`, in which nothing is escaped and no
+/// segment is of dots, and perhaps a query.
+#[inline]
+fn plain_target(target: &[u8]) -> Option<Target<'_>> {
+    let end = lanes::words_len::<b'/', b'-', b'_'>(target);
+    let (path, rest) = target.split_at_checked(end)?;
+    if path.first() != Some(&b'/') {
+        return None;
+    }
+    match rest {
+        [] => Some(Target { authority: None, path, query: None }),
+        [b'?', query @ ..] if percent::is_well_formed(query) => Some(Target { authority: None, path, query: Some(query) }),
+        _ => None,
+    }
 }
 
 /// What follows `http://` or `https://`, in any case (RFC 3986, section 3.1).
@@ -121,6 +141,7 @@ pub fn authority(value: &[u8]) -> Result<&[u8], HeadError> {
                 return Err(HeadError::BadHost("has no IPv6 address in its brackets"));
             }
         }
+        name if lanes::words_len::<b'.', b'-', b'_'>(name) == name.len() => {}
         name if name.iter().all(|&b| percent::is_unreserved(b)) => {}
         _ => return Err(HeadError::BadHost("has a byte that no host name may hold")),
     }

@@ -17,10 +17,26 @@ pub fn controls(block: &[u8; 64]) -> u64 {
     mask(a) | mask(b) << 16 | mask(c) << 32 | mask(d) << 48
 }
 
-/// Neither a letter, nor a digit, nor `A`, nor `B`.
+/// Neither a letter, nor a digit, nor `A`, `B` or `C`.
 #[inline]
-pub fn words_end<const A: u8, const B: u8>(lane: &[u8; 16]) -> u16 {
-    !processor::words::<A, B>(lane)
+pub fn words_end<const A: u8, const B: u8, const C: u8>(lane: &[u8; 16]) -> u16 {
+    !processor::words::<A, B, C>(lane)
+}
+
+/// How many bytes stand at the start that are letters, digits, `A`, `B` or `C`. None of these may be a zero.
+#[inline]
+pub fn words_len<const A: u8, const B: u8, const C: u8>(bytes: &[u8]) -> usize {
+    const { assert!(A != 0 && B != 0 && C != 0, "the last lane is filled up with zeros, which end it") };
+    let (lanes, rest) = bytes.as_chunks();
+    for (place, lane) in lanes.iter().enumerate() {
+        match words_end::<A, B, C>(lane) {
+            0 => {}
+            end => return place * 16 + end.trailing_zeros() as usize,
+        }
+    }
+    let mut lane = [0; 16];
+    lane[..rest.len()].copy_from_slice(rest);
+    lanes.len() * 16 + words_end::<A, B, C>(&lane).trailing_zeros() as usize
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -39,7 +55,7 @@ mod x86_64 {
     }
 
     #[inline]
-    pub fn words<const A: u8, const B: u8>(lane: &[u8; 16]) -> u16 {
+    pub fn words<const A: u8, const B: u8, const C: u8>(lane: &[u8; 16]) -> u16 {
         // SAFETY: as above.
         unsafe {
             let bytes = _mm_loadu_si128(lane.as_ptr().cast());
@@ -49,7 +65,8 @@ mod x86_64 {
             let digits = at_most(_mm_add_epi8(bytes, _mm_set1_epi8(b'0'.wrapping_neg() as i8)), 9);
             let a = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(A as i8));
             let b = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(B as i8));
-            mask(_mm_or_si128(_mm_or_si128(letters, digits), _mm_or_si128(a, b)))
+            let c = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(C as i8));
+            mask(_mm_or_si128(_mm_or_si128(_mm_or_si128(letters, digits), a), _mm_or_si128(b, c)))
         }
     }
 
@@ -77,8 +94,8 @@ mod portable {
         mask(lane, |byte| byte < 0x20 || byte == 0x7f)
     }
 
-    pub fn words<const A: u8, const B: u8>(lane: &[u8; 16]) -> u16 {
-        mask(lane, |byte| byte.is_ascii_alphanumeric() || byte == A || byte == B)
+    pub fn words<const A: u8, const B: u8, const C: u8>(lane: &[u8; 16]) -> u16 {
+        mask(lane, |byte| byte.is_ascii_alphanumeric() || [A, B, C].contains(&byte))
     }
 
     #[inline]
@@ -103,10 +120,10 @@ mod tests {
             for place in 0..16 {
                 let mut lane = [b'x'; 16];
                 lane[place] = byte;
-                let word = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'/';
-                assert_eq!(words_end::<b'-', b'/'>(&lane), u16::from(!word) << place, "{byte:#x}");
+                let word = byte.is_ascii_alphanumeric() || b"-/_".contains(&byte);
+                assert_eq!(words_end::<b'-', b'/', b'_'>(&lane), u16::from(!word) << place, "{byte:#x}");
                 assert_eq!(processor::controls(&lane), portable::controls(&lane));
-                assert_eq!(processor::words::<b'_', b'_'>(&lane), portable::words::<b'_', b'_'>(&lane));
+                assert_eq!(processor::words::<b'.', b'~', b'.'>(&lane), portable::words::<b'.', b'~', b'.'>(&lane));
             }
         }
     }
@@ -118,5 +135,18 @@ mod tests {
             block[place] = b'\r';
         }
         assert_eq!(controls(&block), 1 | 1 << 15 | 1 << 16 | 1 << 31 | 1 << 40 | 1 << 63);
+    }
+
+    #[test]
+    fn words_end_at_the_first_byte_that_is_none() {
+        for len in 0..50 {
+            for end in 0..=len {
+                let mut bytes = vec![b'w'; len];
+                if let Some(byte) = bytes.get_mut(end) {
+                    *byte = b'?';
+                }
+                assert_eq!(words_len::<b'-', b'-', b'-'>(&bytes), end, "{len}");
+            }
+        }
     }
 }

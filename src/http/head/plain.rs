@@ -64,8 +64,8 @@ impl<'a> PlainLines<'a> {
 #[inline]
 fn name_len(line: &[u8]) -> Option<usize> {
     let (lane, rest) = line.split_first_chunk::<LANE_BYTES>()?;
-    match lanes::words_end::<b'-', b'-'>(lane) {
-        0 => match lanes::words_end::<b'-', b'-'>(rest.first_chunk()?) {
+    match lanes::words_end::<b'-', b'-', b'-'>(lane) {
+        0 => match lanes::words_end::<b'-', b'-', b'-'>(rest.first_chunk()?) {
             0 => None,
             end => Some(LANE_BYTES + end.trailing_zeros() as usize),
         },
