@@ -10,5 +10,6 @@ pub mod observe; // access log, counters
 pub mod proxy; // a connection's life: joins gate, http and upstream
 pub mod publish; // draft -> stage; versions
 pub mod sys; // the only system calls that no crate covers
+pub mod tls; // TLS without I/O: handshakes by rustls, records, certificates
 pub mod upstream; // VPC pools of a worker
 pub mod worker; // a core: its thread, listeners, tables, drain
