@@ -5,6 +5,7 @@ pub mod command; // one file a subcommand
 pub mod document; // files as written, with spans; diagnostics with file:line:column
 pub mod gate; // the decision, pure: route, authenticate, authorize, admit, map
 pub mod http; // wire formats, pure: head, framing, chunked, serialise
+pub mod lint; // what documents say and hardly mean: the warnings of `lockgate check`
 pub mod net; // the facade over the runtime: streams, blocks, deadlines, clock
 pub mod observe; // access log, counters
 pub mod proxy; // a connection's life: joins gate, http and upstream

@@ -14,6 +14,7 @@ use lockgate::gate::Shared;
 use lockgate::net::{clock, listen};
 use lockgate::observe::access_log::{Destination, Sink, Writer};
 use lockgate::observe::counters::Counters;
+use lockgate::observe::status::Status;
 use lockgate::upstream::board::Board;
 use lockgate::worker::{self, Provision};
 use lockgate_test_support::{Api, App, Backend, Config, Request, Signer};
@@ -88,6 +89,7 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
         listeners: vec![(listener, Scheme::Http)],
         log: writer.as_ref().map_or_else(|| Sink::none(counters.clone()), |writer| writer.sink(counters.clone())),
         counters,
+        status: Arc::new(Status::new(1, clock::unix_ms())),
         driver,
         stop: stop.clone(),
         ready,

@@ -290,3 +290,71 @@ fn trailers_larger_than_a_buffer_pass_whole() {
         assert_eq!(backend.next().trailers.len(), 40);
     }
 }
+
+/// A second answer that comes when the first has long been relayed, as of a backend that was fooled into seeing two
+/// requests in one: it waits in the pool for whoever comes next.
+#[test]
+fn a_second_answer_that_comes_late_is_nobodys_answer() {
+    let (go_on, cue) = Cue::new();
+    let (sent, was_sent) = mpsc::channel();
+    let sent = Mutex::new(sent);
+    let backend = Backend::scripted(move |peer| {
+        while peer.request()?.is_some() {
+            peer.send(OK)?;
+            if peer.index == 0 {
+                cue.wait();
+                let outcome = peer.send(OK.replace("good", "evil"));
+                let _ = sent.lock().expect("no script panicked").send(());
+                outcome?;
+            }
+        }
+        Ok(())
+    });
+    let gateway = Config::open(backend.address).instance(ONE_WORKER).start();
+    let mut client = gateway.client();
+    assert_eq!(client.call(&Request::get("/")).text(), "good");
+    // A moment, but less than any time-out: what is sent at once by a busy gateway is the next test's.
+    client.stream.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket option");
+    assert!(client.stream.read(&mut [0]).is_err(), "nothing comes unasked");
+    client.stream.set_read_timeout(Some(DEADLINE)).expect("a socket option");
+    go_on.send(()).expect("the backend waits");
+    was_sent.recv_timeout(DEADLINE).expect("the backend goes on");
+    assert_eq!(client.call(&Request::get("/")).text(), "good");
+}
+
+/// The same under load, where a connection is used again before anyone can look: one client may get what is not its own,
+/// but not one after the other, each the answer of the one before.
+#[test]
+fn answers_do_not_stay_out_of_step() {
+    let (sent, was_sent) = mpsc::channel();
+    let sent = Mutex::new(sent);
+    let backend = Backend::scripted(move |peer| {
+        while let Some(request) = peer.request()? {
+            let target = request.target();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{target}", target.len());
+            let outcome = peer.send(&answer);
+            if target == "/twice" {
+                let _ = peer.send(&answer);
+            }
+            let _ = sent.lock().expect("no script panicked").send(());
+            outcome?;
+        }
+        Ok(())
+    });
+    for driver in ["io_uring", "epoll"] {
+        let gateway = Config::open(backend.address).instance(&format!("{ONE_WORKER}\ndriver = {driver:?}")).start();
+        let mut client = gateway.client();
+        for round in 0..20 {
+            client.call(&Request::get("/twice"));
+            was_sent.recv_timeout(DEADLINE).expect("the backend answers");
+            let strangers = (0..20).filter(|n| {
+                let target = format!("/{round}/{n}");
+                let answer = client.call(&Request::get(&target));
+                was_sent.recv_timeout(DEADLINE).expect("the backend answers");
+                answer.text() != target
+            });
+            let strangers = strangers.count();
+            assert!(strangers <= 1, "{strangers} of 20 clients got the answer of another ({driver})");
+        }
+    }
+}

@@ -17,6 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("net", &["http", "sys"]),
     ("gate", &["http", "catalog"]),
     ("publish", &["catalog", "document", "sys"]),
+    ("lint", &["catalog", "document"]),
     ("catalog", &["document", "http"]),
     ("document", &[]),
     ("http", &[]),

@@ -35,6 +35,7 @@ pub fn of_request(request: &Request) -> Option<&'static str> {
 pub fn of_response(response: &Response) -> Option<&'static str> {
     match () {
         () if response.line_len > HEAD.start_line_bytes => Some("the limit of the status line"),
+        () if response.most_fields > HEAD.fields => Some("the limits of a head"),
         () if response.status == 205 && matches!(response.framing, Framing::Length(1..)) => Some("205 with content"),
         () => of_both(&response.fields, response.highest_version, response.head_len, &response.body),
     }

@@ -49,6 +49,17 @@ pub enum MethodSet {
     These(Vec<String>),
 }
 
+impl MethodSet {
+    /// A method that both have, in words.
+    pub fn common(&self, other: &Self) -> Option<String> {
+        match (self, other) {
+            (Self::Any, Self::Any) => Some("every method".to_owned()),
+            (Self::Any, Self::These(list)) | (Self::These(list), Self::Any) => list.first().cloned(),
+            (Self::These(list), Self::These(others)) => list.iter().find(|method| others.contains(method)).cloned(),
+        }
+    }
+}
+
 /// `/user/[id]`, `/files/*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathTemplate {

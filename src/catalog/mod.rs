@@ -20,6 +20,7 @@ pub use group::{Domain, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
 pub use load::{load, load_layout};
+pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
 
 macro_rules! ids {

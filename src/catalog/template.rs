@@ -1,8 +1,11 @@
 //! Path templates: `/user/[id]`, `/files/*`.
 
+mod relation;
+
 use std::fmt::Write;
 
 use super::{PathTemplate, Segment};
+pub use relation::Overlap;
 
 /// Segments of a path template at most.
 const SEGMENTS: usize = 64;

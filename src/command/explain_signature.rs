@@ -27,7 +27,7 @@ impl ExplainSignature {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let catalog = catalog::load(config)?;
         let request = std::fs::read(&self.file).map_err(|error| Failure::file(&self.file, error))?;
-        let explanation = explanation(request, &catalog, now_ms()).map_err(|reason| Failure::file(&self.file, reason))?;
+        let explanation = explanation(request, &catalog, super::now_ms()?).map_err(|reason| Failure::file(&self.file, reason))?;
         write!(out, "{explanation}")?;
         Ok(())
     }
@@ -94,11 +94,6 @@ fn with_line_ends(request: Vec<u8>) -> Vec<u8> {
     }
     lines.for_each(|line| restored.extend_from_slice(line));
     restored
-}
-
-fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 #[cfg(test)]

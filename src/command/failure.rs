@@ -42,18 +42,21 @@ impl Failure {
 
     /// Says it and gives the exit code.
     pub fn report(self) -> ExitCode {
-        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colour = colour();
         match self.message {
             Message::Text(text) => eprintln!("error: {text}"),
             Message::Documents(report) => {
-                let count = report.len();
-                let plural = if count == 1 { "" } else { "s" };
-                eprintln!("{}{count} error{plural}", report.render(colour));
+                eprintln!("{}{}", report.render(colour), report.summary());
             }
             Message::Silent => {}
         }
         ExitCode::from(self.code)
     }
+}
+
+/// Whether standard error shows colours.
+pub fn colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 impl From<Report> for Failure {

@@ -110,6 +110,12 @@ fn log_to_standard_error() {
     let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).try_init();
 }
 
+/// Unix time, in milliseconds.
+fn now_ms() -> Result<u64, Failure> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map(|since| since.as_millis() as u64).map_err(|error| Failure::new(format!("the system's clock: {error}")))
+}
+
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();

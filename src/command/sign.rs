@@ -95,7 +95,7 @@ pub(super) fn sign_now(
     method: Method,
 ) -> Result<Vec<(String, String)>, Failure> {
     let nonce = nonce()?;
-    let signing = Signing { app_key, app_secret, method, timestamp_ms: Some(now_ms()?), nonce: Some(&nonce) };
+    let signing = Signing { app_key, app_secret, method, timestamp_ms: Some(super::now_ms()?), nonce: Some(&nonce) };
     sign(unsigned, &signing).map_err(|refusal| {
         Failure::new(format!("such a request is refused with {}: {:?}", refusal.code.as_str(), refusal.detail))
     })
@@ -153,11 +153,6 @@ fn nonce() -> Result<String, Failure> {
     let random = u128::from_be_bytes(bytes) & !(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let digits = format!("{random:032x}");
     Ok([&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))
-}
-
-fn now_ms() -> Result<u64, Failure> {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map(|since| since.as_millis() as u64).map_err(|error| Failure::new(format!("the system's clock: {error}")))
 }
 
 #[cfg(test)]

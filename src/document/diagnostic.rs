@@ -1,4 +1,6 @@
-//! What is wrong with documents, shown the way rustc shows errors.
+//! What is wrong with documents, shown the way rustc shows errors; for tools, see [`export`].
+
+mod export;
 
 use std::fmt;
 use std::ops::Range;
@@ -27,9 +29,20 @@ impl Place {
     }
 }
 
-/// One error: what is wrong and where, what would be right.
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing is served or published before it is mended.
+    Error,
+    /// Allowed, and hardly meant.
+    Warning,
+}
+
+/// One finding: what is wrong and where, what would be right.
 #[derive(Debug)]
 pub struct Diagnostic {
+    /// Of a warning, the name that tools know it by. Without one it is an error.
+    warning: Option<&'static str>,
     message: String,
     file: PathBuf,
     place: Option<Place>,
@@ -43,13 +56,20 @@ impl Diagnostic {
     /// An error at a place in a file.
     pub fn at(place: Place, message: impl Into<String>) -> Self {
         let file = place.source.path.clone();
-        Self { message: message.into(), file, place: Some(place), label: None, related: None, note: None, help: None }
+        Self { place: Some(place), ..Self::file(&file, message) }
     }
 
     /// An error of a file or directory as such.
     pub fn file(path: &Path, message: impl Into<String>) -> Self {
         let file = path.to_path_buf();
-        Self { message: message.into(), file, place: None, label: None, related: None, note: None, help: None }
+        let message = message.into();
+        Self { warning: None, message, file, place: None, label: None, related: None, note: None, help: None }
+    }
+
+    /// Not an error: nothing is refused for it. `rule` is its name for tools.
+    pub fn warning(mut self, rule: &'static str) -> Self {
+        self.warning = Some(rule);
+        self
     }
 
     /// Words beside the caret.
@@ -84,6 +104,13 @@ impl Diagnostic {
         }
     }
 
+    pub fn severity(&self) -> Severity {
+        match self.warning {
+            Some(_) => Severity::Warning,
+            None => Severity::Error,
+        }
+    }
+
     /// Recovery puts values in the place of missing ones, outside of the text: what is said of those was never written.
     fn is_about_recovery(&self) -> bool {
         self.place.as_ref().is_some_and(|place| place.span.start > place.source.text.len())
@@ -94,7 +121,11 @@ impl Diagnostic {
     }
 
     fn render(&self, renderer: &Renderer) -> String {
-        let mut group = Group::with_title(Level::ERROR.primary_title(self.message.as_str()));
+        let level = match self.severity() {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
         group = match &self.place {
             Some(place) => {
                 let label = self.label.as_deref().unwrap_or_default();
@@ -143,7 +174,7 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-/// Every error of one run.
+/// Every finding of one run.
 #[derive(Debug, Default)]
 pub struct Report {
     diagnostics: Vec<Diagnostic>,
@@ -166,6 +197,22 @@ impl Report {
 
     pub fn len(&self) -> usize {
         self.diagnostics.len()
+    }
+
+    /// How many there are of a severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity() == severity).count()
+    }
+
+    /// `2 errors, 1 warning`
+    pub fn summary(&self) -> String {
+        let of = |severity, what: &str| match self.count(severity) {
+            0 => None,
+            1 => Some(format!("1 {what}")),
+            count => Some(format!("{count} {what}s")),
+        };
+        let parts: Vec<String> = [of(Severity::Error, "error"), of(Severity::Warning, "warning")].into_iter().flatten().collect();
+        parts.join(", ")
     }
 
     /// The errors that have to do with a file.

@@ -21,7 +21,7 @@ pub mod version;
 pub mod vpc_access;
 
 pub use at::At;
-pub use diagnostic::{Diagnostic, Place, Report};
+pub use diagnostic::{Diagnostic, Place, Report, Severity};
 pub use layout::{Entry, Layout};
 pub use parse::{Document, Parsed, parse_text};
 pub use source::{Source, read_text};

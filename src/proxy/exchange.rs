@@ -18,6 +18,7 @@ use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
 use crate::net::{Block, Ready, Stream, Wait};
 use crate::sys::Direction;
 use crate::upstream::health::Fault;
+use crate::upstream::pool::Trust;
 use crate::upstream::{Pick, Tries};
 
 /// Takes one request through the gateway. `block` may hold bytes that came with the request before.
@@ -137,6 +138,7 @@ async fn attempt(
     c.watch.set_backend(Some(stream.fd()));
     let request_sent = Cell::new(false);
     let answer = Answer::new(c, request, outgoing.asks_head(), &stream, &request_sent, story);
+    let mut at_once = false;
     let (client_end, answered) = {
         let mut client_side = pin!(client_side(c, ready, request, outgoing, &stream, &request_sent, story));
         let mut backend_side = pin!(answer::relay(&answer));
@@ -154,11 +156,13 @@ async fn attempt(
             };
             // An answer must find its request sent, when it is. Once it is, the answer comes first: what the client
             // sends after it is the next request, and not looked at here.
-            if !request_sent.get() {
+            let was_sent = request_sent.get();
+            if !was_sent {
                 poll_client_side(context);
             }
             let answered = backend_side.as_mut().poll(context);
             if story.has_answer() {
+                at_once |= !was_sent;
                 pick.answered(c.core.clock.coarse_ms());
             }
             if answered.is_pending() && request_sent.get() {
@@ -193,8 +197,9 @@ async fn attempt(
     };
     let relayed = answered?;
     if whole && let Some(trust) = relayed.backend_reusable {
-        let limits = c.core.limits();
-        pick.instance.keep(stream, trust, c.core.clock.coarse_ms(), limits.pool_idle_connections);
+        // It may be the answer to another request, that came too late for it.
+        let trust = if at_once { Trust::Look } else { trust };
+        pick.instance.keep(stream, trust, c.core.clock.now_us(), c.core.limits().pool_idle_connections);
     }
     Ok(match relayed.client_reusable {
         true => After::Next(received),

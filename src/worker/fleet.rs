@@ -14,6 +14,7 @@ use crate::gate::Shared;
 use crate::net::{clock, listen, runtime};
 use crate::observe::access_log::{Destination, Reopen, Sink, Writer};
 use crate::observe::counters::Counters;
+use crate::observe::status::{Phase, Status};
 use crate::sys;
 use crate::upstream::board::Board;
 
@@ -27,6 +28,7 @@ pub struct Fleet {
     workers: Vec<JoinHandle<()>>,
     counters: Vec<Arc<Counters>>,
     shared: Arc<Shared>,
+    pub status: Arc<Status>,
     stop: Arc<AtomicBool>,
     log: Option<Writer>,
     /// Handed over, and not written by the time the process ended.
@@ -96,11 +98,13 @@ impl Fleet {
         let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), key));
         let board = Board::new(&catalog, count);
         let stop = Arc::new(AtomicBool::new(false));
+        let status = Arc::new(Status::new(count, clock::unix_ms()));
         let (ready, is_ready) = channel();
         let mut fleet = Self {
             workers: Vec::new(),
             counters: Vec::new(),
             shared: shared.clone(),
+            status: status.clone(),
             stop: stop.clone(),
             log,
             log_lines_lost: 0,
@@ -117,6 +121,7 @@ impl Fleet {
                 listeners: listeners.into_iter().zip(&catalog.listeners).map(|(socket, l)| (socket, l.scheme)).collect(),
                 log: fleet.log.as_ref().map_or_else(|| Sink::none(counters.clone()), |log| log.sink(counters.clone())),
                 counters: counters.clone(),
+                status: status.clone(),
                 driver,
                 stop: stop.clone(),
                 ready: ready.clone(),
@@ -132,6 +137,7 @@ impl Fleet {
         for _ in 0..count {
             is_ready.recv().unwrap_or_else(|e| Err(io::Error::other(e))).map_err(StartError::Worker)?;
         }
+        status.enter(Phase::Serving);
         Ok(fleet)
     }
 
@@ -156,6 +162,7 @@ impl Fleet {
 
     /// Tells all workers to finish what they have and end.
     pub fn stop(&self) {
+        self.status.enter(Phase::Draining);
         self.stop.store(true, Ordering::Relaxed);
     }
 

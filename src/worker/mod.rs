@@ -17,9 +17,10 @@ use crate::gate::{Shared, Tables};
 use crate::net::deadline::SWEEP_INTERVAL;
 use crate::net::guard::CatchPanic;
 use crate::net::listen::Listener;
-use crate::net::runtime;
+use crate::net::{clock, runtime};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::Counters;
+use crate::observe::status::Status;
 use crate::proxy::{self, Core};
 use crate::upstream::Upstreams;
 use crate::upstream::board::Board;
@@ -39,6 +40,7 @@ pub struct Provision {
     pub listeners: Vec<(TcpListener, Scheme)>,
     pub log: Sink,
     pub counters: Arc<Counters>,
+    pub status: Arc<Status>,
     pub driver: Driver,
     /// Set when the worker is to finish what it has and end.
     pub stop: Arc<AtomicBool>,
@@ -55,7 +57,7 @@ pub fn run(provision: Provision) {
 }
 
 async fn live(provision: Provision) {
-    let Provision { number, catalog, shared, board, listeners, log, counters, stop, ready, .. } = provision;
+    let Provision { number, catalog, shared, board, listeners, log, counters, status, stop, ready, .. } = provision;
     // Built here, so that the tables lie in memory near this core.
     let upstreams = Upstreams::build(&catalog, &board, number);
     let core = Rc::new(Core::new(Tables::build(catalog), shared, upstreams, log, counters));
@@ -76,6 +78,9 @@ async fn live(provision: Provision) {
     let checkers = if number == 0 { core.upstreams.checkers() } else { Vec::new() };
     for checker in checkers {
         spawn(&core, check(core.clone(), checker));
+    }
+    if let Some(own) = status.worker(number) {
+        own.runs(1, clock::unix_ms());
     }
     let _ = ready.send(Ok(()));
 

@@ -130,11 +130,13 @@ pub struct Response {
     pub line_len: usize,
     pub head_len: usize,
     pub len: usize,
+    /// Field lines of the head with the most of them.
+    pub most_fields: usize,
 }
 
 /// The answer at the start of `bytes`, interim ones before it. `closed`: the connection ends where the bytes do.
 pub fn response(bytes: &[u8], to_head: bool, closed: bool) -> Result<Response, Stop> {
-    let (mut at, mut interim, mut line_len, mut longest, mut highest_version) = (0, 0, 0, 0, (0, 0));
+    let (mut at, mut interim, mut line_len, mut longest, mut most_fields, mut highest_version) = (0, 0, 0, 0, 0, (0, 0));
     loop {
         let (first, fields_at) = line(bytes, at)?;
         let (fields, end) = field_section(bytes, fields_at)?;
@@ -144,6 +146,7 @@ pub fn response(bytes: &[u8], to_head: bool, closed: bool) -> Result<Response, S
         }
         highest_version = highest_version.max(version);
         (line_len, longest) = (line_len.max(first.len()), longest.max(end - at));
+        most_fields = most_fields.max(fields.len());
         at = end;
         if status < 200 {
             // Section 15.2.2 of RFC 9110: nothing here asked for another protocol.
@@ -173,6 +176,7 @@ pub fn response(bytes: &[u8], to_head: bool, closed: bool) -> Result<Response, S
             line_len,
             head_len: longest,
             len,
+            most_fields,
         });
     }
 }

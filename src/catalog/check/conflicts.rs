@@ -31,7 +31,7 @@ pub struct Claim<'a> {
 impl Conflicts {
     pub fn claim(&mut self, claim: Claim<'_>, report: &mut Report) {
         let taken = self.taken.entry((claim.stage, claim.group, claim.path.shape())).or_default();
-        if let Some((other, method)) = taken.iter().find_map(|other| Some((other, common(&other.methods, claim.methods)?))) {
+        if let Some((other, method)) = taken.iter().find_map(|other| Some((other, other.methods.common(claim.methods)?))) {
             let message = format!(
                 "the APIs `{}` and `{}` of this group both answer {method} on this path in stage {}",
                 other.name, claim.name, claim.stage_name
@@ -42,14 +42,5 @@ impl Conflicts {
                 .push(diagnostic.note("names of path parameters make no difference: `/a/[x]` and `/a/[y]` match the same paths"));
         }
         taken.push(Taken { methods: claim.methods.clone(), name: claim.name.to_owned(), place: claim.place });
-    }
-}
-
-/// A method that both sets have.
-fn common(one: &MethodSet, other: &MethodSet) -> Option<String> {
-    match (one, other) {
-        (MethodSet::Any, MethodSet::Any) => Some("every method".to_owned()),
-        (MethodSet::Any, MethodSet::These(list)) | (MethodSet::These(list), MethodSet::Any) => list.first().cloned(),
-        (MethodSet::These(list), MethodSet::These(others)) => list.iter().find(|method| others.contains(method)).cloned(),
     }
 }
