@@ -27,6 +27,10 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     pub answer_timeout: Duration,
+    /// From a connection to the end of its TLS handshake.
+    pub tls_handshake_timeout: Duration,
+    /// TLS handshakes under way of a worker.
+    pub tls_handshakes: usize,
     /// Client connections of a worker.
     pub connections_per_worker: usize,
     /// Idle connections kept to one instance of a VPC access, by each worker.
@@ -66,6 +70,8 @@ impl Default for Limits {
             linger_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(3),
             answer_timeout: Duration::from_secs(60),
+            tls_handshake_timeout: Duration::from_secs(10),
+            tls_handshakes: 1024,
             connections_per_worker: 4096,
             pool_idle_connections: 512,
             pool_idle_timeout: Duration::from_secs(55),
@@ -123,6 +129,8 @@ impl Limits {
             Limit::IdleTimeout => Slot::Time(&mut self.idle_timeout),
             Limit::ConnectTimeout => Slot::Time(&mut self.connect_timeout),
             Limit::AnswerTimeout => Slot::Time(&mut self.answer_timeout),
+            Limit::TlsHandshakeTimeout => Slot::Time(&mut self.tls_handshake_timeout),
+            Limit::TlsHandshakes => Slot::Size(&mut self.tls_handshakes),
             Limit::ConnectionsPerWorker => Slot::Size(&mut self.connections_per_worker),
             Limit::PoolIdleConnections => Slot::Size(&mut self.pool_idle_connections),
             Limit::PoolIdleTimeout => Slot::Time(&mut self.pool_idle_timeout),

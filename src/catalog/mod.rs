@@ -13,14 +13,17 @@ mod load;
 mod template;
 pub mod vpc_access;
 
+use std::sync::Arc;
+
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
 pub use check::{STAGES, check_name};
-pub use group::{Domain, Group};
+pub use group::{Domain, DomainHttps, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
 pub use load::{load, load_layout};
 pub use template::Overlap;
+pub use crate::tls::server::Site;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
 
 macro_rules! ids {
@@ -44,6 +47,8 @@ ids! {
     VpcAccessId;
     /// Place in [`Catalog::stages`].
     StageId;
+    /// Place in [`Catalog::sites`].
+    SiteId;
 }
 
 pub struct Catalog {
@@ -56,6 +61,8 @@ pub struct Catalog {
     pub stages: Vec<String>,
     pub vpc_accesses: Vec<VpcAccess>,
     pub groups: Vec<Group>,
+    /// How domains are served over HTTPS.
+    pub sites: Vec<Arc<Site>>,
     /// What is published: one entry for each API and stage.
     pub apis: Vec<Api>,
     pub apps: Vec<App>,

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::source::read_bytes;
 use super::{Diagnostic, Document, Parsed, Report, Source, parse_text};
 
 /// A config directory.
@@ -48,6 +49,11 @@ impl Layout {
             Some(text) => Some(Source::new(path.to_path_buf(), text.clone(), T::SHOWN_KEYS)),
             None => Source::read(path, T::BYTES, T::SHOWN_KEYS, report),
         }
+    }
+
+    /// A file that a document names: of certificates, or a key. The error says what is wrong, in words.
+    pub fn file(&self, path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+        read_bytes(path, limit)
     }
 
     /// The documents (`NAME.toml`) of a directory, in order of their names. A directory that does not exist has none;

@@ -100,6 +100,10 @@ limits! {
     ConnectTimeout connect_timeout_ms: Milliseconds in 10..=10 * 60_000;
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     AnswerTimeout answer_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// From a connection to the end of its TLS handshake.
+    TlsHandshakeTimeout tls_handshake_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// TLS handshakes under way of a worker; connections beyond that are closed.
+    TlsHandshakes tls_handshakes: Count in 1..=1_000_000;
     /// Client connections of a worker.
     ConnectionsPerWorker connections_per_worker: Count in 1..=1_000_000;
     /// Idle connections kept to one instance of a VPC access, by each worker.

@@ -38,6 +38,7 @@ pub enum FieldId {
     XCaSignatureMethod,
     XCaStage,
     XCaTimestamp,
+    XClientSDn,
     XForwardedFor,
     XForwardedProto,
 }
@@ -80,6 +81,7 @@ impl FieldId {
         let Some((prefix, rest)) = name.split_at_checked(5) else { return FieldId::Other };
         if !spells(prefix, b"x-ca-") {
             return match name.len() {
+                13 if name.eq_ignore_ascii_case(b"x-client-s-dn") => FieldId::XClientSDn,
                 15 if name.eq_ignore_ascii_case(b"x-forwarded-for") => FieldId::XForwardedFor,
                 17 if name.eq_ignore_ascii_case(b"x-forwarded-proto") => FieldId::XForwardedProto,
                 _ => FieldId::Other,
@@ -229,6 +231,7 @@ mod tests {
         ("X-Ca-Stage", FieldId::XCaStage),
         ("X-Ca-Timestamp", FieldId::XCaTimestamp),
         ("X-Forwarded-For", FieldId::XForwardedFor),
+        ("X-Client-S-Dn", FieldId::XClientSDn),
         ("X-Forwarded-Proto", FieldId::XForwardedProto),
     ];
 

@@ -137,7 +137,7 @@ impl Block {
         self.end = end;
     }
     /// Moves the bytes in use down, so that only `headroom` bytes are free before them.
-    fn lower(&mut self, headroom: usize) {
+    pub(super) fn lower(&mut self, headroom: usize) {
         self.bytes.copy_within(self.start..self.end, headroom);
         self.end -= self.start - headroom;
         self.start = headroom;

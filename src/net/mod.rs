@@ -5,9 +5,12 @@ pub mod block;
 pub mod clock;
 pub mod deadline;
 pub mod guard;
+pub mod handshake;
 pub mod listen;
 pub mod runtime;
+pub mod secure;
 pub mod stream;
+pub mod turn;
 
 pub use block::{Block, Blocks};
 pub use clock::Clock;

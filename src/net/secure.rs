@@ -37,10 +37,22 @@ pub struct Secure {
 pub(super) struct Reading {
     /// Where it receives.
     pub wire: Block,
-    /// Where in it records begin.
+    pub rest: Rest,
+}
+
+/// What a receive keeps while the kernel has its block.
+pub(super) struct Rest {
+    /// Where records begin.
     at: usize,
-    /// The caller's block, where `wire` is another.
+    /// The caller's block, where another is received into.
     plain: Option<Block>,
+}
+
+impl Reading {
+    /// Into `wire`, which holds the beginning of a record, for content that goes behind `plain`.
+    fn beside(wire: Block, plain: Block) -> Self {
+        Self { wire, rest: Rest { at: 0, plain: Some(plain) } }
+    }
 }
 
 pub(super) enum Received {
@@ -72,7 +84,7 @@ impl Secure {
         };
         match received.is_empty() {
             true => secure.blocks.put(received),
-            false => secure.find(received),
+            false => drop(secure.find(received)),
         }
         secure
     }
@@ -80,9 +92,9 @@ impl Secure {
     /// Opens what was received before anybody asked for it.
     fn find(&self, wire: Block) -> Peeked {
         let plain = self.blocks.small();
-        match self.open(Reading { wire, at: 0, plain: Some(plain) }) {
-            Received::More(Reading { wire, plain, .. }) => {
-                plain.into_iter().for_each(|plain| self.blocks.put(plain));
+        match self.open(Reading::beside(wire, plain)) {
+            Received::More(Reading { wire, rest }) => {
+                rest.plain.into_iter().for_each(|plain| self.blocks.put(plain));
                 self.keep(wire);
                 Peeked::Nothing
             }
@@ -124,19 +136,19 @@ impl Secure {
             return Received::Done(Ok(0), block);
         }
         Received::More(match self.partial.take() {
-            Some(partial) => self.roomy(Reading { wire: partial, at: 0, plain: Some(block) }),
-            None => self.roomy(Reading { at: block.len(), wire: block, plain: None }),
+            Some(partial) => self.roomy(Reading::beside(partial, block)),
+            None => self.roomy(Reading { rest: Rest { at: block.len(), plain: None }, wire: block }),
         })
     }
 
     /// Makes room for the rest of the record that has begun.
     fn roomy(&self, mut reading: Reading) -> Reading {
-        let begun = reading.wire.filled().get(reading.at..).unwrap_or_default();
+        let begun = reading.wire.filled().get(reading.rest.at..).unwrap_or_default();
         let missing = match record::length(begun) {
             Ok(Some(length)) => length.saturating_sub(begun.len()).max(1),
             _ => BEFORE_BYTES,
         };
-        if reading.wire.room() < missing && reading.plain.is_some() {
+        if reading.wire.room() < missing && reading.rest.plain.is_some() {
             reading.wire.lower(0);
         }
         while reading.wire.room() < missing {
@@ -158,7 +170,7 @@ impl Secure {
 
     /// Gives the caller its block as it was.
     fn over(&self, result: io::Result<usize>, reading: Reading) -> Received {
-        let Reading { mut wire, at, plain } = reading;
+        let Reading { mut wire, rest: Rest { at, plain } } = reading;
         match plain {
             Some(plain) => {
                 self.blocks.put(wire);
@@ -172,10 +184,10 @@ impl Secure {
     }
 
     fn open(&self, mut reading: Reading) -> Received {
-        let at = reading.at;
+        let at = reading.rest.at;
         let whole = record::length(&reading.wire.filled()[at..]);
         let opened = match whole {
-            Ok(Some(length)) if length == reading.wire.len() - at && reading.plain.is_none() => {
+            Ok(Some(length)) if length == reading.wire.len() - at && reading.rest.plain.is_none() => {
                 self.session.borrow_mut().open_in_place(&mut reading.wire.filled_mut()[at..])
             }
             Ok(Some(length)) if length <= reading.wire.len() - at => return self.gather(reading),
@@ -210,15 +222,15 @@ impl Secure {
 
     /// Opens all whole records of a block into another.
     fn gather(&self, mut reading: Reading) -> Received {
-        let mut plain = match reading.plain.take() {
+        let mut plain = match reading.rest.plain.take() {
             Some(plain) => plain,
             None => {
                 let large = reading.wire.capacity() >= LARGE_BYTES;
                 let mut plain = if large { self.blocks.large() } else { self.blocks.small() };
                 plain.clear(reading.wire.headroom());
-                plain.append(&reading.wire.filled()[..reading.at]);
-                reading.wire.advance(reading.at);
-                reading.at = 0;
+                plain.append(&reading.wire.filled()[..reading.rest.at]);
+                reading.wire.advance(reading.rest.at);
+                reading.rest.at = 0;
                 plain
             }
         };
@@ -248,7 +260,7 @@ impl Secure {
             reading.wire.advance(length);
         }
         let n = plain.len() - had;
-        reading.plain = Some(plain);
+        reading.rest.plain = Some(plain);
         if let Some(error) = failure {
             return self.fail(error, reading);
         }
@@ -260,7 +272,7 @@ impl Secure {
         }
         self.closed.set(self.session.borrow().closed);
         self.keep(reading.wire);
-        match reading.plain {
+        match reading.rest.plain {
             Some(plain) => Received::Done(Ok(n), plain),
             None => Received::Done(Err(Error::Internal.into()), self.blocks.small()),
         }
@@ -286,7 +298,7 @@ impl Secure {
         }
         loop {
             let wire = self.partial.take().unwrap_or_else(|| self.blocks.small());
-            let mut wire = self.roomy(Reading { wire, at: 0, plain: None }).wire;
+            let mut wire = self.roomy(Reading { wire, rest: Rest { at: 0, plain: None } }).wire;
             let mut received = Ok(0);
             wire.fill_with(|room| {
                 received = sys::recv_now(self.fd, room);
@@ -369,39 +381,35 @@ impl Secure {
         Ok(sealed)
     }
 
-    /// All of a block has been sent: is there more to seal? The caller's block comes back when there is not.
-    pub(super) fn sealed(&self, mut sent: Block, sealing: Sealing) -> Result<(Block, Sealing), (io::Result<()>, Block)> {
-        match sealing {
+    /// A block has been sent, or not all of it: is there more to seal? The caller's block comes back when there is not.
+    pub(super) fn sealed(
+        &self,
+        result: io::Result<()>,
+        mut sent: Block,
+        sealing: Sealing,
+    ) -> Result<(Block, Sealing), (io::Result<()>, Block)> {
+        // What the peer has of a record is not all of it, and nothing can follow.
+        if result.is_err() {
+            self.ended.set(true);
+        }
+        let (block, done) = match sealing {
             Sealing::InPlace(before, behind) => {
                 let content = sent.len() - behind;
                 sent.narrow(before..content);
-                Err((Ok(()), sent))
+                return Err((result, sent));
             }
-            Sealing::Beside(block, done) if done == block.len() => {
-                self.blocks.put(sent);
-                Err((Ok(()), block))
-            }
-            Sealing::Beside(block, done) => {
-                sent.clear(0);
-                match self.seal_behind(&mut sent, &block.filled()[done..]) {
-                    Ok(more) => Ok((sent, Sealing::Beside(block, done + more))),
-                    Err(error) => {
-                        self.blocks.put(sent);
-                        Err((Err(error.into()), block))
-                    }
-                }
-            }
+            Sealing::Beside(block, done) => (block, done),
+        };
+        if result.is_err() || done == block.len() {
+            self.blocks.put(sent);
+            return Err((result, block));
         }
-    }
-
-    /// A send has failed: what the peer has of the record is not all of it, and nothing can follow.
-    pub(super) fn broken(&self, wire: Block, sealing: Sealing) -> Block {
-        self.ended.set(true);
-        match sealing {
-            Sealing::InPlace(..) => wire,
-            Sealing::Beside(block, _) => {
-                self.blocks.put(wire);
-                block
+        sent.clear(0);
+        match self.seal_behind(&mut sent, &block.filled()[done..]) {
+            Ok(more) => Ok((sent, Sealing::Beside(block, done + more))),
+            Err(error) => {
+                self.blocks.put(sent);
+                Err((Err(error.into()), block))
             }
         }
     }

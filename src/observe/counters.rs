@@ -21,6 +21,11 @@ pub struct Counters {
     pub connections: Count,
     /// Connections closed at once because the worker had as many as its limit.
     pub connections_shed: Count,
+    /// TLS handshakes of clients: done, of them resumed, failed, and not begun because as many were under way as may.
+    pub tls_handshakes: Count,
+    pub tls_resumptions: Count,
+    pub tls_failures: Count,
+    pub tls_shed: Count,
     pub requests: Count,
     /// Answers that the gateway made itself.
     pub refusals: Count,

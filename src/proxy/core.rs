@@ -9,6 +9,7 @@ use super::request_id::RequestIds;
 use crate::catalog::Limits;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
+use crate::net::handshake::Handshakes;
 use crate::net::{Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::Counters;
@@ -18,7 +19,8 @@ pub struct Core {
     tables: RefCell<Rc<Tables>>,
     pub shared: Arc<Shared>,
     pub upstreams: Upstreams,
-    pub blocks: Blocks,
+    pub blocks: Rc<Blocks>,
+    pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
     pub clock: Clock,
     pub request_ids: RequestIds,
@@ -46,7 +48,8 @@ impl Core {
             upstreams,
             tables: RefCell::new(Rc::new(tables)),
             shared,
-            blocks: Blocks::default(),
+            blocks: Rc::default(),
+            handshakes: Handshakes::default(),
             watches: Rc::default(),
             clock: Clock::default(),
             request_ids: RequestIds::new(),

@@ -33,23 +33,30 @@ impl Versions {
 pub struct ClientAuthentication {
     /// Who may have signed their certificates.
     pub authorities: Arc<RootCertStore>,
+    /// Of the authorities: two sites that ask for the same believe each other's clients.
+    pub digest: AuthoritiesDigest,
     /// A client without a certificate gets no session.
     pub required: bool,
     /// The subject of the certificate is passed on.
     pub pass_subject: bool,
 }
 
+/// SHA-256.
+pub type AuthoritiesDigest = [u8; 32];
+
 /// How one domain, or several alike, are served.
 pub struct Site {
     pub(super) config: Arc<ServerConfig>,
     pass_subject: bool,
-    /// Only clients that have shown a certificate may call.
-    pub asks_client: bool,
+    digest: Option<AuthoritiesDigest>,
+    required: bool,
 }
 
 /// A client, after its handshake.
 #[derive(Clone, Debug, Default)]
 pub struct Peer {
+    /// Who vouches for it, where it has shown a certificate.
+    pub vouched: Option<AuthoritiesDigest>,
     /// The subject of its verified certificate (RFC 4514), where it is to be passed on.
     pub subject: Option<Box<str>>,
 }
@@ -98,8 +105,14 @@ impl Site {
         Ok(Self {
             config: Arc::new(config),
             pass_subject: client.is_some_and(|client| client.pass_subject),
-            asks_client: client.is_some_and(|client| client.required),
+            digest: client.map(|client| client.digest),
+            required: client.is_some_and(|client| client.required),
         })
+    }
+
+    /// Who must vouch for a client that calls here.
+    pub fn demands(&self) -> Option<&AuthoritiesDigest> {
+        self.digest.as_ref().filter(|_| self.required)
     }
 }
 
@@ -127,8 +140,8 @@ impl ResolvesServerCert for Certificates {
 
 impl Peer {
     pub(super) fn of(site: &Site, certificates: Option<&[CertificateDer<'static>]>) -> Self {
-        let certificate = certificates.and_then(<[_]>::first).filter(|_| site.pass_subject);
-        Self { subject: certificate.and_then(|certificate| subject(certificate)) }
+        let Some(certificate) = certificates.and_then(<[_]>::first) else { return Self::default() };
+        Self { vouched: site.digest, subject: if site.pass_subject { subject(certificate) } else { None } }
     }
 }
 

@@ -11,7 +11,7 @@ use super::balance::{Load, Standing, weight};
 use super::board::Entry;
 use super::health::Fault;
 use super::pool::Idle;
-use super::turn::{NoTurn, Turn, Turns};
+use crate::net::turn::{NoTurn, Turn, Turns};
 use crate::catalog::BackendInstance;
 
 pub struct Instance {

@@ -105,6 +105,7 @@ fn sweep(core: &Core) {
     core.clock.renew();
     let now_ms = core.clock.coarse_ms();
     core.watches.sweep(now_ms);
+    core.handshakes.sweep(now_ms);
     core.upstreams.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
     core.log.hand_over();
 }

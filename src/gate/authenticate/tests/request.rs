@@ -70,7 +70,7 @@ impl Request {
             request: RequestView { buffer: &buffer, head: &head },
             target: Target { authority: None, path, query },
             scheme: Scheme::Http,
-            peer: [127, 0, 0, 1].into(),
+            peer: [127, 0, 0, 1].into(), client: None,
             form: self.form.as_deref(),
             now_ms: self.now_ms,
         })
@@ -134,6 +134,7 @@ pub fn catalog() -> Catalog {
         access_log: AccessLog::Off,
         stages: vec!["RELEASE".into()],
         vpc_accesses: Vec::new(),
+        sites: Vec::new(),
         groups: vec![Group {
             name: "group".into(),
             base_path: String::new(),
@@ -141,6 +142,7 @@ pub fn catalog() -> Catalog {
             default_domain: "group.localhost".into(),
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
+            https: Vec::new(),
         }],
         apis: ["api", "another"].map(api).into(),
         apps: apps.collect(),
