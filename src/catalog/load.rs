@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::check::app::{Credentials, app};
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
-use super::check::published::{Stages, manifest, published};
 use super::check::https::Sites;
+use super::check::published::{Stages, manifest, published};
 use super::check::{Checked, Names, api, group, https, vpc_access};
 use super::check::{app as check_app, published as check_published};
 use super::{App, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
@@ -66,8 +66,7 @@ impl Loader {
         let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
         let Settings { instance, listeners, security, limits, access_log } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
-            let answers =
-                |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
+            let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
             sites.complain(&listener.address.to_string(), answers, &mut self.report);
         }
         let (stages, sites) = (stages.names, sites.list);

@@ -15,6 +15,7 @@ pub mod vpc_access;
 
 use std::sync::Arc;
 
+pub use crate::tls::server::Site;
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
 pub use check::{STAGES, check_name};
@@ -23,7 +24,6 @@ pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Sec
 pub use limits::Limits;
 pub use load::{load, load_layout};
 pub use template::Overlap;
-pub use crate::tls::server::Site;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
 
 macro_rules! ids {

@@ -45,7 +45,15 @@ fn explanation(request: Vec<u8>, catalog: &Catalog, now_ms: u64) -> Result<Expla
     let target = parse_target(view.method(), view.target()).map_err(|error| refused(error.into()))?;
     let framing = request_framing(&view).map_err(|error| refused(error.into()))?;
     let body = body(&request[head.len..], framing.body, &catalog.limits)?;
-    let call = Call { request: view, target, scheme: Scheme::Http, peer: [127, 0, 0, 1].into(), client: None, form: Some(&body), now_ms };
+    let call = Call {
+        request: view,
+        target,
+        scheme: Scheme::Http,
+        peer: [127, 0, 0, 1].into(),
+        client: None,
+        form: Some(&body),
+        now_ms,
+    };
     explain(&call, catalog, &Apps::build(catalog), &mut Scratch::default()).map_err(refused)
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Failure;
 use super::signals::{Order, Signals};
-use crate::catalog::{self, Catalog, Driver};
+use crate::catalog::{self, Catalog, Driver, Scheme};
 use crate::worker::fleet::Fleet;
 
 /// The exit code of a configuration that cannot be run (EX_CONFIG of sysexits.h).
@@ -33,7 +33,8 @@ pub(super) fn start(catalog: Arc<Catalog>, out: &mut dyn Write) -> Result<Fleet,
     let fleet = Fleet::start(catalog.clone()).map_err(|error| Failure::new(error.to_string()))?;
     let driver = if fleet.driver == Driver::Epoll { "epoll" } else { "io_uring" };
     for listener in &catalog.listeners {
-        writeln!(out, "{}: listening on http://{}", catalog.instance.name, listener.address)?;
+        let scheme = if listener.scheme == Scheme::Https { "https" } else { "http" };
+        writeln!(out, "{}: listening on {scheme}://{}", catalog.instance.name, listener.address)?;
     }
     let workers = fleet.workers();
     writeln!(out, "{}: {workers} workers on {driver}, {} published APIs", catalog.instance.name, catalog.apis.len())?;

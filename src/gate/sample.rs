@@ -182,7 +182,8 @@ impl Request {
             request: RequestView { buffer: &self.buffer, head: &self.head },
             target: Target { authority: None, path, query: parts.next() },
             scheme: self.scheme,
-            peer: self.peer, client: None,
+            peer: self.peer,
+            client: None,
             form: None,
             now_ms: self.now_ms,
         }

@@ -110,7 +110,11 @@ pub struct Means<'a> {
 
 /// The server's side. `choose`: how the domain of this name is served, or, where the client names none, the address that
 /// it has called. Returns whether the client was known from before.
-pub async fn accept(stream: &Stream, means: &Means<'_>, choose: impl Fn(Option<&str>) -> Option<Arc<Site>>) -> Result<bool, Failure> {
+pub async fn accept(
+    stream: &Stream,
+    means: &Means<'_>,
+    choose: impl Fn(Option<&str>) -> Option<Arc<Site>>,
+) -> Result<bool, Failure> {
     let _under_way = means.handshakes.begin();
     let mut block = means.blocks.small();
     let name = match read_hello(stream, &mut block).await {

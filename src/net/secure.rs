@@ -427,7 +427,8 @@ impl Secure {
     pub fn send_now(&self, content: &[u8]) {
         let mut out = [0; SHORT_BYTES];
         let sealed = self.session.borrow_mut().seal_to(content, &mut out);
-        let sent = !self.ended.get() && sealed.is_ok_and(|n| out.get(..n).is_some_and(|record| sys::send_whole_now(self.fd, record)));
+        let sent =
+            !self.ended.get() && sealed.is_ok_and(|n| out.get(..n).is_some_and(|record| sys::send_whole_now(self.fd, record)));
         if !sent {
             self.ended.set(true);
             sys::shutdown(self.fd, Direction::Both);

@@ -15,8 +15,8 @@ mod redirect;
 mod refuse;
 mod request;
 mod request_id;
-mod secure;
 pub mod response_head;
+mod secure;
 mod story;
 pub mod transfer;
 

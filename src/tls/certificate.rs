@@ -39,12 +39,12 @@ impl Certificate {
         let leaf = chain.first().ok_or_else(|| Problem::Chain("there is no certificate in it".to_owned()))?;
         let parsed = parse(leaf).map_err(Problem::Chain)?;
         ordered(&chain).map_err(Problem::Chain)?;
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-            .map_err(|_| Problem::Key("there is no private key in it: a PEM file with `BEGIN PRIVATE KEY` is wanted".to_owned()))?;
-        let key = provider()
-            .key_provider
-            .load_private_key(key)
-            .map_err(|_| Problem::Key("this key cannot be used: RSA (2048 bits or more), ECDSA (P-256, P-384) or Ed25519".to_owned()))?;
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| {
+            Problem::Key("there is no private key in it: a PEM file with `BEGIN PRIVATE KEY` is wanted".to_owned())
+        })?;
+        let key = provider().key_provider.load_private_key(key).map_err(|_| {
+            Problem::Key("this key cannot be used: RSA (2048 bits or more), ECDSA (P-256, P-384) or Ed25519".to_owned())
+        })?;
         CertifiedKey::new(chain.clone(), key.clone())
             .keys_match()
             .map_err(|_| Problem::Key("this is not the key of the certificate".to_owned()))?;

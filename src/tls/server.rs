@@ -84,8 +84,7 @@ impl Site {
         let builder = match client {
             None => builder.with_no_client_auth(),
             Some(client) => {
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(client.authorities.clone(), provider().clone());
+                let verifier = WebPkiClientVerifier::builder_with_provider(client.authorities.clone(), provider().clone());
                 let verifier = if client.required { verifier } else { verifier.allow_unauthenticated() };
                 let verifier = verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?;
                 builder.with_client_cert_verifier(verifier)

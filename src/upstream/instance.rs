@@ -11,8 +11,8 @@ use super::balance::{Load, Standing, weight};
 use super::board::Entry;
 use super::health::Fault;
 use super::pool::Idle;
-use crate::net::turn::{NoTurn, Turn, Turns};
 use crate::catalog::BackendInstance;
+use crate::net::turn::{NoTurn, Turn, Turns};
 
 pub struct Instance {
     pub backend: BackendInstance,

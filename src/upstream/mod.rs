@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use crate::catalog::{Catalog, Limits, VpcAccess, VpcAccessId, WhenAllDown};
 use crate::net::Watches;
+pub use crate::net::turn::{NoTurn, Turn};
 use balance::{Standing, choose};
 use board::Board;
 use budget::{Allowance, Budget};
@@ -29,7 +30,6 @@ use check::Checker;
 use health::{Admits, Policy};
 use instance::Role;
 pub use instance::{Instance, Pick};
-pub use crate::net::turn::{NoTurn, Turn};
 
 /// Instances that one request tries to reach.
 const INSTANCES_TRIED: usize = 3;

@@ -45,7 +45,14 @@ struct Demand {
 }
 
 /// Fills in [`Group::https`]. What is wrong is in the report. `directory`: of the group.
-pub fn https(document: &Document, group: &mut Group, layout: &Layout, directory: &Path, sites: &mut Sites, checked: &mut Checked<'_>) {
+pub fn https(
+    document: &Document,
+    group: &mut Group,
+    layout: &Layout,
+    directory: &Path,
+    sites: &mut Sites,
+    checked: &mut Checked<'_>,
+) {
     let files = Files { layout, directory };
     let bound: Vec<_> = document.certificate.iter().filter_map(|table| bound(table, group, &files, checked)).collect();
     let demands: Vec<_> = document.client_certificate.iter().filter_map(|table| demand(table, group, &files, checked)).collect();
@@ -64,7 +71,8 @@ pub fn https(document: &Document, group: &mut Group, layout: &Layout, directory:
             if first.certificate.algorithm() == second.certificate.algorithm() {
                 let message = format!("the domain `{}` has two certificates of one kind", shown(&domain));
                 let diagnostic = Diagnostic::at(second.place.clone(), message).related(first.place.clone(), "the first is here");
-                checked.push(diagnostic.note("a domain may have two certificates: one of ECDSA, and one of RSA for older clients"));
+                checked
+                    .push(diagnostic.note("a domain may have two certificates: one of ECDSA, and one of RSA for older clients"));
             }
         }
         let redirect = redirected.contains(&domain);
@@ -106,12 +114,18 @@ pub fn https(document: &Document, group: &mut Group, layout: &Layout, directory:
 impl Sites {
     /// A domain that answers over HTTPS has a certificate. `answers`: the group takes calls over HTTPS.
     pub fn complain(&self, listener: &str, answers: impl Fn(&str) -> bool, report: &mut crate::document::Report) {
-        for bare in self.bare.iter().filter(|bare| answers(&bare.group) && !self.claimed.contains_key(&bare.written.to_lowercase())) {
+        for bare in
+            self.bare.iter().filter(|bare| answers(&bare.group) && !self.claimed.contains_key(&bare.written.to_lowercase()))
+        {
             let message = format!("the domain `{}` has no certificate", bare.written);
             let diagnostic = Diagnostic::at(bare.place.clone(), message)
                 .label("called over HTTPS")
                 .note(format!("{listener} is an HTTPS listener, and the group has published APIs that take HTTPS"));
-            report.push(diagnostic.help("add `[[certificate]]` with `chain` and `key` to the group, or take HTTPS from `protocols` of its APIs"));
+            report.push(
+                diagnostic.help(
+                    "add `[[certificate]]` with `chain` and `key` to the group, or take HTTPS from `protocols` of its APIs",
+                ),
+            );
         }
     }
 }
@@ -161,7 +175,9 @@ fn bound(table: &CertificateTable, group: &Group, files: &Files<'_>, checked: &m
     let key = files.text(&table.key, "key", checked);
     let ocsp = table.ocsp_response.as_ref().map(|path| {
         let (path, read) = files.read(path, "ocsp_response", checked)?;
-        ocsp_response(read).map_err(|problem| checked.push(file_error(checked, table.ocsp_response.as_ref(), &path, &problem))).ok()
+        ocsp_response(read)
+            .map_err(|problem| checked.push(file_error(checked, table.ocsp_response.as_ref(), &path, &problem)))
+            .ok()
     });
     let certificate = match Certificate::read(&chain?, &key?) {
         Ok(certificate) => certificate,
@@ -193,7 +209,9 @@ fn bound(table: &CertificateTable, group: &Group, files: &Files<'_>, checked: &m
             let domains: Vec<_> = group.domains.iter().filter(|domain| covers(&certificate, domain)).cloned().collect();
             if domains.is_empty() {
                 let diagnostic = checked.at(&table.chain, "the certificate is for no domain of this group").note(names);
-                checked.push(diagnostic.help("add the domain to `domains` of the group, or name it in `domains` of the certificate"));
+                checked.push(
+                    diagnostic.help("add the domain to `domains` of the group, or name it in `domains` of the certificate"),
+                );
             }
             domains
         }

@@ -133,14 +133,9 @@ impl Router {
             self.answer(run, method)
         });
         match found {
-            Some((api, path)) => Ok(Route {
-                api,
-                group,
-                path,
-                default_domain: site.default,
-                site: site.https.site,
-                redirect: site.https.redirect,
-            }),
+            Some((api, path)) => {
+                Ok(Route { api, group, path, default_domain: site.default, site: site.https.site, redirect: site.https.redirect })
+            }
             None if path_matched => Err(Refusal::because(ErrorCode::I405UM, "no API of this path takes this method")),
             None => Err(Refusal::because(ErrorCode::I404NF, "with this path in this stage")),
         }

@@ -18,6 +18,7 @@ use crate::wait::utc;
 pub struct Config {
     directory: TempDir,
     port: Port,
+    https: Option<Port>,
     instance: String,
     tables: String,
     environment: Vec<(String, String)>,
@@ -31,6 +32,7 @@ impl Config {
         Self {
             directory,
             port: reserve(),
+            https: None,
             instance: "workers = 2\n".into(),
             tables: String::new(),
             environment: Vec::new(),
@@ -66,6 +68,14 @@ impl Config {
     pub fn table(mut self, name: &str, lines: &str) -> Self {
         self.tables.push_str(&format!("\n[{name}]\n{lines}\n"));
         self
+    }
+
+    /// A second listener, for HTTPS: [`Gateway::https`].
+    pub fn https(mut self) -> Self {
+        let port = reserve();
+        let lines = format!("address = \"{}\"\nprotocol = \"https\"", port.address);
+        self.https = Some(port);
+        self.table("[listener]", &lines)
     }
 
     pub fn environment(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -179,7 +189,7 @@ impl Config {
     pub fn start(self) -> Gateway {
         self.write_gateway();
         let run = self.run();
-        Gateway::start(self.directory, self.port, run)
+        Gateway::start(self.directory, self.port, self.https, run)
     }
 
     fn run(&self) -> Command {

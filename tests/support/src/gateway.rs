@@ -55,15 +55,16 @@ pub struct Gateway {
     directory: TempDir,
     child: Child,
     _port: Port,
+    https: Option<Port>,
 }
 
 impl Gateway {
     #[track_caller]
-    pub(crate) fn start(directory: TempDir, port: Port, mut run: Command) -> Self {
+    pub(crate) fn start(directory: TempDir, port: Port, https: Option<Port>, mut run: Command) -> Self {
         let output = File::create(directory.path().join("output")).expect("the output file can be made");
         let errors = output.try_clone().expect("a file can be duplicated");
         let child = run.current_dir(directory.path()).stdout(output).stderr(errors).spawn().expect("the gateway runs");
-        let mut gateway = Self { address: port.address, directory, child, _port: port };
+        let mut gateway = Self { address: port.address, directory, child, _port: port, https };
         let deadline = Deadline::after(DEADLINE);
         while Client::try_connect(gateway.address).is_err() {
             if let Ok(Some(status)) = gateway.child.try_wait() {
@@ -72,6 +73,12 @@ impl Gateway {
             assert!(deadline.look_again(), "the gateway does not listen on {}", gateway.address);
         }
         gateway
+    }
+
+    /// The address of the HTTPS listener.
+    #[track_caller]
+    pub fn https(&self) -> SocketAddr {
+        self.https.as_ref().expect("the configuration has an HTTPS listener").address
     }
 
     pub fn path(&self) -> &Path {

@@ -28,6 +28,10 @@ pub fn curl() -> Command {
     curl
 }
 
+pub fn openssl() -> Command {
+    Command::new(named("LOCKGATE_TEST_OPENSSL", "openssl"))
+}
+
 /// A shell line, as a person pastes it.
 pub fn sh(line: &str) -> Command {
     let mut shell = Command::new("sh");

@@ -70,7 +70,8 @@ impl Request {
             request: RequestView { buffer: &buffer, head: &head },
             target: Target { authority: None, path, query },
             scheme: Scheme::Http,
-            peer: [127, 0, 0, 1].into(), client: None,
+            peer: [127, 0, 0, 1].into(),
+            client: None,
             form: self.form.as_deref(),
             now_ms: self.now_ms,
         })
