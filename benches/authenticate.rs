@@ -44,6 +44,8 @@ fn catalog(apps: u32) -> Catalog {
         },
     };
     Catalog {
+        generation: 0,
+        sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
             workers: None,
@@ -62,6 +64,8 @@ fn catalog(apps: u32) -> Catalog {
         },
         limits: Limits::default(),
         access_log: AccessLog::Off,
+        log_format: lockgate::catalog::LogFormat::Text,
+        admin: None,
         stages: vec!["RELEASE".into()],
         vpc_accesses: Vec::new(),
         sites: Vec::new(),
@@ -103,7 +107,7 @@ impl Request {
         request.head.method = request.put(method);
         request.head.target = request.put(target);
         for &(id, name, value) in headers {
-            let field = Field { name: request.put(name), value: request.put(value), id };
+            let field = Field { name: request.put(name), value: request.put(value), id, plain: false };
             assert!(request.head.fields.push(field));
         }
         request

@@ -23,6 +23,8 @@ const CALLS: usize = 1024;
 fn catalog(apis: usize) -> Catalog {
     let groups = apis.div_ceil(APIS_PER_GROUP);
     Catalog {
+        generation: 0,
+        sha256: String::new(),
         instance: Instance {
             name: "bench".into(),
             workers: None,
@@ -41,8 +43,10 @@ fn catalog(apis: usize) -> Catalog {
         },
         limits: Limits::default(),
         access_log: AccessLog::Off,
+        log_format: lockgate::catalog::LogFormat::Text,
+        admin: None,
         stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
-        vpc_accesses: vec![VpcAccess {
+        vpc_accesses: vec![Arc::new(VpcAccess {
             name: "backend".into(),
             vpc_id: "vpc".into(),
             host: Some("backend.internal".into()),
@@ -50,7 +54,7 @@ fn catalog(apis: usize) -> Catalog {
             instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
             balance: Default::default(),
             health: None,
-        }],
+        })],
         groups: (0..groups).map(group).collect(),
         sites: Vec::new(),
         apis: (0..apis).map(api).collect(),
@@ -115,7 +119,7 @@ impl Request {
             (FieldId::XCaStage, "X-Ca-Stage", "RELEASE"),
         ];
         for (id, name, value) in fields {
-            let field = Field { name: request.push(name), value: request.push(value), id };
+            let field = Field { name: request.push(name), value: request.push(value), id, plain: false };
             request.head.fields.push(field);
         }
         request
@@ -175,8 +179,9 @@ fn build(criterion: &mut Criterion) {
 }
 
 fn forward(criterion: &mut Criterion) {
-    let tables = Tables::build(Arc::new(catalog(10_000)));
-    let shared = Shared::new(&tables.catalog, 0, [7; 16]);
+    let catalog = Arc::new(catalog(10_000));
+    let shared = Shared::new(&catalog, 0, [7; 16]);
+    let tables = Tables::build(catalog, &shared);
     let mut scratch = Scratch::default();
     let request = Request::new(4711);
     let call = request.call();

@@ -1,5 +1,6 @@
 //! Lockgate: an API gateway data plane on io_uring, thread per core. The map of the house:
 
+pub mod admin; // the operator's listener
 pub mod catalog; // documents, typed and cross-referenced: a value that exists is valid
 pub mod command; // one file a subcommand
 pub mod document; // files as written, with spans; diagnostics with file:line:column
@@ -7,7 +8,7 @@ pub mod gate; // the decision, pure: route, authenticate, authorize, admit, map
 pub mod http; // wire formats, pure: head, framing, chunked, serialise
 pub mod lint; // what documents say and hardly mean: the warnings of `lockgate check`
 pub mod net; // the facade over the runtime: streams, blocks, deadlines, clock
-pub mod observe; // access log, counters
+pub mod observe; // access log, metrics, status
 pub mod proxy; // a connection's life: joins gate, http and upstream
 pub mod publish; // draft -> stage; versions
 pub mod sys; // the only system calls that no crate covers

@@ -11,11 +11,13 @@ use std::sync::mpsc::channel;
 
 use lockgate::catalog::{self, Driver, Scheme};
 use lockgate::gate::Shared;
+use lockgate::net::bell::bell;
 use lockgate::net::{clock, listen};
 use lockgate::observe::access_log::{Destination, Sink, Writer};
 use lockgate::observe::counters::Counters;
 use lockgate::observe::status::Status;
 use lockgate::upstream::board::Board;
+use lockgate::worker::handover::{Generation, Handover};
 use lockgate::worker::{self, Provision};
 use lockgate_test_support::{Api, App, Backend, Config, Request, Signer};
 
@@ -81,15 +83,19 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
     let stop = Arc::new(AtomicBool::new(false));
     let (ready, is_ready) = channel();
     let listener = listen::bind(config.address()).expect("the port is this test's own");
+    let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), [7; 16]));
+    let generation = Generation::build(1, catalog, &shared, &Board::new(1));
+    let (ringer, bell) = bell().expect("a pair of sockets");
+    let status = Arc::new(Status::new(1, clock::unix_ms()));
     let provision = Provision {
         number: 0,
-        board: Board::new(&catalog, 1),
-        shared: Arc::new(Shared::new(&catalog, clock::unix_ms(), [7; 16])),
-        catalog,
+        handover: Arc::new(Handover::new(&generation, [ringer].into(), status)),
+        generation,
+        bell,
+        shared,
         listeners: vec![(listener, Scheme::Http)],
         log: writer.as_ref().map_or_else(|| Sink::none(counters.clone()), |writer| writer.sink(counters.clone())),
         counters,
-        status: Arc::new(Status::new(1, clock::unix_ms())),
         driver,
         stop: stop.clone(),
         ready,

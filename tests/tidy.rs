@@ -11,6 +11,7 @@ use serde_json::Value;
 /// Who may import whom, besides itself. `command` may import everything; nothing imports `command`.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("worker", &["proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
     ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("upstream", &["http", "tls", "observe", "catalog", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.
@@ -21,7 +22,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("lint", &["catalog", "document", "tls"]),
     ("catalog", &["document", "http", "tls"]),
     ("document", &[]),
-    ("http", &[]),
+    // Masks over many bytes at once, which are `unsafe` to ask a processor for.
+    ("http", &["sys"]),
     ("observe", &["sys"]),
     // Bytes and keys come in, bytes go out.
     ("tls", &[]),

@@ -66,7 +66,7 @@ impl Gateway {
     pub fn new() -> Self {
         let catalog = CATALOG.clone();
         let (shared, scratch) = (Shared::new(&catalog, 0, [7; 16]), Scratch::default());
-        Self { tables: Tables::build(catalog), shared, scratch }
+        Self { tables: Tables::build(catalog, &shared), shared, scratch }
     }
 
     /// Reads a client's connection that ends after `bytes`, received in pieces that end at `cuts`. `bare`: bodies are

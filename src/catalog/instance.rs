@@ -30,7 +30,7 @@ pub struct Listener {
     pub scheme: Scheme,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     Http,
     Https,
@@ -68,6 +68,14 @@ pub enum Tolerance {
     ByteOrder,
     /// Values of a repeated parameter joined by commas.
     CommaJoined,
+}
+
+/// How the gateway says what it does, on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
 }
 
 /// Where access log lines go.

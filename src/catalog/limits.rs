@@ -52,7 +52,13 @@ pub struct Limits {
     pub retry_percent: u64,
     /// Requests that may be sent again besides, within seconds.
     pub retry_minimum: u64,
-    /// From the order to stop to the end of the process, whatever still runs.
+    /// APIs with metrics of their own.
+    pub metrics_apis: usize,
+    /// VPC accesses with metrics of their own.
+    pub metrics_vpc_accesses: usize,
+    /// From the order to stop to the moment when no more connections are taken.
+    pub drain_delay: Duration,
+    /// From then on to the end of the process, whatever still runs.
     pub drain_timeout: Duration,
 }
 
@@ -83,6 +89,9 @@ impl Default for Limits {
             stand_aside_failures: 3,
             retry_percent: 20,
             retry_minimum: 10,
+            metrics_apis: 1000,
+            metrics_vpc_accesses: 1000,
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
         }
     }
@@ -142,6 +151,9 @@ impl Limits {
             Limit::StandAsideFailures => Slot::Size(&mut self.stand_aside_failures),
             Limit::RetryPercent => Slot::Long(&mut self.retry_percent),
             Limit::RetryMinimum => Slot::Long(&mut self.retry_minimum),
+            Limit::MetricsApis => Slot::Size(&mut self.metrics_apis),
+            Limit::MetricsVpcAccesses => Slot::Size(&mut self.metrics_vpc_accesses),
+            Limit::DrainDelay => Slot::Time(&mut self.drain_delay),
             Limit::DrainTimeout => Slot::Time(&mut self.drain_timeout),
         }
     }

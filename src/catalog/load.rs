@@ -8,7 +8,7 @@ use super::check::app::{Credentials, app};
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
-use super::check::published::{Stages, manifest, published};
+use super::check::published::{Stages, published, root_manifest};
 use super::check::{Checked, Names, api, group, https, vpc_access};
 use super::check::{app as check_app, published as check_published};
 use super::{App, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
@@ -54,23 +54,39 @@ impl Loader {
         let mut apis_by_group = self.drafts(&directories, &vpc_access_names);
         let mut stages = Stages::new();
         let mut apis = Vec::new();
-        if let Some(manifest) = manifest(&self.layout, &mut self.report) {
+        let mut generation = 0;
+        if let Some(manifest) = root_manifest(&self.layout, &mut self.report) {
+            generation = manifest.document.generation;
             let context =
                 check_published::Context { layout: &self.layout, groups: &group_names, vpc_accesses: &vpc_access_names };
-            apis = published(&manifest, &context, &mut stages, &mut self.report);
-            for (group, entries) in manifest.document.current.values().flatten() {
-                apis_by_group.entry(group.clone()).or_default().extend(entries.keys().cloned());
-            }
+            apis = published(&manifest, &context, &mut stages, &mut apis_by_group, &mut self.report);
         }
         apis_by_group.values_mut().for_each(|names| names.sort_unstable());
         let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
-        let Settings { instance, listeners, security, limits, access_log } = settings?;
+        let Settings { instance, listeners, security, limits, access_log, log_format, admin } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
             let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
             sites.complain(&listener.address.to_string(), answers, &mut self.report);
         }
         let (stages, sites) = (stages.names, sites.list);
-        Some(Catalog { instance, listeners, security, limits, access_log, stages, vpc_accesses, groups, sites, apis, apps })
+        let sha256 = self.layout.digest();
+        Some(Catalog {
+            generation,
+            sha256,
+            instance,
+            listeners,
+            security,
+            limits,
+            access_log,
+            log_format,
+            admin,
+            stages,
+            vpc_accesses,
+            groups,
+            sites,
+            apis,
+            apps,
+        })
     }
 
     fn settings(&mut self) -> Option<Settings> {
@@ -79,7 +95,7 @@ impl Loader {
         settings(&parsed.document, &self.layout.root, &mut checked)
     }
 
-    fn vpc_accesses(&mut self) -> (Vec<VpcAccess>, Names<VpcAccessId>) {
+    fn vpc_accesses(&mut self) -> (Vec<Arc<VpcAccess>>, Names<VpcAccessId>) {
         let mut list = Vec::new();
         let mut names = Names::new("VPC access");
         for entry in self.layout.documents(&self.layout.vpc_accesses(), &mut self.report) {
@@ -88,7 +104,7 @@ impl Loader {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                 vpc_access::vpc_access(&parsed.document, &entry.name, &mut checked)
             });
-            let id = good.map(|good| push(&mut list, good, VpcAccessId));
+            let id = good.map(|good| push(&mut list, Arc::new(good), VpcAccessId));
             names.insert(entry.name, id);
         }
         (list, names)

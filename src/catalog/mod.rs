@@ -3,6 +3,8 @@
 //! Built once by the loader, off the workers, and immutable from then on; each worker compiles its own tables
 //! from it. Places in it are indexes ([`GroupId`] and its kin), so that tables hold small numbers, not references.
 
+use std::net::SocketAddr;
+
 pub mod api;
 pub mod app;
 mod check;
@@ -18,9 +20,9 @@ use std::sync::Arc;
 pub use crate::tls::server::Site;
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
-pub use check::{STAGES, check_name};
+pub use check::{STAGES, check_name, group_manifest, root_manifest};
 pub use group::{Domain, DomainHttps, Group};
-pub use instance::{AccessLog, Driver, Instance, Listener, NonceFull, Scheme, Security, Tolerance};
+pub use instance::{AccessLog, Driver, Instance, Listener, LogFormat, NonceFull, Scheme, Security, Tolerance};
 pub use limits::Limits;
 pub use load::{load, load_layout};
 pub use template::Overlap;
@@ -52,14 +54,22 @@ ids! {
 }
 
 pub struct Catalog {
+    /// Of the manifest: grows by one with every publication.
+    pub generation: u64,
+    /// SHA-256 over every document read, in lower-case hexadecimal.
+    pub sha256: String,
     pub instance: Instance,
     pub listeners: Vec<Listener>,
     pub security: Security,
     pub limits: Limits,
     pub access_log: AccessLog,
+    pub log_format: LogFormat,
+    /// Where the operator's listener is; `None`: there is none.
+    pub admin: Option<SocketAddr>,
     /// Stage names, `RELEASE` first.
     pub stages: Vec<String>,
-    pub vpc_accesses: Vec<VpcAccess>,
+    /// Shared with the catalog before, where they are the same.
+    pub vpc_accesses: Vec<Arc<VpcAccess>>,
     pub groups: Vec<Group>,
     /// How domains are served over HTTPS.
     pub sites: Vec<Arc<Site>>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Scheme;
 
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VpcAccess {
     pub name: String,
     pub vpc_id: String,
@@ -19,7 +20,7 @@ pub struct VpcAccess {
 }
 
 /// How calls are shared among instances.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance {
     /// How long an instance that came back takes to get its whole share; zero: it has it at once.
     pub slow_start: Duration,
@@ -41,7 +42,7 @@ pub enum WhenAllDown {
 }
 
 /// A request made to each instance every now and then, to see whether it is up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
     /// `GET` or `HEAD`.
     pub method: &'static str,
@@ -76,6 +77,7 @@ impl ExpectedStatus {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendInstance {
     pub id: String,
     pub address: SocketAddr,

@@ -1,7 +1,6 @@
 //! `lockgate authorize`
 
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use clap::Args;
@@ -9,7 +8,6 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::{Failure, draft};
 use crate::document::{Layout, read_text};
-use crate::publish::atomic::Access;
 
 /// Longest app document, in bytes.
 const APP_BYTES: u64 = <crate::document::app::App as crate::document::Document>::BYTES;
@@ -39,9 +37,7 @@ impl Authorize {
         let mut document: DocumentMut =
             text.parse().map_err(|_| Failure::file(&path, "not well-formed TOML: see `lockgate check`"))?;
         self.add(&mut document).map_err(|problem| Failure::file(&path, problem))?;
-        // As closed as it was, or closed if it cannot be known.
-        let open = std::fs::metadata(&path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
-        draft::replace(&layout, &path, &document.to_string(), if open { Access::Everyone } else { Access::Owner })?;
+        draft::replace(&layout, &path, &document.to_string(), draft::access(&path))?;
         writeln!(out, "wrote {}: {} may call {} in {}", path.display(), self.app, self.api, self.stage.join(", "))?;
         writeln!(out, "next: lockgate check; a running gateway reads apps when it starts")?;
         Ok(())

@@ -1,11 +1,13 @@
 //! Documents that commands write: checked as if they were there, then written whole.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use super::Failure;
 use crate::catalog;
 use crate::document::Layout;
+use crate::document::kind::Kind;
 use crate::publish::atomic::{self, Access};
 
 /// Whether a name that was given may become part of a path.
@@ -13,16 +15,36 @@ pub fn check_name(what: &str, name: &str) -> Result<(), Failure> {
     catalog::check_name(name).map_err(|problem| Failure::new(format!("`{name}` is not a name of {what}: {problem}")))
 }
 
-/// Writes a document that must not exist yet.
+/// Writes a document that must not exist yet, with a line that leads editors to its schema.
 pub fn create(layout: &Layout, path: &Path, text: &str, access: Access) -> Result<(), Failure> {
     if layout.has(path) {
         return Err(exists(path));
     }
-    check(layout, path, text)?;
-    atomic::create(path, text, access).map_err(|error| match error.kind() {
+    let kind = path.strip_prefix(&layout.root).ok().and_then(Kind::at);
+    let text = format!("{}{text}", kind.map(Kind::schema_line).unwrap_or_default());
+    check(layout, path, &text)?;
+    atomic::create(path, &text, access).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => exists(path),
         _ => Failure::file(path, error),
-    })
+    })?;
+    kind.map_or(Ok(()), |kind| write_schema(layout, kind).map(drop))
+}
+
+/// Writes the schema of a kind where it is not there as this version has it; its path.
+pub fn write_schema(layout: &Layout, kind: &Kind) -> Result<PathBuf, Failure> {
+    let path = layout.root.join(kind.schema_file());
+    let text = format!("{:#}\n", kind.schema());
+    if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+        return Ok(path);
+    }
+    atomic::replace(&path, &text, Access::Everyone).map_err(|error| Failure::file(&path, error))?;
+    Ok(path)
+}
+
+/// As closed as a file is, or closed if that cannot be known.
+pub fn access(path: &Path) -> Access {
+    let open = std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
+    if open { Access::Everyone } else { Access::Owner }
 }
 
 /// Writes a document in the place of the one that is there.

@@ -11,12 +11,15 @@ mod draft;
 mod egress;
 mod explain_signature;
 mod failure;
+mod fmt;
 mod group;
 mod init;
 mod limits;
 mod man;
+mod metrics;
 mod publish;
 mod run;
+mod schema;
 mod sign;
 mod signals;
 mod vpc_access;
@@ -46,6 +49,10 @@ enum Command {
     Init(init::Init),
     /// Check every document, and show every error
     Check(check::Check),
+    /// Write documents in their canonical spelling
+    Fmt(fmt::Fmt),
+    /// Print what a kind of document may say, for editors and for people
+    Schema(schema::Schema),
     /// Publish drafts to a stage
     Publish(publish::Publish),
     Demo(demo::Demo),
@@ -74,6 +81,7 @@ enum Command {
     Egress(egress::Egress),
     /// Print every limit, with its unit and range
     Limits(limits::Limits),
+    Metrics(metrics::Metrics),
     /// Print completions for a shell
     Completions(completions::Completions),
     /// Print the manual page
@@ -85,6 +93,8 @@ impl Command {
         match self {
             Command::Init(command) => command.run(config, out),
             Command::Check(command) => command.run(config, out),
+            Command::Fmt(command) => command.run(config, out),
+            Command::Schema(command) => command.run(config, out),
             Command::Publish(command) => command.run(config, out),
             Command::Run(command) => command.run(config, out),
             Command::Demo(command) => command.run(config, out),
@@ -98,6 +108,7 @@ impl Command {
             Command::Authorize(command) => command.run(config, out),
             Command::Egress(command) => command.run(config, out),
             Command::Limits(command) => command.run(config, out),
+            Command::Metrics(command) => command.run(out),
             Command::Completions(command) => command.run(out),
             Command::Man(command) => command.run(out),
         }

@@ -8,8 +8,9 @@ use clap::Args;
 
 use super::Failure;
 use super::signals::{Order, Signals};
+use crate::admin::{Admin, Sources};
 use crate::catalog::{self, Catalog, Driver, Scheme};
-use crate::worker::fleet::Fleet;
+use crate::worker::fleet::{Fleet, StartError};
 
 /// The exit code of a configuration that cannot be run (EX_CONFIG of sysexits.h).
 const CONFIG_ERROR: u8 = 78;
@@ -30,11 +31,21 @@ impl Run {
 /// Starts the gateway and says what it does.
 pub(super) fn start(catalog: Arc<Catalog>, out: &mut dyn Write) -> Result<Fleet, Failure> {
     super::log_to_standard_error();
-    let fleet = Fleet::start(catalog.clone()).map_err(|error| Failure::new(error.to_string()))?;
+    let fails = |error: StartError| Failure::new(error.to_string());
+    let bind = |address| Admin::bind(address).map_err(|error| StartError::Listen(address, error));
+    let admin = catalog.admin.map(bind).transpose().map_err(fails)?;
+    let fleet = Fleet::start(catalog.clone()).map_err(fails)?;
+    if let Some(admin) = admin {
+        let sources = Sources { workers: fleet.counters(), status: fleet.status.clone(), log: fleet.log_lines() };
+        admin.serve(Arc::new(sources))?;
+    }
     let driver = if fleet.driver == Driver::Epoll { "epoll" } else { "io_uring" };
     for listener in &catalog.listeners {
         let scheme = if listener.scheme == Scheme::Https { "https" } else { "http" };
         writeln!(out, "{}: listening on {scheme}://{}", catalog.instance.name, listener.address)?;
+    }
+    if let Some(address) = catalog.admin {
+        writeln!(out, "{}: operator's listener on http://{address}", catalog.instance.name)?;
     }
     let workers = fleet.workers();
     writeln!(out, "{}: {workers} workers on {driver}, {} published APIs", catalog.instance.name, catalog.apis.len())?;

@@ -1,18 +1,26 @@
 //! `groups/GROUP/apis/API.toml`: an API as it is drafted, and as a version file holds it.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::gateway::SchemeWord;
+use super::schema::NAME;
 use super::{At, Document};
+
+/// Methods an API may take. `CONNECT` and `TRACE` are not passed on by a gateway (RFC 9110, sections 9.3.6 and 9.3.8).
+pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+/// Of a backend.
+pub const TIMEOUT_MS: RangeInclusive<u64> = 1..=600_000;
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Api {
     /// The name of the file, without `.toml`.
+    #[schemars(regex(pattern = NAME))]
     pub name: At<String>,
     pub description: Option<String>,
     pub authentication: AuthenticationTable,
@@ -68,8 +76,10 @@ pub struct RequestTable {
     /// Default: both.
     pub protocols: Option<At<Vec<At<SchemeWord>>>>,
     /// Below the base path of the group: `/user/[id]`, `/files/*`.
+    #[schemars(regex(pattern = "^/"))]
     pub path: At<String>,
     /// A method, a list of methods, or `ANY`.
+    #[schemars(schema_with = "methods")]
     pub method: At<Methods>,
     /// Default: `pass-through`.
     pub mode: Option<At<ModeWord>>,
@@ -91,10 +101,14 @@ pub struct BackendTable {
     /// Name of the VPC access.
     pub vpc_access: At<String>,
     /// Path at the backend; may use the parameters of the request's path.
+    #[schemars(regex(pattern = "^/"))]
     pub path: At<String>,
     /// A method, or `ANY`: the client's. Default: `ANY`.
+    #[serde(default)]
+    #[schemars(schema_with = "method")]
     pub method: Option<At<String>>,
     /// From the end of the request to the head of the answer, in milliseconds. Default: 10,000.
+    #[schemars(range(min = *TIMEOUT_MS.start(), max = *TIMEOUT_MS.end()))]
     pub timeout_ms: Option<At<i64>>,
 }
 
@@ -119,6 +133,16 @@ pub struct ResponseTable {
 pub enum Methods {
     One(String),
     Several(Vec<At<String>>),
+}
+
+fn method(_: &mut SchemaGenerator) -> Schema {
+    let words: Vec<&str> = METHODS.into_iter().chain(["ANY"]).collect();
+    json_schema!({ "enum": words })
+}
+
+fn methods(generator: &mut SchemaGenerator) -> Schema {
+    let several = json_schema!({ "type": "array", "items": { "enum": METHODS }, "minItems": 1, "uniqueItems": true });
+    json_schema!({ "anyOf": [method(generator), several] })
 }
 
 /// By hand: serde reads untagged enums through a buffer that has no places, and no word on what is expected.

@@ -3,12 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::NAME;
 use super::{At, Document};
 
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct App {
     /// The name of the file, without `.toml`.
+    #[schemars(regex(pattern = NAME))]
     pub name: At<String>,
     pub description: Option<String>,
     /// Who answers for the app.
@@ -49,9 +51,12 @@ pub struct CredentialTable {
 #[serde(deny_unknown_fields)]
 pub struct AuthorizationTable {
     /// `GROUP/API`
+    #[schemars(regex(pattern = "^[^/]+/[^/]+$"))]
     pub api: At<String>,
     /// `RELEASE`, `PRE`, `TEST`; at least one.
+    #[schemars(length(min = 1))]
     pub stages: At<Vec<At<String>>>,
     /// RFC 3339, e.g. `2030-01-01T00:00:00Z`; without it the authorization does not expire.
+    #[schemars(extend("format" = "date-time"))]
     pub expires: Option<At<String>>,
 }

@@ -1,16 +1,24 @@
 //! `gateway.toml`: the instance.
 
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsTable;
 use super::{At, Document};
 
+pub const WORKERS: RangeInclusive<u64> = 1..=1024;
+/// Ten years: clients whose clock is of no account, replayed recordings.
+pub const SIGNATURE_WINDOW_S: RangeInclusive<u64> = 1..=315_360_000;
+pub const NONCE_CAPACITY: RangeInclusive<u64> = 1024..=1 << 30;
+
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
     pub instance: InstanceTable,
     /// Where clients connect; at least one.
+    #[schemars(length(min = 1))]
     pub listener: At<Vec<ListenerTable>>,
     #[serde(default)]
     pub security: SecurityTable,
@@ -18,6 +26,10 @@ pub struct Gateway {
     pub limits: LimitsTable,
     #[serde(default)]
     pub access_log: AccessLogTable,
+    /// The operator's listener; without it there is none.
+    pub admin: Option<AdminTable>,
+    #[serde(default)]
+    pub log: LogTable,
 }
 
 impl Document for Gateway {}
@@ -29,6 +41,7 @@ pub struct InstanceTable {
     /// Name of this gateway, in logs.
     pub name: At<String>,
     /// Workers; default: one per core the process may use, each pinned.
+    #[schemars(range(min = *WORKERS.start(), max = *WORKERS.end()))]
     pub workers: Option<At<i64>>,
     /// Source addresses toward backends; empty: the kernel chooses.
     pub egress_addresses: Option<Vec<At<String>>>,
@@ -72,8 +85,10 @@ pub enum SchemeWord {
 pub struct SecurityTable {
     /// Accepted clock difference of a signature, in seconds; a nonce is remembered for twice as long, which is how long a
     /// request that carries it can be good. Default: 900.
+    #[schemars(range(min = *SIGNATURE_WINDOW_S.start(), max = *SIGNATURE_WINDOW_S.end()))]
     pub signature_window_s: Option<At<i64>>,
     /// Nonces remembered at most within one window, over all workers. Default: 2,000,000.
+    #[schemars(range(min = *NONCE_CAPACITY.start(), max = *NONCE_CAPACITY.end()))]
     pub nonce_capacity: Option<At<i64>>,
     /// What happens to a signed call whose nonce finds no room. Default: `refuse`.
     pub nonce_full: Option<At<NonceFullWord>>,
@@ -105,6 +120,31 @@ pub enum ToleranceWord {
     ByteOrder,
     /// Values of a repeated parameter joined by commas.
     CommaJoined,
+}
+
+/// `[admin]`: status and metrics of the instance, for its operator.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminTable {
+    /// `PORT` (of 127.0.0.1), `ADDRESS:PORT` or `[ADDRESS]:PORT`. Who reaches it may read everything it says.
+    pub address: At<String>,
+}
+
+/// `[log]`: what the gateway says of itself on standard error.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogTable {
+    /// Default: `text`.
+    pub format: Option<At<LogFormatWord>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormatWord {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// `[access_log]`

@@ -1,10 +1,14 @@
 //! Where documents lie in a config directory: as it is, or as it would be with some files written.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
+use super::kind::{CHOSEN, KINDS};
 use super::source::read_bytes;
 use super::{Diagnostic, Document, Parsed, Report, Source, parse_text};
 
@@ -14,11 +18,13 @@ pub struct Layout {
     pub root: PathBuf,
     /// Files that are not written yet, and are read as if they were.
     pending: BTreeMap<PathBuf, String>,
+    /// Digests of what has been read.
+    read: RefCell<BTreeMap<PathBuf, [u8; 32]>>,
 }
 
 impl Layout {
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), pending: BTreeMap::new() }
+        Self { root: root.into(), pending: BTreeMap::new(), read: RefCell::default() }
     }
 
     /// The directory as it would be with this file.
@@ -44,16 +50,34 @@ impl Layout {
         Some(Parsed { source, document })
     }
 
-    fn source<T: Document>(&self, path: &Path, report: &mut Report) -> Option<Arc<Source>> {
-        match self.pending.get(path) {
-            Some(text) => Some(Source::new(path.to_path_buf(), text.clone(), T::SHOWN_KEYS)),
-            None => Source::read(path, T::BYTES, T::SHOWN_KEYS, report),
-        }
+    /// Reads a document without parsing it.
+    pub fn source<T: Document>(&self, path: &Path, report: &mut Report) -> Option<Arc<Source>> {
+        let source = match self.pending.get(path) {
+            Some(text) => Source::new(path.to_path_buf(), text.clone(), T::SHOWN_KEYS),
+            None => Source::read(path, T::BYTES, T::SHOWN_KEYS, report)?,
+        };
+        self.read.borrow_mut().insert(path.to_path_buf(), Sha256::digest(source.text.as_bytes()).into());
+        Some(source)
     }
 
-    /// A file that a document names: of certificates, or a key. The error says what is wrong, in words.
+    /// SHA-256 over every document read so far, and every file that one names, by their paths below the root: in lower-case hexadecimal.
+    pub fn digest(&self) -> String {
+        let mut all = Sha256::new();
+        for (path, digest) in &*self.read.borrow() {
+            let name = path.strip_prefix(&self.root).unwrap_or(path).as_os_str().as_encoded_bytes();
+            all.update((name.len() as u64).to_le_bytes());
+            all.update(name);
+            all.update(digest);
+        }
+        all.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A file that a document names, of certificates or a key: a part of what was read. The error says what is wrong, in
+    /// words.
     pub fn file(&self, path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-        read_bytes(path, limit)
+        let bytes = read_bytes(path, limit)?;
+        self.read.borrow_mut().insert(path.to_path_buf(), Sha256::digest(&bytes).into());
+        Ok(bytes)
     }
 
     /// The documents (`NAME.toml`) of a directory, in order of their names. A directory that does not exist has none;
@@ -84,6 +108,30 @@ impl Layout {
         entries.sort();
         entries.dedup();
         entries
+    }
+
+    /// Every document that people edit and that is there, by the places of its kinds.
+    pub fn drafts(&self, report: &mut Report) -> Vec<PathBuf> {
+        let mut drafts = Vec::new();
+        for kind in KINDS.iter().filter(|kind| !kind.published) {
+            let mut directories = vec![self.root.clone()];
+            let parts: Vec<&str> = kind.place.split('/').collect();
+            let Some((file, above)) = parts.split_last() else { continue };
+            for part in above {
+                let below = |directory: &PathBuf| match *part {
+                    CHOSEN => self.directories(directory, report).into_iter().map(|entry| entry.path).collect(),
+                    part => vec![directory.join(part)],
+                };
+                directories = directories.iter().flat_map(below).collect();
+            }
+            for directory in directories {
+                match file.starts_with(CHOSEN) {
+                    true => drafts.extend(self.documents(&directory, report).into_iter().map(|entry| entry.path)),
+                    false => drafts.extend(Some(directory.join(file)).filter(|path| self.has(path))),
+                }
+            }
+        }
+        drafts
     }
 
     fn pending_in<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
@@ -122,6 +170,17 @@ impl Layout {
     }
     pub fn manifest(&self) -> PathBuf {
         self.published().join("manifest.toml")
+    }
+    /// Root manifests that were current once, and the one that is.
+    pub fn generations(&self) -> PathBuf {
+        self.published().join("generations")
+    }
+    pub fn generation(&self, generation: u64) -> PathBuf {
+        self.generations().join(format!("{generation}.toml"))
+    }
+    /// The manifest of a group in a stage that this generation wrote.
+    pub fn group_manifest(&self, stage: &str, group: &str, generation: u64) -> PathBuf {
+        self.published().join(stage).join(group).join(format!("{generation}.toml"))
     }
     /// The directory of an API's version files in a stage.
     pub fn versions(&self, stage: &str, group: &str, api: &str) -> PathBuf {

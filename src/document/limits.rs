@@ -4,7 +4,7 @@
 
 use std::ops::RangeInclusive;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::At;
@@ -34,6 +34,7 @@ macro_rules! limits {
         /// `[limits]`: every key is optional.
         #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
+        #[schemars(transform = ranges)]
         pub struct LimitsTable {
             $($(#[doc = $about])+ pub $key: Option<At<i64>>,)*
         }
@@ -67,6 +68,17 @@ macro_rules! limits {
             }
         }
     };
+}
+
+/// The schema of a limit knows its range.
+fn ranges(schema: &mut Schema) {
+    for &limit in Limit::ALL {
+        if let Some(of) = schema.pointer_mut(&format!("/properties/{}", limit.key())) {
+            let (low, high) = limit.range().into_inner();
+            of["minimum"] = low.into();
+            of["maximum"] = high.into();
+        }
+    }
 }
 
 const KIB: u64 = 1024;
@@ -126,6 +138,12 @@ limits! {
     RetryPercent retry_percent: Percent in 0..=100;
     /// Requests that may be sent again besides, within 5 to 10 seconds.
     RetryMinimum retry_minimum: Count in 0..=10_000;
-    /// From the order to stop to the end of the process, whatever still runs.
+    /// APIs, in each of their stages, that have metrics of their own; those that are called after are counted together.
+    MetricsApis metrics_apis: Count in 0..=100_000;
+    /// VPC accesses that have metrics of their own; further ones are counted together.
+    MetricsVpcAccesses metrics_vpc_accesses: Count in 0..=100_000;
+    /// From the order to stop, when readiness goes, to the moment when no more connections are taken.
+    DrainDelay drain_delay_ms: Milliseconds in 0..=HOUR_MS;
+    /// From then on to the end of the process, whatever still runs.
     DrainTimeout drain_timeout_ms: Milliseconds in 0..=HOUR_MS;
 }

@@ -3,7 +3,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::api::Api;
 use super::{At, Document};
@@ -28,8 +27,6 @@ pub struct Version {
 
 impl Document for Version {}
 
-const DEFINITION: &str = "[definition]\n";
-
 #[derive(Serialize)]
 struct Definition<'a> {
     definition: &'a Api,
@@ -38,18 +35,4 @@ struct Definition<'a> {
 /// The canonical form of a definition: our own spelling of it, without comments and free spaces.
 pub fn canonical(api: &Api) -> Result<String, toml::ser::Error> {
     toml::to_string(&Definition { definition: api })
-}
-
-/// SHA-256 in lower-case hexadecimal.
-pub fn digest(canonical: &str) -> String {
-    Sha256::digest(canonical.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The canonical form that a version file holds.
-pub fn canonical_in(text: &str) -> Option<&str> {
-    let start = match text.starts_with(DEFINITION) {
-        true => 0,
-        false => text.find(&format!("\n{DEFINITION}"))? + 1,
-    };
-    text.get(start..)
 }

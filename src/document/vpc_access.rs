@@ -1,37 +1,54 @@
 //! `vpc-access/NAME.toml`: private addresses an API may be passed to.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::gateway::SchemeWord;
+use super::schema::NAME;
 use super::{At, Document};
+
+pub const PORT: RangeInclusive<u64> = 1..=65_535;
+pub const WEIGHT: RangeInclusive<u64> = 1..=10_000;
+pub const SLOW_START_MS: RangeInclusive<u64> = 0..=3_600_000;
+/// Of active checks.
+pub const INTERVAL_MS: RangeInclusive<u64> = 100..=3_600_000;
+pub const TIMEOUT_MS: RangeInclusive<u64> = 10..=600_000;
+pub const THRESHOLD: RangeInclusive<u64> = 1..=100;
+/// Interim answers are not the answer.
+pub const STATUS: RangeInclusive<u64> = 200..=599;
 
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VpcAccess {
     /// The name of the file, without `.toml`.
+    #[schemars(regex(pattern = NAME))]
     pub name: At<String>,
     /// The VPC the instances are in.
     pub vpc_id: At<String>,
     /// Port of every instance that names none itself.
+    #[schemars(range(min = *PORT.start(), max = *PORT.end()))]
     pub port: Option<At<i64>>,
     /// The Host that the backend sees; default: address and port of the instance.
     pub host: Option<At<String>>,
     /// How the backend is spoken to. Default: `http`.
     pub scheme: Option<At<SchemeWord>>,
     /// Type of a load balancer (ALB) among the instances: only `vpc` is allowed.
+    #[schemars(extend("enum" = ["vpc"]))]
     pub network: Option<At<String>>,
     /// What becomes of a call when every instance stands aside or is down. Default: `try-all`.
     pub when_all_down: Option<At<WhenAllDownWord>>,
     /// How long an instance that came back takes to get its whole share of the calls, in milliseconds; 0: it has it at
     /// once. Default: 10,000.
+    #[schemars(range(min = *SLOW_START_MS.start(), max = *SLOW_START_MS.end()))]
     pub slow_start_ms: Option<At<i64>>,
     /// Active checks. Default: none; only calls show how an instance is.
     pub health: Option<At<HealthTable>>,
     /// Instances; at least one.
+    #[schemars(length(min = 1))]
     pub instance: At<Vec<InstanceTable>>,
 }
 
@@ -46,8 +63,10 @@ pub struct InstanceTable {
     /// Private address.
     pub address: At<String>,
     /// Overrides the port of the VPC access.
+    #[schemars(range(min = *PORT.start(), max = *PORT.end()))]
     pub port: Option<At<i64>>,
     /// Share of the calls, against the other instances' weights. Default: 100.
+    #[schemars(range(min = *WEIGHT.start(), max = *WEIGHT.end()))]
     pub weight: Option<At<i64>>,
 }
 
@@ -71,14 +90,20 @@ pub struct HealthTable {
     /// Host of the request. Default: that of the VPC access.
     pub host: Option<At<String>>,
     /// From the end of one check to the start of the next, in milliseconds. Default: 5000.
+    #[schemars(range(min = *INTERVAL_MS.start(), max = *INTERVAL_MS.end()))]
     pub interval_ms: Option<At<i64>>,
     /// For a whole check, in milliseconds; at most the interval. Default: 2000, or the interval if that is shorter.
+    #[schemars(range(min = *TIMEOUT_MS.start(), max = *TIMEOUT_MS.end()))]
     pub timeout_ms: Option<At<i64>>,
     /// Good answers in a row after which an instance that is down is up. Default: 2.
+    #[schemars(range(min = *THRESHOLD.start(), max = *THRESHOLD.end()))]
     pub healthy_threshold: Option<At<i64>>,
     /// Checks without a good answer in a row after which an instance is down. Default: 3.
+    #[schemars(range(min = *THRESHOLD.start(), max = *THRESHOLD.end()))]
     pub unhealthy_threshold: Option<At<i64>>,
     /// Which answers are good: a list (`[200, 204]`) or all of a hundred (`"2xx"`). Default: `"2xx"`.
+    #[serde(default)]
+    #[schemars(schema_with = "statuses")]
     pub expected_status: Option<At<Statuses>>,
 }
 
@@ -95,6 +120,12 @@ pub enum HealthMethodWord {
 pub enum Statuses {
     Class(String),
     These(Vec<At<i64>>),
+}
+
+fn statuses(_: &mut SchemaGenerator) -> Schema {
+    let status = json_schema!({ "type": "integer", "minimum": STATUS.start(), "maximum": STATUS.end() });
+    let these = json_schema!({ "type": "array", "items": status, "minItems": 1 });
+    json_schema!({ "anyOf": [{ "type": "string", "pattern": "^[2-5]xx$" }, these] })
 }
 
 /// By hand: serde reads untagged enums through a buffer that has no places, and no word on what is expected.

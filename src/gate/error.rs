@@ -50,6 +50,8 @@ macro_rules! error_codes {
         pub enum ErrorCode { $($(#[$doc])* $code,)* }
         impl ErrorCode {
             pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$code,)*];
+            /// The codes as they are written, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($code),)*];
             /// Six characters: kind, HTTP status, what happened.
             pub fn as_str(self) -> &'static str { match self { $(Self::$code => stringify!($code),)* } }
             pub fn status(self) -> u16 { match self { $(Self::$code => $status,)* } }

@@ -102,13 +102,13 @@ fn write_client_fields(call: &Call<'_>, group: &Group, writer: &mut HeadWriter<'
     let hop_by_hop = HopByHop::of_request(&call.request);
     let mut lines = PassingLines::new(call.request.buffer);
     for field in call.request.head.fields.iter() {
-        let (id, name) = (field.id, field.name.of(call.request.buffer));
-        let passes = match id {
-            FieldId::Other => !imitates_gateway(name),
+        let passes = match field.id {
+            // A plain line has no `_` in its name.
+            FieldId::Other => field.plain || !imitates_gateway(field.name.of(call.request.buffer)),
             FieldId::Authorization => group.forward_app_code || !is_app_code(field.value.of(call.request.buffer)),
             id => !is_ours(id),
         };
-        if passes && !hop_by_hop.drops(id, name) {
+        if passes && !hop_by_hop.drops(field) {
             lines.pass(field, writer);
         }
     }

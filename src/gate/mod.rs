@@ -97,7 +97,7 @@ fn steps(
         }
     };
 
-    admit(call, tables, shared, &route)?;
+    admit(call, tables, &route)?;
     Ok(Verdict::Forward(Forward { api: route.api, path: route.path, body_md5 }))
 }
 
@@ -131,10 +131,10 @@ fn authenticate(
 }
 
 /// Access rules, then quotas. Last of the steps, and quotas last in it: a refused call uses up nothing.
-fn admit(call: &Call<'_>, tables: &Tables, shared: &Shared, route: &Route) -> Result<(), Refusal> {
+fn admit(call: &Call<'_>, tables: &Tables, route: &Route) -> Result<(), Refusal> {
     if route.default_domain {
         let budget = tables.catalog.groups[route.group.index()].default_domain_calls_per_day;
-        let calls = shared.default_domain_calls.get(route.group.index());
+        let calls = tables.default_domain_calls.get(route.group.index());
         if !calls.is_some_and(|calls| calls.take(budget, call.now_ms)) {
             return Err(Refusal::because(ErrorCode::T429ID, "daily quota of the default domain is used up"));
         }

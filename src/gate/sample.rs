@@ -44,13 +44,17 @@ impl Default for Sample {
             health: None,
         };
         let catalog = Catalog {
+            generation: 0,
+            sha256: String::new(),
             instance,
             listeners: Vec::new(),
             security,
             limits: Limits::default(),
             access_log: AccessLog::Off,
+            log_format: crate::catalog::LogFormat::Text,
+            admin: None,
             stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
-            vpc_accesses: vec![vpc_access],
+            vpc_accesses: vec![vpc_access.into()],
             groups: Vec::new(),
             sites: Vec::new(),
             apis: Vec::new(),
@@ -163,7 +167,7 @@ impl Request {
     }
 
     pub fn field(mut self, name: &str, value: &str) -> Self {
-        let field = Field { name: self.push(name), value: self.push(value), id: FieldId::of(name.as_bytes()) };
+        let field = Field { name: self.push(name), value: self.push(value), id: FieldId::of(name.as_bytes()), plain: false };
         assert!(self.head.fields.push(field));
         self
     }

@@ -14,7 +14,7 @@ struct Gate {
 impl Gate {
     fn new(sample: Sample) -> Self {
         let shared = Shared::new(&sample.catalog, 0, [7; 16]);
-        Self { tables: Tables::build(Arc::new(sample.catalog)), shared }
+        Self { tables: Tables::build(Arc::new(sample.catalog), &shared), shared }
     }
     fn decide(&self, request: &Request) -> Decision {
         decide(&request.call(), &self.tables, &self.shared, &mut Scratch::default())

@@ -1,4 +1,4 @@
-//! Field names the gateway acts on, recognised by length and first bytes; and what a field line may be made of.
+//! Field names the gateway acts on, recognised by length and two letters; and what a field line may be made of.
 
 /// A known field name; `Other` is every name the gateway only passes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -49,60 +49,21 @@ impl FieldId {
     /// The known name that `name` spells, in any case.
     #[inline]
     pub fn of(name: &[u8]) -> FieldId {
-        let Some(&first) = name.first() else { return FieldId::Other };
-        let (id, spelling): (FieldId, &[u8]) = match (name.len(), first | 0x20) {
-            (2, b't') => (FieldId::Te, b"te"),
-            (4, b'h') => (FieldId::Host, b"host"),
-            (4, b'd') => (FieldId::Date, b"date"),
-            (6, b'a') => (FieldId::Accept, b"accept"),
-            (6, b'e') => (FieldId::Expect, b"expect"),
-            (6, b's') => (FieldId::Server, b"server"),
-            (7, b't') => (FieldId::Trailer, b"trailer"),
-            (7, b'u') => (FieldId::Upgrade, b"upgrade"),
-            (10, b'c') => (FieldId::Connection, b"connection"),
-            (10, b'k') => (FieldId::KeepAlive, b"keep-alive"),
-            (10, b'u') => (FieldId::UserAgent, b"user-agent"),
-            (11, b'c') => (FieldId::ContentMd5, b"content-md5"),
-            (12, b'c') => (FieldId::ContentType, b"content-type"),
-            (13, b'a') => (FieldId::Authorization, b"authorization"),
-            (14, b'c') => (FieldId::ContentLength, b"content-length"),
-            (16, b'p') => (FieldId::ProxyConnection, b"proxy-connection"),
-            (17, b't') => (FieldId::TransferEncoding, b"transfer-encoding"),
-            (18, b'p') => (FieldId::ProxyAuthenticate, b"proxy-authenticate"),
-            (19, b'p') => (FieldId::ProxyAuthorization, b"proxy-authorization"),
-            (_, b'x') => return Self::of_x(name),
-            _ => return FieldId::Other,
-        };
-        if spells(name, spelling) { id } else { FieldId::Other }
+        let [first, .., before_last, _] = *name else { return Self::of_short(name) };
+        let (id, spelling) = PLACES[place(name.len(), first, before_last, FACTORS)];
+        if name.len() == spelling.len() && spells(name, spelling) {
+            return id;
+        }
+        if first | 0x20 == b'x' && Self::is_proxy(name) { FieldId::XCaProxy } else { FieldId::Other }
     }
 
-    /// Names that start with `x`.
-    fn of_x(name: &[u8]) -> FieldId {
-        let Some((prefix, rest)) = name.split_at_checked(5) else { return FieldId::Other };
-        if !spells(prefix, b"x-ca-") {
-            return match name.len() {
-                13 if name.eq_ignore_ascii_case(b"x-client-s-dn") => FieldId::XClientSDn,
-                15 if name.eq_ignore_ascii_case(b"x-forwarded-for") => FieldId::XForwardedFor,
-                17 if name.eq_ignore_ascii_case(b"x-forwarded-proto") => FieldId::XForwardedProto,
-                _ => FieldId::Other,
-            };
-        }
-        let (id, spelling): (FieldId, &[u8]) = match (rest.len(), rest.first().map(|b| b | 0x20)) {
-            (3, Some(b'k')) => (FieldId::XCaKey, b"key"),
-            (5, Some(b'n')) => (FieldId::XCaNonce, b"nonce"),
-            (5, Some(b's')) => (FieldId::XCaStage, b"stage"),
-            (9, Some(b's')) => (FieldId::XCaSignature, b"signature"),
-            (9, Some(b't')) => (FieldId::XCaTimestamp, b"timestamp"),
-            (10, Some(b'r')) => (FieldId::XCaRequestId, b"request-id"),
-            (10, Some(b'e')) => (FieldId::XCaErrorCode, b"error-code"),
-            (12, Some(b'r')) => (FieldId::XCaRequestMode, b"request-mode"),
-            (13, Some(b'e')) => (FieldId::XCaErrorMessage, b"error-message"),
-            (16, Some(b's')) => (FieldId::XCaSignatureMethod, b"signature-method"),
-            (17, Some(b's')) => (FieldId::XCaSignatureHeaders, b"signature-headers"),
-            (6.., Some(b'p')) if rest[..6].eq_ignore_ascii_case(b"proxy-") => return FieldId::XCaProxy,
-            _ => return FieldId::Other,
-        };
-        if spells(rest, spelling) { id } else { FieldId::Other }
+    fn is_proxy(name: &[u8]) -> bool {
+        name.split_at_checked(PROXY.len()).is_some_and(|(start, _)| spells(start, PROXY))
+    }
+
+    /// Names of one or two letters.
+    fn of_short(name: &[u8]) -> FieldId {
+        if name.eq_ignore_ascii_case(b"te") { FieldId::Te } else { FieldId::Other }
     }
 
     /// Fields that mean something to one connection only, and never pass (RFC 9110, section 7.6.1). Fields named by
@@ -123,20 +84,112 @@ impl FieldId {
     }
 }
 
-/// `name` is `spelling` (of the same length, in lower case) in any case. Eight bytes at a time, the last eight perhaps
-/// again.
+/// Known names of three letters and more, in lower case.
+const SPELLINGS: &[(FieldId, &[u8])] = &[
+    (FieldId::Accept, b"accept"),
+    (FieldId::Authorization, b"authorization"),
+    (FieldId::Connection, b"connection"),
+    (FieldId::ContentLength, b"content-length"),
+    (FieldId::ContentMd5, b"content-md5"),
+    (FieldId::ContentType, b"content-type"),
+    (FieldId::Date, b"date"),
+    (FieldId::Expect, b"expect"),
+    (FieldId::Host, b"host"),
+    (FieldId::KeepAlive, b"keep-alive"),
+    (FieldId::ProxyAuthenticate, b"proxy-authenticate"),
+    (FieldId::ProxyAuthorization, b"proxy-authorization"),
+    (FieldId::ProxyConnection, b"proxy-connection"),
+    (FieldId::Server, b"server"),
+    (FieldId::Trailer, b"trailer"),
+    (FieldId::TransferEncoding, b"transfer-encoding"),
+    (FieldId::Upgrade, b"upgrade"),
+    (FieldId::UserAgent, b"user-agent"),
+    (FieldId::XCaErrorCode, b"x-ca-error-code"),
+    (FieldId::XCaErrorMessage, b"x-ca-error-message"),
+    (FieldId::XCaKey, b"x-ca-key"),
+    (FieldId::XCaNonce, b"x-ca-nonce"),
+    (FieldId::XCaRequestId, b"x-ca-request-id"),
+    (FieldId::XCaRequestMode, b"x-ca-request-mode"),
+    (FieldId::XCaSignature, b"x-ca-signature"),
+    (FieldId::XCaSignatureHeaders, b"x-ca-signature-headers"),
+    (FieldId::XCaSignatureMethod, b"x-ca-signature-method"),
+    (FieldId::XCaStage, b"x-ca-stage"),
+    (FieldId::XCaTimestamp, b"x-ca-timestamp"),
+    (FieldId::XClientSDn, b"x-client-s-dn"),
+    (FieldId::XForwardedFor, b"x-forwarded-for"),
+    (FieldId::XForwardedProto, b"x-forwarded-proto"),
+];
+
+/// What every [`FieldId::XCaProxy`] begins with.
+const PROXY: &[u8] = b"x-ca-proxy-";
+
+/// The known names, each at its [`place`]: a name is compared with one of them at most. The compiler finds factors under
+/// which no two names have the same place.
+const PLACES: &[(FieldId, &[u8]); PLACES_COUNT] = &places();
+const PLACES_COUNT: usize = 128;
+const FACTORS: [usize; 2] = factors();
+
+#[inline]
+const fn place(len: usize, first: u8, before_last: u8, factors: [usize; 2]) -> usize {
+    // 0x20 makes a capital letter small.
+    (len + (first | 0x20) as usize * factors[0] + (before_last | 0x20) as usize * factors[1]) % PLACES_COUNT
+}
+
+const fn place_of(name: &[u8], factors: [usize; 2]) -> usize {
+    place(name.len(), name[0], name[name.len() - 2], factors)
+}
+
+const fn factors() -> [usize; 2] {
+    let mut n = 0;
+    loop {
+        assert!(n < 64 * 64, "two known names agree in length, first letter and last but one: `place` must look at another");
+        let factors = [n / 64, n % 64];
+        let (mut taken, mut i, mut apart) = (0u128, 0, true);
+        while i < SPELLINGS.len() && apart {
+            let bit = 1 << place_of(SPELLINGS[i].1, factors);
+            (apart, taken, i) = (taken & bit == 0, taken | bit, i + 1);
+        }
+        if apart {
+            return factors;
+        }
+        n += 1;
+    }
+}
+
+const fn places() -> [(FieldId, &'static [u8]); PLACES_COUNT] {
+    let mut places: [(FieldId, &[u8]); PLACES_COUNT] = [(FieldId::Other, b""); PLACES_COUNT];
+    let mut i = 0;
+    while i < SPELLINGS.len() {
+        places[place_of(SPELLINGS[i].1, FACTORS)] = SPELLINGS[i];
+        i += 1;
+    }
+    places
+}
+
+/// `name` is `spelling` (of the same length, in lower case) in any case. Eight or four bytes at a time, the last of them
+/// perhaps again.
 #[inline]
 fn spells(name: &[u8], spelling: &[u8]) -> bool {
-    if name.len() != spelling.len() {
-        return false;
-    }
-    let (Some(name_end), Some(spelling_end)) = (name.last_chunk(), spelling.last_chunk()) else {
-        return name.eq_ignore_ascii_case(spelling);
+    let mut differs = match (last_word(name), last_word(spelling)) {
+        (Some(name), Some(spelling)) => lower(name) ^ spelling,
+        _ => return name.eq_ignore_ascii_case(spelling),
     };
-    let (blocks, _) = name.as_chunks();
-    let (spelling_blocks, _) = spelling.as_chunks();
-    let differs = |(a, b): (&[u8; 8], &[u8; 8])| lower(u64::from_le_bytes(*a)) ^ u64::from_le_bytes(*b);
-    blocks.iter().zip(spelling_blocks).map(differs).fold(differs((name_end, spelling_end)), |all, one| all | one) == 0
+    let (mut name, mut spelling) = (name, spelling);
+    while let (Some((a, name_rest)), Some((b, spelling_rest))) = (name.split_first_chunk(), spelling.split_first_chunk()) {
+        differs |= lower(u64::from_le_bytes(*a)) ^ u64::from_le_bytes(*b);
+        (name, spelling) = (name_rest, spelling_rest);
+    }
+    differs == 0
+}
+
+/// The last eight bytes; of a shorter name the first four and the last four.
+#[inline]
+fn last_word(name: &[u8]) -> Option<u64> {
+    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    match name.last_chunk() {
+        Some(word) => Some(u64::from_le_bytes(*word)),
+        None => Some(half(name.first_chunk()?) | half(name.last_chunk()?) << 32),
+    }
 }
 
 /// Eight bytes with their ASCII upper-case letters in lower case.

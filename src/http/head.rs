@@ -5,6 +5,7 @@
 //! [`RequestView`] and [`ResponseView`].
 
 mod parse;
+mod plain;
 
 use super::field::FieldId;
 
@@ -19,6 +20,7 @@ pub struct Span {
 }
 
 impl Span {
+    #[inline(always)]
     pub fn of(self, buffer: &[u8]) -> &[u8] {
         &buffer[self.start as usize..self.end as usize]
     }
@@ -36,6 +38,8 @@ pub struct Field {
     pub name: Span,
     pub value: Span,
     pub id: FieldId,
+    /// Spelt `name: value` and CRLF, the name of letters, digits and hyphens alone.
+    pub plain: bool,
 }
 
 /// The most field lines a head may have, whatever the configured limit.
@@ -175,6 +179,7 @@ impl Fields {
         self.repeated = 0;
     }
     /// False when the table is full.
+    #[inline]
     pub fn push(&mut self, field: Field) -> bool {
         if self.count as usize == MAX_FIELDS {
             return false;

@@ -134,7 +134,7 @@ impl<'a> PassingLines<'a> {
     }
 
     /// Passes the next line.
-    #[inline]
+    #[inline(always)]
     pub fn pass(&mut self, field: &Field, writer: &mut HeadWriter<'_>) {
         let Some(line) = self.plain(field) else {
             self.finish(writer);
@@ -160,7 +160,7 @@ impl<'a> PassingLines<'a> {
     #[inline]
     fn plain(&self, field: &Field) -> Option<Range<usize>> {
         let [start, colon, value, end] = [field.name.start, field.name.end, field.value.start, field.value.end].map(usize::from);
-        let is_plain = self.head.get(colon..value)? == b": " && self.head.get(end..end + 2)? == b"\r\n";
+        let is_plain = field.plain || self.head.get(colon..value)? == b": " && self.head.get(end..end + 2)? == b"\r\n";
         is_plain.then_some(start..end + 2)
     }
 }

@@ -8,7 +8,7 @@ use crate::document::api::{self, Methods};
 use crate::document::app::App;
 use crate::document::gateway::{Gateway, SchemeWord};
 use crate::document::group::Group;
-use crate::document::manifest::Manifest;
+use crate::document::manifest::{GroupManifest, Manifest};
 use crate::document::version::Version;
 use crate::document::{At, Document, Layout, Parsed, Place, Report, Source};
 
@@ -58,9 +58,11 @@ impl Documents {
 fn published(layout: &Layout) -> BTreeMap<(String, String), Vec<Api>> {
     let mut published: BTreeMap<(String, String), Vec<Api>> = BTreeMap::new();
     let Some(manifest) = good::<Manifest>(layout, &layout.manifest()) else { return published };
-    for (stage, groups) in manifest.document.current {
-        for (group, apis) in groups {
-            let apis = apis.into_iter().filter_map(|(name, current)| {
+    for (stage, groups) in manifest.document.stage {
+        for (group, entry) in groups {
+            let of_group = layout.group_manifest(&stage, &group, entry.generation);
+            let Some(of_group) = good::<GroupManifest>(layout, &of_group) else { continue };
+            let apis = of_group.document.current.into_iter().filter_map(|(name, current)| {
                 let parsed = good::<Version>(layout, &layout.version(&stage, &group, &name, &current.version))?;
                 Api::of(name, &parsed.document.definition, &parsed.source)
             });

@@ -46,6 +46,12 @@ pub enum Wait {
     FirstByte,
     /// The next bytes of the backend's answer.
     Answer,
+    /// What a client still sends of a request that was refused.
+    Linger,
+}
+
+impl Wait {
+    const COUNT: usize = Self::Linger as usize + 1;
 }
 
 /// One deadline.
@@ -94,11 +100,14 @@ impl Timer {
     pub fn expired(&self) -> Wait {
         self.expired.get()
     }
-    /// Notes the end of a deadline that has come.
-    fn expire_if_due(&self, now_ms: u64) -> bool {
+    /// Notes the end of a deadline that has come, and counts it.
+    fn expire_if_due(&self, now_ms: u64, expirations: &Expirations) -> bool {
         let due = self.at_ms.get() <= now_ms;
         if due {
-            self.expired.set(self.wait.get());
+            let wait = self.wait.get();
+            let count = &expirations[wait as usize];
+            count.set(count.get() + 1);
+            self.expired.set(wait);
             self.clear();
         }
         due
@@ -178,17 +187,18 @@ impl Watch {
         sys::shutdown(self.client, Direction::Read);
     }
 
-    fn sweep(&self, now_ms: u64) {
-        if self.from_backend.expire_if_due(now_ms) | self.to_backend.expire_if_due(now_ms) {
+    fn sweep(&self, now_ms: u64, expirations: &Expirations) {
+        let due = |timer: &Timer| timer.expire_if_due(now_ms, expirations);
+        if due(&self.from_backend) | due(&self.to_backend) {
             self.cancel_backend();
         }
-        if self.to_client.expire_if_due(now_ms) {
+        if due(&self.to_client) {
             sys::shutdown(self.client, Direction::Both);
         }
         match self.from_client.wait.get() {
             Wait::HalfClosed | Wait::Probed => self.probe(now_ms),
             // The client may still be told why.
-            _ if self.from_client.expire_if_due(now_ms) => self.cancel_from_client(),
+            _ if due(&self.from_client) => self.cancel_from_client(),
             _ => {}
         }
     }
@@ -216,10 +226,14 @@ impl Watch {
     }
 }
 
+/// How often each wait took too long, by [`Wait`].
+type Expirations = [Cell<u64>; Wait::COUNT];
+
 /// All connections of a worker.
 #[derive(Default)]
 pub struct Watches {
     slots: RefCell<Slots>,
+    expirations: Expirations,
 }
 
 #[derive(Default)]
@@ -265,7 +279,12 @@ impl Watches {
 
     /// Ends everything overdue.
     pub fn sweep(&self, now_ms: u64) {
-        self.slots.borrow().watches.iter().flatten().for_each(|watch| watch.sweep(now_ms));
+        self.slots.borrow().watches.iter().flatten().for_each(|watch| watch.sweep(now_ms, &self.expirations));
+    }
+
+    /// How often this wait was ended because it took too long.
+    pub fn expirations(&self, wait: Wait) -> u64 {
+        self.expirations[wait as usize].get()
     }
 
     /// Ends every connection that waits between two requests.

@@ -1,6 +1,7 @@
 //! The thin facade over the runtime: connections, buffers, deadlines, the clock. The only module that speaks to monoio
 //! about I/O, so that its hazards are met in one place.
 
+pub mod bell;
 pub mod block;
 pub mod clock;
 pub mod deadline;

@@ -39,8 +39,26 @@ pub struct Writer {
 #[derive(Clone)]
 struct ToWriter {
     sender: SyncSender<Message>,
-    /// Lines sent and not yet written.
-    waiting: Arc<AtomicU64>,
+    lines: Arc<Lines>,
+}
+
+/// What has become of the lines that workers handed over.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// Not yet written.
+    waiting: AtomicU64,
+    written: AtomicU64,
+    /// Not taken by the file.
+    lost: AtomicU64,
+}
+
+impl Lines {
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
 }
 
 /// A handle that asks the writer to open its file anew (after a rotation).
@@ -61,16 +79,21 @@ impl Writer {
     pub fn start(destination: Destination) -> io::Result<Self> {
         let mut output = open(&destination)?;
         let (sender, receiver) = sync_channel(BATCHES_WAITING);
-        let to = ToWriter { sender, waiting: Arc::default() };
-        let waiting = to.waiting.clone();
+        let to = ToWriter { sender, lines: Arc::default() };
+        let counts = to.lines.clone();
         let thread = std::thread::Builder::new().name("access-log".into()).spawn(move || {
             while let Ok(message) = receiver.recv() {
                 match message {
                     Message::Batch { mut text, lines, back_to } => {
-                        if let Err(error) = output.write_all(&text).and_then(|()| output.flush()) {
-                            tracing::error!(%error, "access log: lines lost");
-                        }
-                        waiting.fetch_sub(lines, Ordering::Relaxed);
+                        let outcome = match output.write_all(&text).and_then(|()| output.flush()) {
+                            Ok(()) => &counts.written,
+                            Err(error) => {
+                                tracing::error!(%error, "access log: lines lost");
+                                &counts.lost
+                            }
+                        };
+                        outcome.fetch_add(lines, Ordering::Relaxed);
+                        counts.waiting.fetch_sub(lines, Ordering::Relaxed);
                         text.clear();
                         let _ = back_to.send(text);
                     }
@@ -89,6 +112,10 @@ impl Writer {
         Sink::new(Some(self.to.clone()), counters)
     }
 
+    pub fn lines(&self) -> Arc<Lines> {
+        self.to.lines.clone()
+    }
+
     pub fn reopen(&self) -> Reopen {
         Reopen(self.to.sender.clone())
     }
@@ -104,7 +131,7 @@ impl Writer {
                 return 0;
             }
             if give_up() {
-                return self.to.waiting.load(Ordering::Relaxed);
+                return self.to.lines.waiting.load(Ordering::Relaxed);
             }
         }
     }
@@ -166,11 +193,11 @@ impl Sink {
         }
         let empty = self.back.try_recv().unwrap_or_default();
         let (text, lines) = (self.batch.replace(empty), self.lines.get());
-        writer.waiting.fetch_add(lines, Ordering::Relaxed);
+        writer.lines.waiting.fetch_add(lines, Ordering::Relaxed);
         match writer.sender.try_send(Message::Batch { text, lines, back_to: self.back_to.clone() }) {
             Ok(()) => self.lines.set(0),
             Err(refused) => {
-                writer.waiting.fetch_sub(lines, Ordering::Relaxed);
+                writer.lines.waiting.fetch_sub(lines, Ordering::Relaxed);
                 match refused {
                     TrySendError::Full(Message::Batch { text, .. }) => _ = self.batch.replace(text),
                     _ => self.counters.log_lines_dropped.add(self.lines.take()),
@@ -238,7 +265,7 @@ mod tests {
     fn a_writer_that_does_not_keep_up_costs_lines_not_time() {
         // A writer that takes nothing at all.
         let (sender, _receiver) = sync_channel(1);
-        let to = ToWriter { sender, waiting: Arc::default() };
+        let to = ToWriter { sender, lines: Arc::default() };
         let counters = Arc::<Counters>::default();
         let sink = Sink::new(Some(to), counters.clone());
         let lines = 20_000u64;
@@ -250,9 +277,9 @@ mod tests {
         let (kept, dropped) = ((held + BATCH_BYTES) as u64 / 100, counters.log_lines_dropped.get());
         assert!((lines - dropped).abs_diff(kept) <= 1, "kept {kept}, dropped {dropped}");
         // At the end, every line is in one of the two counts.
-        let waiting = sink.writer.as_ref().unwrap().waiting.clone();
+        let handed_over = sink.writer.as_ref().unwrap().lines.clone();
         sink.finish();
-        assert_eq!(waiting.load(Ordering::Relaxed) + counters.log_lines_dropped.get(), lines);
+        assert_eq!(handed_over.waiting.load(Ordering::Relaxed) + counters.log_lines_dropped.get(), lines);
     }
 
     #[test]

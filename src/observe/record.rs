@@ -51,6 +51,13 @@ pub struct Timers {
     pub total_us: u64,
 }
 
+impl Timers {
+    /// What the backend took: from the request's head sent to the answer's head.
+    pub fn service_us(&self) -> u64 {
+        self.first_byte_us.saturating_sub(self.forwarded_us)
+    }
+}
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -69,6 +76,10 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// In the order of their declaration.
+    pub const ALL: [Self; 6] =
+        [Self::Answered, Self::ClientGone, Self::ClientTimeout, Self::RequestBroke, Self::BackendBroke, Self::BackendTimeout];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Ended::Answered => "answered",
@@ -124,8 +135,7 @@ impl Record<'_> {
         flag(line, key!("retried"), self.retried);
         number(line, key!("requestSize"), self.request_bytes);
         number(line, key!("responseSize"), self.response_bytes);
-        let service_us = self.timers.first_byte_us.saturating_sub(self.timers.forwarded_us);
-        number(line, key!("serviceLatency"), service_us / 1000);
+        number(line, key!("serviceLatency"), self.timers.service_us() / 1000);
         number(line, key!("totalLatency"), self.timers.total_us / 1000);
         number(line, key!("decidedUs"), self.timers.decided_us);
         number(line, key!("forwardedUs"), self.timers.forwarded_us);

@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::connection::Connection;
+use super::core::Running;
 use super::failure::{AttemptFailure, Failure, ended_within_answer};
 use super::request::Request;
 use super::request_id::RequestId;
 use super::response_head::{Ours, write_head, write_interim};
 use super::story::Story;
 use super::transfer::Transfer;
-use crate::gate::{ErrorCode, Refusal, Tables};
+use crate::gate::{ErrorCode, Refusal};
 use crate::http::chunked::ChunkLimits;
 use crate::http::framing::{BodyLength, response_framing};
 use crate::http::head::{Parsed, ResponseHead, ResponseView, Version, parse_response};
@@ -29,7 +30,7 @@ pub struct Answer<'a> {
     backend: &'a Stream,
     request_sent: &'a Cell<bool>,
     story: &'a Story,
-    tables: Rc<Tables>,
+    tables: Rc<Running>,
     id: RequestId,
     /// The client's request was `HEAD`.
     to_head: bool,

@@ -108,7 +108,7 @@ impl Connection<'_> {
     /// Ends our side, then takes what the client still sends for a moment (RFC 9112, section 9.6).
     async fn linger(&self) {
         self.stream.end();
-        self.watch.from_client.arm(Wait::Body, self.core.clock.coarse_ms(), self.core.limits().linger_timeout);
+        self.watch.from_client.arm(Wait::Linger, self.core.clock.coarse_ms(), self.core.limits().linger_timeout);
         let mut block = self.core.blocks.small();
         let mut taken = 0;
         while taken < LINGER_BYTES {

@@ -4,21 +4,45 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::request_id::RequestIds;
-use crate::catalog::Limits;
+use super::tally::Tally;
+use crate::catalog::{ApiId, Limits};
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::net::handshake::Handshakes;
 use crate::net::{Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
-use crate::observe::counters::Counters;
-use crate::upstream::Upstreams;
+use crate::observe::counters::{Counters, Finished};
+use crate::upstream::{Pools, Upstreams};
+
+/// One generation as a worker runs it: the tables of all workers, and backends of its own. A request keeps the one it
+/// started with to its end.
+pub struct Running {
+    /// Counts the generations of this process.
+    pub load: u64,
+    pub tables: Arc<Tables>,
+    pub upstreams: Upstreams,
+    pub tally: Tally,
+}
+
+impl std::ops::Deref for Running {
+    type Target = Tables;
+    fn deref(&self) -> &Tables {
+        &self.tables
+    }
+}
 
 pub struct Core {
-    tables: RefCell<Rc<Tables>>,
+    /// The load that workers are to run: written by whoever puts a generation in force, read once a request.
+    order: Arc<AtomicU64>,
+    load: Cell<u64>,
+    running: RefCell<Rc<Running>>,
+    /// Ready for its order.
+    prepared: RefCell<Option<Rc<Running>>>,
     pub shared: Arc<Shared>,
-    pub upstreams: Upstreams,
+    pub pools: Rc<Pools>,
     pub blocks: Rc<Blocks>,
     pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
@@ -43,11 +67,21 @@ const HEAD_BUFFER_BYTES: usize = 64 * 1024 + 4096;
 const HEADS_KEPT: usize = 1024;
 
 impl Core {
-    pub fn new(tables: Tables, shared: Arc<Shared>, upstreams: Upstreams, log: Sink, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        running: Running,
+        order: Arc<AtomicU64>,
+        shared: Arc<Shared>,
+        pools: Rc<Pools>,
+        log: Sink,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
-            upstreams,
-            tables: RefCell::new(Rc::new(tables)),
+            order,
+            load: Cell::new(running.load),
+            running: RefCell::new(Rc::new(running)),
+            prepared: RefCell::default(),
             shared,
+            pools,
             blocks: Rc::default(),
             handshakes: Handshakes::default(),
             watches: Rc::default(),
@@ -63,13 +97,39 @@ impl Core {
         }
     }
 
-    /// The tables in force: a request keeps those it started with.
-    pub fn tables(&self) -> Rc<Tables> {
-        self.tables.borrow().clone()
+    /// The generation in force. Costs one relaxed load: what the order is about was handed over, and acknowledged, before.
+    pub fn running(&self) -> Rc<Running> {
+        if self.order.load(Ordering::Relaxed) != self.load.get() {
+            self.follow_order();
+        }
+        self.running.borrow().clone()
+    }
+
+    /// Counts a request that has ended.
+    pub fn tally(&self, running: &Running, api: Option<ApiId>, request: &Finished) {
+        let cells = running.tally.cells(api, &running.catalog, &self.counters);
+        self.counters.finished(cells, request);
     }
 
     pub fn limits(&self) -> LimitsOf {
-        LimitsOf(self.tables())
+        LimitsOf(self.running())
+    }
+
+    /// Makes a generation ready: the next order for it takes effect at once.
+    pub fn prepare(&self, next: Running) {
+        // One that was abandoned before its order may go now.
+        let _abandoned = self.prepared.replace(Some(Rc::new(next)));
+    }
+
+    /// Switches to the generation that was prepared, if the order is for it.
+    #[cold]
+    fn follow_order(&self) {
+        let order = self.order.load(Ordering::Relaxed);
+        let next = self.prepared.borrow_mut().take_if(|next| next.load == order);
+        if let Some(next) = next {
+            self.load.set(order);
+            let _before = self.running.replace(next);
+        }
     }
 
     pub(super) fn request_head(&self) -> Box<RequestHead> {
@@ -84,8 +144,8 @@ impl Core {
     }
 }
 
-/// The limits of the tables in force.
-pub struct LimitsOf(Rc<Tables>);
+/// The limits of the generation in force.
+pub struct LimitsOf(Rc<Running>);
 
 impl std::ops::Deref for LimitsOf {
     type Target = Limits;

@@ -58,7 +58,7 @@ pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Blo
             (After::Close, None)
         }
     };
-    story.log(c, &request, refusal.as_ref());
+    story.end(c, &request, refusal.as_ref());
     request.give_back(c, after)
 }
 
@@ -76,7 +76,7 @@ async fn pass(
     if !outgoing.is_whole() {
         request.ask_to_continue(c).await?;
     }
-    let upstreams = &c.core.upstreams;
+    let upstreams = &tables.upstreams;
     let (mut tries, mut not_connected) = (Tries::default(), None);
     loop {
         let now_ms = c.core.clock.coarse_ms();
@@ -108,7 +108,7 @@ async fn pass(
             Err(AttemptFailure { unanswered: true, .. })
                 if reused && !fresh && outgoing.can_be_repeated() && upstreams.may_retry(vpc_access, now_ms) =>
             {
-                c.core.counters.retries.add(1);
+                pick.instance.cells().retried.add(1);
                 story.retried.set(true);
             }
             Ok(after) => {

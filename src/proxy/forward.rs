@@ -190,7 +190,7 @@ async fn pump(
     story: &Story,
 ) -> Result<(bool, Option<Block>), Failure> {
     let now_ms = || c.core.clock.coarse_ms();
-    let tables = c.core.tables();
+    let tables = c.core.running();
     let limits = &tables.catalog.limits;
     let mut block = c.core.blocks.small();
     loop {

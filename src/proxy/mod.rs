@@ -18,7 +18,8 @@ mod request_id;
 pub mod response_head;
 mod secure;
 mod story;
+pub mod tally;
 pub mod transfer;
 
 pub use connection::serve;
-pub use core::Core;
+pub use core::{Core, Running};

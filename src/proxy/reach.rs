@@ -13,6 +13,7 @@ use crate::gate::{ErrorCode, Refusal};
 use crate::http::head::Version;
 use crate::net::deadline::HALF_CLOSE_PROBE;
 use crate::net::{Ready, Stream, Wait, Watch};
+use crate::observe::counters::Timeout;
 use crate::observe::record::Ended;
 use crate::sys::Peeked;
 use crate::upstream::health::Fault;
@@ -28,10 +29,12 @@ pub async fn connection(
 ) -> Result<(Stream, bool), Failure> {
     let now_ms = c.core.clock.coarse_ms();
     if !fresh && let Some(stream) = pick.instance.take_idle(c.core.clock.now_us(), !can_be_repeated) {
+        pick.instance.cells().reused.add(1);
         return Ok((stream, true));
     }
     let address = pick.instance.backend.address;
-    let connecting = c.core.upstreams.connect(&pick.instance).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
+    let connecting =
+        c.core.running().upstreams.connect(&pick.instance).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
     c.watch.set_backend(Some(connecting.stream().fd()));
     c.watch.to_backend.arm(Wait::Connect, now_ms, c.core.limits().connect_timeout);
     let made = while_client_stays(c, ready, connecting.finish()).await;
@@ -40,6 +43,8 @@ pub async fn connection(
         pick.failed(fault, c.core.clock.coarse_ms());
     }
     c.watch.set_backend(None);
+    let cells = pick.instance.cells();
+    if made.is_ok() { &cells.connected } else { &cells.failed }.add(1);
     match (made, failure) {
         (Ok(stream), _) => Ok((stream, false)),
         (Err(_), Some(failure)) => Err(failure),
@@ -70,6 +75,7 @@ pub async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: V
     if pick.take_turn() {
         return Ok(());
     }
+    pick.instance.cells().queued.add(1);
     let queued = pick.queue(c.core.clock.coarse_ms());
     let mut turn = queued.map_err(|_| Refusal::new(ErrorCode::X503BZ))?;
     let mut watching = true;
@@ -91,7 +97,10 @@ pub async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: V
     c.watch.from_client.clear();
     match waited {
         Some(Ok(())) => pick.has_turn(),
-        Some(Err(_)) => return Err(Refusal::because(ErrorCode::D504CO, LEASE_TIMEOUT).into()),
+        Some(Err(_)) => {
+            c.core.counters.timed_out(Timeout::Pool).add(1);
+            return Err(Refusal::because(ErrorCode::D504CO, LEASE_TIMEOUT).into());
+        }
         None => return Err(Failure::End(Ended::ClientGone)),
     }
     Ok(())

@@ -15,7 +15,7 @@ pub async fn redirect(c: &Connection<'_>, request: &mut Request, story: &Story) 
     // A method that is not safe stays what it is (RFC 9110, section 15.4.9); older clients know the first alone.
     let status = if matches!(request.view().method(), b"GET" | b"HEAD") { 301 } else { 308 };
     story.status.set(status);
-    answer(c, request, status, true, story, |request, writer| write_location(request, writer)).await
+    answer(c, request, status, true, story, write_location).await
 }
 
 fn write_location(request: &Request, writer: &mut HeadWriter<'_>) {

@@ -11,7 +11,6 @@ use crate::observe::record::Ended;
 
 /// Tells the client why its request does not pass.
 pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal, story: &Story) -> After {
-    c.core.counters.refusals.add(1);
     story.refused(refusal);
     let write = |_: &Request, writer: &mut HeadWriter<'_>| {
         writer.field(b"X-Ca-Error-Code", refusal.code.as_str().as_bytes());

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use super::connection::{After, Connection};
+use super::core::Running;
 use super::failure::Failure;
 use super::forward::HEADROOM;
 use super::request_id::RequestId;
 use super::transfer::{Passed, Transfer};
-use crate::gate::{self, Call, Decision, ErrorCode, Forward, Refusal, Tables};
+use crate::gate::{self, Call, Decision, ErrorCode, Forward, Refusal};
 use crate::http::framing::{BodyLength, RequestFraming, request_framing};
 use crate::http::head::{Parsed, RequestHead, RequestView, parse_request};
 use crate::http::serialise::HeadWriter;
@@ -21,8 +22,8 @@ pub struct Request {
     pub head: Box<RequestHead>,
     pub framing: RequestFraming,
     pub id: RequestId,
-    /// The tables in force when the head was read.
-    pub tables: Rc<Tables>,
+    /// The generation in force when the head was complete.
+    pub tables: Rc<Running>,
     /// Unix time at which the head was complete.
     pub unix_ms: u64,
     /// The same on the worker's clock.
@@ -42,8 +43,8 @@ pub enum NoRequest {
 impl Request {
     /// Reads a head. `block` may hold bytes received with the request before.
     pub async fn read(c: &Connection<'_>, mut block: Block) -> Result<Request, NoRequest> {
-        let tables = c.core.tables();
-        let limits = &tables.catalog.limits;
+        let before = c.core.running();
+        let limits = &before.catalog.limits;
         let mut head = c.core.request_head();
         let mut scanned = 0;
         let outcome = loop {
@@ -82,7 +83,7 @@ impl Request {
             id: c.core.request_ids.next(),
             began_us,
             unix_ms: c.core.clock.unix_ms(began_us),
-            tables: tables.clone(),
+            tables: c.core.running(),
             next_at: None,
         };
         if outcome.is_err() {

@@ -9,7 +9,7 @@ use crate::net::handshake::{Means, accept};
 /// Makes the connection secure; false when it ends instead. Why is counted, and the client has been told.
 pub async fn secure(c: &Connection<'_>) -> bool {
     let (core, counters) = (c.core, &c.core.counters);
-    let tables = core.tables();
+    let tables = core.running();
     let limits = &tables.catalog.limits;
     if core.handshakes.under_way() >= limits.tls_handshakes {
         counters.tls_shed.add(1);

@@ -12,14 +12,17 @@ use crate::gate::{Decision, Refusal};
 use crate::http::field::FieldId;
 use crate::http::serialise::HeadWriter;
 use crate::http::target::parse_target;
+use crate::observe::counters::Finished;
 use crate::observe::record::{Ended, Record, Timers};
 use crate::upstream::Pick;
 
 /// Cells, because both sides of an exchange write them.
 pub struct Story {
     began_us: u64,
-    /// Someone will read the timers.
+    /// Someone will read the timers that the metrics need.
     timed: Cell<bool>,
+    /// Someone will read all timers.
+    logged: Cell<bool>,
     /// The caller asked for debug information.
     pub debug: Cell<bool>,
     pub status: Cell<u16>,
@@ -39,7 +42,8 @@ impl Story {
         c.core.counters.requests.add(1);
         Self {
             began_us: request.began_us,
-            timed: Cell::new(c.core.log.is_on()),
+            timed: Cell::new(c.core.log.is_on() || c.core.counters.is_timed()),
+            logged: Cell::new(c.core.log.is_on()),
             debug: Cell::new(false),
             status: Cell::new(0),
             reused: Cell::new(false),
@@ -59,7 +63,10 @@ impl Story {
         self.app.set(decision.app);
         self.debug.set(decision.debug);
         self.timed.set(decision.debug || self.timed.get());
-        self.time(c, |timers, now_us| timers.decided_us = now_us);
+        self.logged.set(decision.debug || self.logged.get());
+        if self.logged.get() {
+            self.time(c, |timers, now_us| timers.decided_us = now_us);
+        }
     }
 
     pub fn picked(&self, pick: &Pick) {
@@ -96,9 +103,7 @@ impl Story {
 
     /// Milliseconds that the backend took, and in all, so far.
     pub fn latencies(&self, c: &Connection<'_>) -> (u64, u64) {
-        let timers = self.timers.get();
-        let service_us = timers.first_byte_us.saturating_sub(timers.forwarded_us);
-        (service_us / 1000, (c.core.clock.now_us() - self.began_us) / 1000)
+        (self.timers.get().service_us() / 1000, (c.core.clock.now_us() - self.began_us) / 1000)
     }
 
     fn time(&self, c: &Connection<'_>, set: impl FnOnce(&mut Timers, u64)) {
@@ -110,13 +115,24 @@ impl Story {
         self.timers.set(timers);
     }
 
-    /// Writes the line.
-    pub fn log(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>) {
-        if !c.core.log.is_on() {
-            return;
-        }
+    /// Counts the request, and writes its line.
+    pub fn end(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>) {
         self.time(c, |timers, now_us| timers.total_us = now_us);
-        c.core.log.line(|line| self.record(c, request, refusal, line));
+        let timers = self.timers.get();
+        let answered_by_backend = refusal.is_none() && self.has_answer();
+        let finished = Finished {
+            status: self.status.get(),
+            refused: refusal.map(|refusal| refusal.code as usize),
+            ended: self.ended.get(),
+            received_bytes: request.received_bytes() + self.received.get(),
+            sent_bytes: self.sent.get(),
+            total_us: timers.total_us,
+            backend_us: answered_by_backend.then(|| timers.service_us()),
+        };
+        c.core.tally(&request.tables, self.api.get(), &finished);
+        if c.core.log.is_on() {
+            c.core.log.line(|line| self.record(c, request, refusal, line));
+        }
     }
 
     fn record(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>, line: &mut Vec<u8>) {

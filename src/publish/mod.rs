@@ -7,6 +7,7 @@
 pub mod atomic;
 mod lock;
 mod manifest;
+mod state;
 mod transaction;
 mod version;
 

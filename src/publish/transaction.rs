@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use super::atomic::{self, Access};
 use super::lock::{Lock, LockError};
-use super::manifest;
+use super::state::{Manifests, State};
 use super::version::{Head, number};
 use crate::catalog;
-use crate::document::manifest::{Current, Manifest};
-use crate::document::version::{canonical, canonical_in, digest};
-use crate::document::{At, Diagnostic, Layout, Report, api, nearest, read_text};
+use crate::document::manifest::{Change, Current};
+use crate::document::version::{Version, canonical};
+use crate::document::{Diagnostic, Document, Layout, Report, api, digest, nearest, read_text};
 
 /// What to publish.
 pub struct Request {
@@ -77,37 +77,45 @@ struct Draft {
 pub fn publish(config_dir: &Path, request: &Request) -> Result<Outcome, PublishError> {
     let layout = Layout::new(config_dir);
     let _lock = lock(&layout, request)?;
-    let current = read_manifest(&layout)?;
-    check_stage(&request.stage, &current)?;
+    let mut state = State::read(&layout)?;
+    check_stage(&request.stage, &state)?;
     let targets = targets(&layout, &request.target)?;
-    check_drafts(&layout, &current, &request.stage, &targets)?;
+    check_drafts(&layout, &request.stage, &targets)?;
 
-    let mut next = current.clone();
-    let version = number(request.now, &current.last_version);
-    let mut outcome = Outcome { generation: current.generation, published: Vec::new(), unchanged: Vec::new() };
+    let version = number(request.now, state.last_version());
+    let mut outcome = Outcome { generation: state.generation(), published: Vec::new(), unchanged: Vec::new() };
     let mut files = Vec::new();
     for (group, api) in targets {
         let draft = draft(&layout, group, api)?;
         let name = format!("{}/{}", draft.group, draft.api);
-        if let Some(current) = unchanged(&layout, &current, &request.stage, &draft) {
-            outcome.unchanged.push((name, current));
+        let current = state.current(&request.stage, &draft.group, &draft.api)?;
+        if let Some(current) = current.filter(|current| unchanged(&layout, current, &request.stage, &draft)) {
+            outcome.unchanged.push((name, current.version.clone()));
             continue;
         }
         let path = layout.version(&request.stage, &draft.group, &draft.api, &version);
-        files.push((path, version_file(request, &draft, &version)?));
-        let entry = Current { version: version.clone(), sha256: draft.digest };
-        let group = next.current.entry(request.stage.clone()).or_default().entry(draft.group).or_default();
-        group.insert(draft.api, At { value: entry, span: 0..0 });
+        let text = version_file(request, &draft, &version)?;
+        let entry = Current { version: version.clone(), sha256: draft.digest, file_sha256: digest(&text) };
+        state.set(&request.stage, &draft.group, &draft.api, Some(entry))?;
+        files.push((path, text));
         outcome.published.push((name, version.clone()));
     }
     if outcome.published.is_empty() {
         return Ok(outcome);
     }
-    next.generation += 1;
-    next.last_version = version;
-    outcome.generation = next.generation;
-    commit(layout, files, manifest::text(&next))?;
+    outcome.generation += 1;
+    let manifests = state.manifests(outcome.generation, &version, change(request, &outcome.published))?;
+    commit(layout.clone(), files, manifests)?;
     Ok(outcome)
+}
+
+/// What the manifest says of this publication.
+fn change(request: &Request, published: &[(String, String)]) -> Change {
+    let what = match published {
+        [(api, _)] => format!("publish {api} to {}", request.stage),
+        several => format!("publish {} APIs to {}", several.len(), request.stage),
+    };
+    Change { what, remarks: request.remarks.clone(), by: request.published_by.clone(), time: format!("{:.3}", request.now) }
 }
 
 fn lock(layout: &Layout, request: &Request) -> Result<Lock, PublishError> {
@@ -123,21 +131,9 @@ fn lock(layout: &Layout, request: &Request) -> Result<Lock, PublishError> {
     })
 }
 
-fn read_manifest(layout: &Layout) -> Result<Manifest, PublishError> {
-    let path = layout.manifest();
-    if !layout.has(&path) {
-        return Ok(Manifest::default());
-    }
-    let mut report = Report::default();
-    match layout.parse::<Manifest>(&path, &mut report) {
-        Some(parsed) if report.is_empty() => Ok(parsed.document),
-        _ => Err(PublishError::Documents(report)),
-    }
-}
-
-fn check_stage(stage: &str, manifest: &Manifest) -> Result<(), PublishError> {
+fn check_stage(stage: &str, state: &State<'_>) -> Result<(), PublishError> {
     let mut known = catalog::STAGES.to_vec();
-    known.extend(manifest.current.keys().map(String::as_str));
+    known.extend(state.stages());
     if known.contains(&stage) {
         return Ok(());
     }
@@ -191,15 +187,20 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> 
 }
 
 /// The full check, apart from the versions that this publication may replace: a damaged one is mended by publishing.
-fn check_drafts(layout: &Layout, current: &Manifest, stage: &str, targets: &[(String, String)]) -> Result<(), PublishError> {
-    let mut others = current.clone();
-    if let Some(groups) = others.current.get_mut(stage) {
-        for (group, api) in targets {
-            groups.get_mut(group).map(|apis| apis.remove(api));
-        }
+fn check_drafts(layout: &Layout, stage: &str, targets: &[(String, String)]) -> Result<(), PublishError> {
+    let mut others = State::read(layout)?;
+    for (group, api) in targets {
+        others.set(stage, group, api, None)?;
     }
-    let layout = layout.clone().with(layout.manifest(), manifest::text(&others));
-    catalog::load_layout(layout).map(drop).map_err(PublishError::Documents)
+    let manifests = others.manifests(others.generation() + 1, "", Change::default())?;
+    catalog::load_layout(pending(layout.clone(), &[], &manifests)).map(drop).map_err(PublishError::Documents)
+}
+
+/// The directory as it would be.
+fn pending(layout: Layout, files: &[(PathBuf, String)], manifests: &Manifests) -> Layout {
+    let root = layout.manifest();
+    let files = files.iter().chain(&manifests.groups).cloned();
+    files.fold(layout, |layout, (path, text)| layout.with(path, text)).with(root, manifests.root.clone())
 }
 
 fn draft(layout: &Layout, group: String, api: String) -> Result<Draft, PublishError> {
@@ -215,13 +216,11 @@ fn draft(layout: &Layout, group: String, api: String) -> Result<Draft, PublishEr
     Ok(Draft { group, api, canonical, digest })
 }
 
-/// The version that is current and has this very definition, undamaged.
-fn unchanged(layout: &Layout, manifest: &Manifest, stage: &str, draft: &Draft) -> Option<String> {
-    let current = manifest.current.get(stage)?.get(&draft.group)?.get(&draft.api)?;
+/// Whether the version has this very definition, undamaged.
+fn unchanged(layout: &Layout, current: &Current, stage: &str, draft: &Draft) -> bool {
     let path = layout.version(stage, &draft.group, &draft.api, &current.version);
-    let text = read_text(&path, <crate::document::version::Version as crate::document::Document>::BYTES).ok()?;
-    let intact = current.sha256 == draft.digest && canonical_in(&text) == Some(draft.canonical.as_str());
-    intact.then(|| current.version.clone())
+    let intact = |text: String| digest(&text) == current.file_sha256;
+    current.sha256 == draft.digest && read_text(&path, <Version as Document>::BYTES).is_ok_and(intact)
 }
 
 fn version_file(request: &Request, draft: &Draft, version: &str) -> Result<String, PublishError> {
@@ -238,18 +237,14 @@ fn version_file(request: &Request, draft: &Draft, version: &str) -> Result<Strin
     head.file(&draft.canonical).map_err(PublishError::Serialise)
 }
 
-/// Checks what would be, then writes it: version files first, the manifest last.
-fn commit(layout: Layout, files: Vec<(PathBuf, String)>, manifest: String) -> Result<(), PublishError> {
-    let manifest_path = layout.manifest();
-    let mut next = layout.with(manifest_path.clone(), manifest.clone());
-    for (path, text) in &files {
-        next = next.with(path.clone(), text.clone());
+/// Checks what would be, then writes it: version files first, then the manifests of groups, the root last.
+fn commit(layout: Layout, files: Vec<(PathBuf, String)>, manifests: Manifests) -> Result<(), PublishError> {
+    catalog::load_layout(pending(layout.clone(), &files, &manifests)).map_err(PublishError::Documents)?;
+    let root = layout.manifest();
+    // What a publication left that died before its root was renamed: nobody has ever served it.
+    for (path, text) in files.iter().chain(&manifests.groups).map(|(path, text)| (path, text)).chain([(&root, &manifests.root)]) {
+        atomic::replace(path, text, Access::Everyone).map_err(|error| PublishError::Io(path.clone(), error))?;
     }
-    catalog::load_layout(next).map_err(PublishError::Documents)?;
-    for (path, text) in &files {
-        // Left by a publication that died before its manifest: nobody has ever served it.
-        let written = atomic::replace(path, text, Access::Everyone);
-        written.map_err(|error| PublishError::Io(path.clone(), error))?;
-    }
-    atomic::replace(&manifest_path, &manifest, Access::Everyone).map_err(|error| PublishError::Io(manifest_path, error))
+    let copy = layout.generation(manifests.generation);
+    atomic::replace(&copy, &manifests.root, Access::Everyone).map_err(|error| PublishError::Io(copy, error))
 }

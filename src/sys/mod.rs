@@ -1,5 +1,7 @@
 //! System calls that no crate covers. The only module that calls the kernel by hand.
 
+pub mod lanes;
+
 use std::io;
 use std::os::fd::RawFd;
 
@@ -86,6 +88,12 @@ pub fn choose_port_when_connecting(fd: RawFd) {
     let size = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: pointer and size are of one integer that outlives the call.
     unsafe { libc::setsockopt(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, (&raw const on).cast(), size) };
+}
+
+/// This thread, as the kernel numbers it.
+pub fn thread_id() -> u64 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::gettid() as u64 }
 }
 
 /// The most descriptors this process may open, raised to its hard limit first.

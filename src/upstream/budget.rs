@@ -7,7 +7,7 @@ use std::cell::Cell;
 const WINDOW_MS: u64 = 5000;
 
 /// What may be sent again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Of the recent requests.
     pub percent: u64,

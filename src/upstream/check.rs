@@ -1,13 +1,15 @@
 //! Active checks: every now and then, off the path of requests, each instance is sent a request of its own; what it
 //! answers says whether it is up. One worker checks for all.
 
+use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::board::Entry;
 use super::{Instance, Upstreams};
-use crate::catalog::{BackendInstance, HealthCheck, VpcAccess};
+use crate::catalog::{HealthCheck, VpcAccess};
 use crate::http::head::{HeadLimits, Parsed, ResponseHead, parse_response};
 use crate::net::{Block, Clock, Stream, Wait};
 
@@ -39,58 +41,89 @@ impl Findings {
     }
 }
 
+/// A check as others see it while it runs.
+#[derive(Clone)]
+pub struct Running {
+    plan: Rc<HealthCheck>,
+    request: Rc<[u8]>,
+    entry: Entry,
+    wanted: Rc<Cell<bool>>,
+}
+
+impl Running {
+    /// The checker would do the very same.
+    pub fn is(&self, checker: &Checker) -> bool {
+        (&self.plan, &self.request) == (&checker.running.plan, &checker.running.request)
+    }
+
+    /// Ends it; what it is finding out now is not noted.
+    pub fn stop(&self) {
+        self.wanted.set(false);
+    }
+
+    /// Nobody checks this instance any more: what checks have found does not hold.
+    pub fn forget(&self, clock: &Clock) {
+        self.entry.change(|health| Some(health.checked(true, clock.coarse_ms())));
+    }
+}
+
 /// The checks of one instance.
 pub struct Checker {
-    instance: BackendInstance,
-    entry: Entry,
-    plan: Rc<HealthCheck>,
-    request: Vec<u8>,
+    running: Running,
+    address: SocketAddr,
     findings: Findings,
     head: Box<ResponseHead>,
 }
 
 impl Checker {
-    pub(super) fn new(plan: &HealthCheck, access: &VpcAccess, instance: &Instance) -> Self {
-        let backend = BackendInstance { id: instance.backend.id.clone(), ..instance.backend };
-        let address = backend.address.to_string();
-        let host = plan.host.as_ref().or(access.host.as_ref()).unwrap_or(&address);
+    pub(super) fn new(plan: &Rc<HealthCheck>, access: &VpcAccess, instance: &Instance) -> Self {
+        let address = instance.backend.address;
+        let shown = address.to_string();
+        let host = plan.host.as_ref().or(access.host.as_ref()).unwrap_or(&shown);
         let request = format!(
             "{} {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: lockgate-health-check\r\nConnection: close\r\n\r\n",
             plan.method, plan.path
         );
-        Self {
-            instance: backend,
-            entry: instance.entry.clone(),
-            plan: Rc::new(plan.clone()),
-            request: request.into_bytes(),
-            findings: Findings::default(),
-            head: Box::default(),
-        }
+        // What an earlier check of the same instance has found is where this one begins.
+        let findings = Findings { down: instance.entry.health().is_down(), against: 0 };
+        let (entry, wanted) = (instance.entry.clone(), Rc::new(Cell::new(true)));
+        let running = Running { plan: plan.clone(), request: request.into_bytes().into(), entry, wanted };
+        Self { running, address, findings, head: Box::default() }
+    }
+
+    pub fn running(&self) -> Running {
+        self.running.clone()
+    }
+
+    pub fn is_wanted(&self) -> bool {
+        self.running.wanted.get()
     }
 
     /// From the end of one check to the start of the next.
     pub fn interval(&self) -> Duration {
-        self.plan.interval
+        self.running.plan.interval
     }
 
     /// Makes one check and tells all workers what it means. Returns within the time-out, and a sweep.
     pub async fn check(&mut self, upstreams: &Upstreams, clock: &Clock) {
-        let good = matches!(self.probe(upstreams, clock).await, Ok(status) if self.plan.expected_status.has(status));
-        if let Some(up) = self.findings.note(good, &self.plan) {
-            self.entry.change(|health| Some(health.checked(up, clock.coarse_ms())));
+        let good = matches!(self.probe(upstreams, clock).await, Ok(status) if self.running.plan.expected_status.has(status));
+        if self.is_wanted()
+            && let Some(up) = self.findings.note(good, &self.running.plan)
+        {
+            self.running.entry.change(|health| Some(health.checked(up, clock.coarse_ms())));
         }
     }
 
     /// The status that the instance answers with. What is overdue is shut down by the sweeper, so that every operation
     /// runs to its end.
     async fn probe(&mut self, upstreams: &Upstreams, clock: &Clock) -> io::Result<u16> {
-        let connecting = upstreams.reach(self.instance.address)?;
-        let watched = upstreams.checks.add(connecting.stream().fd());
+        let connecting = upstreams.reach(self.address)?;
+        let watched = upstreams.pools.checks.add(connecting.stream().fd());
         // One deadline for all of it.
-        watched.to_client.arm(Wait::Connect, clock.coarse_ms(), self.plan.timeout);
+        watched.to_client.arm(Wait::Connect, clock.coarse_ms(), self.running.plan.timeout);
         let stream = connecting.finish().await?;
-        let mut block = Block::with_room(HEAD_BYTES.max(self.request.len()));
-        block.append(&self.request);
+        let mut block = Block::with_room(HEAD_BYTES.max(self.running.request.len()));
+        block.append(&self.running.request);
         let (sent, mut block) = stream.send(block).await;
         sent?;
         block.clear(0);

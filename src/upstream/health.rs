@@ -73,6 +73,11 @@ impl Health {
         }
     }
 
+    /// An active check holds the instance to be down.
+    pub fn is_down(self) -> bool {
+        self.down
+    }
+
     /// When the instance came back; 0: it was never away.
     pub fn since_ms(self) -> u64 {
         match self.phase {

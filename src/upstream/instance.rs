@@ -1,6 +1,6 @@
 //! One instance of a VPC access as a worker sees it, and a call in flight to it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,17 +10,16 @@ use super::Settings;
 use super::balance::{Load, Standing, weight};
 use super::board::Entry;
 use super::health::Fault;
-use super::pool::Idle;
+use super::pool::Pool;
 use crate::catalog::BackendInstance;
-use crate::net::turn::{NoTurn, Turn, Turns};
+use crate::net::turn::{NoTurn, Turn};
+use crate::observe::counters::VpcAccessCells;
 
 pub struct Instance {
     pub backend: BackendInstance,
     pub(super) entry: Entry,
     pub(super) standing: Standing,
-    pub(super) idle: RefCell<Vec<Idle>>,
-    /// Turns to use a connection: as many as there may be connections.
-    pub(super) turns: Turns,
+    pub(super) pool: Rc<Pool>,
     pub(super) settings: Rc<Settings>,
     slow_start_ms: u64,
     /// What calls find is noted.
@@ -52,17 +51,17 @@ impl Instance {
     pub(super) fn new(
         backend: &BackendInstance,
         entry: Entry,
+        pool: Rc<Pool>,
         standing: Standing,
         slow_start: Duration,
         watched: bool,
         settings: Rc<Settings>,
     ) -> Self {
         Self {
-            backend: BackendInstance { id: backend.id.clone(), ..*backend },
+            backend: backend.clone(),
             entry,
             standing,
-            idle: RefCell::default(),
-            turns: Turns::default(),
+            pool,
             settings,
             slow_start_ms: slow_start.as_millis() as u64,
             watched,
@@ -70,14 +69,14 @@ impl Instance {
         }
     }
 
+    /// What its worker counts of its VPC access.
+    pub fn cells(&self) -> &VpcAccessCells {
+        self.pool.cells()
+    }
+
     pub(super) fn load(&self, now_ms: u64) -> Load {
         let weight = weight(self.backend.weight, self.entry.health().since_ms(), now_ms, self.slow_start_ms);
         Load::new(self.entry.calls(), weight)
-    }
-
-    pub(super) fn sweep(&self, now_ms: u64, idle_timeout_ms: u64) {
-        self.end_idle(now_ms, idle_timeout_ms);
-        self.turns.expire(now_ms);
     }
 }
 
@@ -89,7 +88,7 @@ impl Pick {
 
     /// Takes a turn to use a connection, if one is free and nobody waits for it.
     pub fn take_turn(&self) -> bool {
-        let taken = self.instance.turns.take(self.instance.settings.connections);
+        let taken = self.instance.pool.turns.take(self.instance.settings.connections);
         if taken {
             self.has_turn.set(true);
         }
@@ -99,7 +98,7 @@ impl Pick {
     /// Queues for a turn; [`Pick::has_turn`] once it has come.
     pub fn queue(&self, now_ms: u64) -> Result<Turn<'_>, NoTurn> {
         let Settings { queue, wait, .. } = *self.instance.settings;
-        self.instance.turns.queue(now_ms.saturating_add(wait.as_millis() as u64), queue)
+        self.instance.pool.turns.queue(now_ms.saturating_add(wait.as_millis() as u64), queue)
     }
 
     /// The turn waited for is this call's.
@@ -131,7 +130,7 @@ impl Drop for Pick {
     fn drop(&mut self) {
         self.instance.entry.end();
         if self.has_turn.get() {
-            self.instance.turns.give_back();
+            self.instance.pool.turns.give_back();
         }
         if self.role == Role::Trial && !self.told.get() {
             self.instance.entry.change(|health| Some(health.undecided()));

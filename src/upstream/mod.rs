@@ -15,26 +15,28 @@ mod instance;
 pub mod pool;
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::{Catalog, Limits, VpcAccess, VpcAccessId, WhenAllDown};
-use crate::net::Watches;
+use crate::catalog::{Catalog, HealthCheck, Limits, VpcAccess, VpcAccessId, WhenAllDown};
 pub use crate::net::turn::{NoTurn, Turn};
 use balance::{Standing, choose};
-use board::Board;
+use board::{Key, Seat, Seating};
 use budget::{Allowance, Budget};
 use check::Checker;
 use health::{Admits, Policy};
 use instance::Role;
 pub use instance::{Instance, Pick};
+pub use pool::Pools;
 
 /// Instances that one request tries to reach.
 const INSTANCES_TRIED: usize = 3;
 
 /// The limits that backends are kept to.
+#[derive(PartialEq, Eq)]
 struct Settings {
     policy: Policy,
     allowance: Allowance,
@@ -44,17 +46,18 @@ struct Settings {
 }
 
 struct Access {
+    /// As the catalog has it.
+    written: Arc<VpcAccess>,
     instances: Vec<Rc<Instance>>,
-    budget: Budget,
+    budget: Rc<Budget>,
     fail_fast: bool,
 }
 
+/// The backends of one generation, as a worker sees them. What has not changed is shared with the generation before.
 pub struct Upstreams {
-    accesses: Vec<Access>,
+    accesses: Vec<Rc<Access>>,
     settings: Rc<Settings>,
-    checkers: Cell<Vec<Checker>>,
-    /// Deadlines of active checks.
-    checks: Rc<Watches>,
+    pools: Rc<Pools>,
     egress_addresses: Vec<IpAddr>,
     next_egress: Cell<usize>,
 }
@@ -88,27 +91,31 @@ pub enum NoPick {
 }
 
 impl Upstreams {
-    /// Those of the worker with this place on the board.
-    pub fn build(catalog: &Catalog, board: &Arc<Board>, worker: usize) -> Self {
-        let settings = Rc::new(Settings::of(&catalog.limits));
-        let mut entries = (0..).map_while(|index| board.entry(worker, index));
-        let mut checkers = Vec::new();
-        let accesses = catalog.vpc_accesses.iter().map(|access| {
-            let built = Access::build(access, &settings, worker, &mut entries);
-            if let Some(plan) = &access.health {
-                let hosts = built.instances.iter().map(|instance| Checker::new(plan, access, instance));
-                checkers.extend(hosts);
+    /// Those of a worker, with the seats of their instances on the board.
+    pub fn build(catalog: &Catalog, seating: &Seating, worker: usize, pools: &Rc<Pools>, before: Option<&Self>) -> Self {
+        let settings = Settings::of(&catalog.limits);
+        let settings = match before.filter(|before| *before.settings == settings) {
+            Some(before) => before.settings.clone(),
+            None => Rc::new(settings),
+        };
+        let known: HashMap<&str, &Rc<Access>> =
+            before.iter().flat_map(|before| &before.accesses).map(|access| (access.written.name.as_str(), access)).collect();
+        let accesses = catalog.vpc_accesses.iter().zip(seating).map(|(written, seats)| {
+            let before = known.get(written.name.as_str()).copied();
+            match before.filter(|before| before.written == *written && before.has(&settings)) {
+                Some(same) => same.clone(),
+                None => Rc::new(Access::build(written, seats, &settings, worker, pools, before)),
             }
-            built
         });
-        Self {
+        let built = Self {
             accesses: accesses.collect(),
             settings,
-            checkers: Cell::new(checkers),
-            checks: Rc::default(),
+            pools: pools.clone(),
             egress_addresses: catalog.instance.egress_addresses.clone(),
             next_egress: Cell::new(0),
-        }
+        };
+        pools.tidy();
+        built
     }
 
     /// The instance with the fewest calls in flight for its weight, of those that are well; one whose trial is due is
@@ -134,17 +141,14 @@ impl Upstreams {
         tries.count < instances.min(INSTANCES_TRIED) && self.may_retry(access, now_ms)
     }
 
-    /// The active checks of all instances; they are for one worker to run, and are handed out once.
-    pub fn checkers(&self) -> Vec<Checker> {
-        self.checkers.take()
-    }
-
-    /// Ends what has waited too long: idle connections, requests that queue for one, and active checks.
-    pub fn sweep(&self, now_ms: u64, idle_timeout_ms: u64) {
-        for instance in self.accesses.iter().flat_map(|a| &a.instances) {
-            instance.sweep(now_ms, idle_timeout_ms);
-        }
-        self.checks.sweep(now_ms);
+    /// The active checks of all instances; they are for one worker to run.
+    pub fn checkers(&self) -> Vec<(Key, Checker)> {
+        let of_access = |access: &Rc<Access>| {
+            let plan = access.written.health.clone().map(Rc::new);
+            let access = access.clone();
+            plan.into_iter().flat_map(move |plan| access.checkers(&plan))
+        };
+        self.accesses.iter().flat_map(of_access).collect()
     }
 
     /// The source address for the next connection to an address of `to`'s family; `None`: the kernel chooses.
@@ -174,22 +178,39 @@ impl Settings {
 }
 
 impl Access {
+    /// `before`: the same access in the generation before.
     fn build(
-        access: &VpcAccess,
+        written: &Arc<VpcAccess>,
+        seats: &[Arc<Seat>],
         settings: &Rc<Settings>,
         worker: usize,
-        entries: &mut impl Iterator<Item = board::Entry>,
+        pools: &Pools,
+        before: Option<&Rc<Access>>,
     ) -> Self {
-        let fail_fast = access.balance.when_all_down == WhenAllDown::FailFast;
+        let fail_fast = written.balance.when_all_down == WhenAllDown::FailFast;
         // How an only instance is does not matter, if it is called all the same.
-        let watched = fail_fast || access.instances.len() > 1;
+        let watched = fail_fast || written.instances.len() > 1;
         // Workers begin at different instances, so that they do not all turn to the same one at once.
-        let first = worker % access.instances.len().max(1);
-        let instances = access.instances.iter().zip(entries).enumerate().map(|(place, (backend, entry))| {
+        let first = worker % written.instances.len().max(1);
+        let instances = written.instances.iter().zip(seats).enumerate().map(|(place, (backend, seat))| {
             let standing = if place == first { Standing::ahead() } else { Standing::default() };
-            Rc::new(Instance::new(backend, entry, standing, access.balance.slow_start, watched, settings.clone()))
+            let pool = pools.of(Key::of(written, backend));
+            let slow_start = written.balance.slow_start;
+            Rc::new(Instance::new(backend, seat.entry(worker), pool, standing, slow_start, watched, settings.clone()))
         });
-        Self { instances: instances.collect(), budget: Budget::default(), fail_fast }
+        let budget = before.map_or_else(Rc::default, |before| before.budget.clone());
+        Self { written: written.clone(), instances: instances.collect(), budget, fail_fast }
+    }
+
+    /// Its instances are kept to these limits.
+    fn has(&self, settings: &Rc<Settings>) -> bool {
+        self.instances.first().is_none_or(|instance| Rc::ptr_eq(&instance.settings, settings))
+    }
+
+    fn checkers(&self, plan: &Rc<HealthCheck>) -> Vec<(Key, Checker)> {
+        let checker =
+            |instance: &Rc<Instance>| (Key::of(&self.written, &instance.backend), Checker::new(plan, &self.written, instance));
+        self.instances.iter().map(checker).collect()
     }
 
     fn pick(&self, now_ms: u64, tries: &Tries) -> Result<(usize, Role), NoPick> {

@@ -1,7 +1,17 @@
 //! Idle connections to an instance: last in, first out, bounded, and looked at before they are trusted.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
 use super::Instance;
+use super::board::Key;
+use crate::net::Watches;
 use crate::net::stream::Stream;
+use crate::net::turn::Turns;
+use crate::observe::counters::{Counters, VpcAccessCells};
+use crate::observe::series::Place;
 use crate::sys::Peeked;
 
 /// A connection unused for longer than this is looked at before it is used: its backend may have closed it, or sent a
@@ -24,12 +34,96 @@ pub(super) struct Idle {
     since_us: u64,
 }
 
+/// A worker's connections to one instance, from one generation to the next.
+pub(super) struct Pool {
+    pub(super) idle: RefCell<Vec<Idle>>,
+    /// Turns to use a connection: as many as there may be connections.
+    pub(super) turns: Turns,
+    counters: Arc<Counters>,
+    /// The cells of its VPC access among them.
+    place: Place,
+    /// Idle connections that are counted there.
+    counted: Cell<u64>,
+}
+
+/// A worker's pools by what their instances are, so that a reload leaves them warm. A pool lives as long as a generation
+/// that knows its instance, or a call to it.
+#[derive(Default)]
+pub struct Pools {
+    pools: RefCell<HashMap<Key, Weak<Pool>>>,
+    /// Deadlines of active checks.
+    pub(super) checks: Rc<Watches>,
+    counters: Arc<Counters>,
+}
+
+impl Pools {
+    pub fn new(counters: Arc<Counters>) -> Self {
+        Self { counters, ..Self::default() }
+    }
+
+    /// The pool of an instance: the one there is, or a new one.
+    pub(super) fn of(&self, key: Key) -> Rc<Pool> {
+        let mut pools = self.pools.borrow_mut();
+        let known = pools.get(&key).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let pool = Rc::new(Pool::new(&self.counters, key.access()));
+            pools.insert(key, Rc::downgrade(&pool));
+            pool
+        })
+    }
+
+    /// Forgets pools that nothing can use any more; their connections are closed already.
+    pub(super) fn tidy(&self) {
+        self.pools.borrow_mut().retain(|_, pool| pool.strong_count() > 0);
+    }
+
+    /// Ends what has waited too long: idle connections, requests that queue for one, and active checks. `now_ms` counts
+    /// as the deadlines do.
+    pub fn sweep(&self, now_ms: u64, idle_timeout_ms: u64) {
+        for pool in self.pools.borrow().values().filter_map(Weak::upgrade) {
+            pool.end_idle(now_ms, idle_timeout_ms);
+            pool.count_idle(pool.idle.borrow().len() as u64);
+            pool.turns.expire(now_ms);
+        }
+        self.checks.sweep(now_ms);
+    }
+}
+
+impl Pool {
+    fn new(counters: &Arc<Counters>, access: &str) -> Self {
+        Self {
+            idle: RefCell::default(),
+            turns: Turns::default(),
+            counters: counters.clone(),
+            place: counters.vpc_accesses.place([access]),
+            counted: Cell::default(),
+        }
+    }
+
+    pub(super) fn cells(&self) -> &VpcAccessCells {
+        self.counters.vpc_accesses.cells(self.place)
+    }
+
+    /// Several pools may share their cells: each changes what it has put there.
+    fn count_idle(&self, idle: u64) {
+        let sum = &self.cells().idle;
+        sum.set(sum.get() - self.counted.replace(idle) + idle);
+    }
+
+    /// Closes connections that have waited longer than `timeout_ms`: the oldest are at the front.
+    fn end_idle(&self, now_ms: u64, timeout_ms: u64) {
+        let mut idle = self.idle.borrow_mut();
+        let old = idle.iter().take_while(|i| now_ms.saturating_sub(i.since_us / 1000) > timeout_ms).count();
+        idle.drain(..old);
+    }
+}
+
 impl Instance {
     /// The warmest idle connection. `careful`: the request could not be sent again, so even a connection used a moment
     /// ago is looked at first.
     pub fn take_idle(&self, now_us: u64, careful: bool) -> Option<Stream> {
         loop {
-            let idle = self.idle.borrow_mut().pop()?;
+            let idle = self.pool.idle.borrow_mut().pop()?;
             let trusted = !careful && idle.trust == Trust::Clean && now_us.saturating_sub(idle.since_us) <= TRUSTED_FOR_US;
             // Bytes that nobody asked for are as bad as the end: they would be read as the next answer.
             if trusted || idle.stream.peek() == Peeked::Nothing {
@@ -40,23 +134,22 @@ impl Instance {
 
     /// Keeps a connection whose last exchange ended cleanly.
     pub fn keep(&self, stream: Stream, trust: Trust, now_us: u64, at_most: usize) {
-        let mut idle = self.idle.borrow_mut();
+        let mut idle = self.pool.idle.borrow_mut();
         if idle.len() < at_most {
             idle.push(Idle { stream, trust, since_us: now_us });
         }
     }
 
-    /// Closes connections that have waited longer than `timeout_ms`: the oldest are at the front.
-    pub(super) fn end_idle(&self, now_ms: u64, timeout_ms: u64) {
-        let mut idle = self.idle.borrow_mut();
-        let old = idle.iter().take_while(|i| now_ms.saturating_sub(i.since_us / 1000) > timeout_ms).count();
-        idle.drain(..old);
-    }
-
     /// Closes idle connections, the oldest first, so that those in use and idle are together no more than may be.
     pub(super) fn make_room(&self) {
-        let mut idle = self.idle.borrow_mut();
-        let surplus = (idle.len() + self.turns.taken()).saturating_sub(self.settings.connections).min(idle.len());
+        let mut idle = self.pool.idle.borrow_mut();
+        let surplus = (idle.len() + self.pool.turns.taken()).saturating_sub(self.settings.connections).min(idle.len());
         idle.drain(..surplus);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.count_idle(0);
     }
 }

@@ -1,38 +1,42 @@
+use super::board::Board;
 use super::health::Fault;
 use super::*;
 use crate::catalog::{BackendInstance, Balance, Scheme};
 
 const LIMITS: fn() -> Limits = Limits::default;
 
-fn access(weights: &[u32], when_all_down: WhenAllDown) -> VpcAccess {
-    let instance =
-        |weight: &u32| BackendInstance { id: format!("i-{weight}"), address: "127.0.0.1:1".parse().unwrap(), weight: *weight };
+pub(super) fn access(weights: &[u32], when_all_down: WhenAllDown) -> VpcAccess {
+    let instance = |(port, weight): (u16, &u32)| BackendInstance {
+        id: format!("i-{port}"),
+        address: ([127, 0, 0, 1], port).into(),
+        weight: *weight,
+    };
     VpcAccess {
         name: "a".into(),
         vpc_id: "v".into(),
         host: None,
         scheme: Scheme::Http,
-        instances: weights.iter().map(instance).collect(),
+        instances: (1..).zip(weights).map(instance).collect(),
         balance: Balance { when_all_down, ..Balance::default() },
         health: None,
     }
 }
 
-fn on(board: &Arc<Board>, worker: usize, access: &VpcAccess) -> Upstreams {
-    let settings = Rc::new(Settings::of(&LIMITS()));
-    let mut entries = (0..).map_while(|index| board.entry(worker, index));
-    Upstreams {
-        accesses: vec![Access::build(access, &settings, worker, &mut entries)],
-        settings,
-        checkers: Cell::default(),
-        checks: Rc::default(),
-        egress_addresses: vec![],
-        next_egress: Cell::new(0),
-    }
+fn on(board: &Board, worker: usize, access: &VpcAccess) -> Upstreams {
+    next(board, worker, access, None)
+}
+
+/// The access as the next generation has it.
+fn next(board: &Board, worker: usize, access: &VpcAccess, before: Option<&Upstreams>) -> Upstreams {
+    let settings = before.map_or_else(|| Rc::new(Settings::of(&LIMITS())), |before| before.settings.clone());
+    let pools = before.map_or_else(Rc::default, |before| before.pools.clone());
+    let known = before.map(|before| &before.accesses[0]);
+    let built = Access::build(&Arc::new(access.clone()), &board.some(access), &settings, worker, &pools, known);
+    Upstreams { accesses: vec![Rc::new(built)], settings, pools, egress_addresses: vec![], next_egress: Cell::new(0) }
 }
 
 fn upstreams(weights: &[u32]) -> Upstreams {
-    on(&Board::sized(weights.len(), 1), 0, &access(weights, WhenAllDown::TryAll))
+    on(&Board::new(1), 0, &access(weights, WhenAllDown::TryAll))
 }
 
 impl Upstreams {
@@ -86,7 +90,7 @@ fn one_call_after_the_other_goes_by_weight_too() {
 
 #[test]
 fn the_calls_of_all_workers_count() {
-    let (board, access) = (Board::sized(2, 2), access(&[100, 100], WhenAllDown::TryAll));
+    let (board, access) = (Board::new(2), access(&[100, 100], WhenAllDown::TryAll));
     let (near, far) = (on(&board, 0, &access), on(&board, 1, &access));
     let mut far_calls: Vec<_> = (0..10).map(|_| far.one(0)).collect();
     far_calls.retain(|pick| pick.place == 0);
@@ -106,7 +110,7 @@ fn an_instance_that_stands_aside_is_the_last_resort() {
 #[test]
 fn with_fail_fast_there_is_no_last_resort() {
     for weights in [&[100][..], &[100, 100]] {
-        let upstreams = on(&Board::sized(weights.len(), 1), 0, &access(weights, WhenAllDown::FailFast));
+        let upstreams = on(&Board::new(1), 0, &access(weights, WhenAllDown::FailFast));
         (0..weights.len()).for_each(|place| upstreams.refuses(place, 0));
         let picked = upstreams.pick(VpcAccessId(0), 1, &mut Tries::default());
         assert_eq!(picked.err(), Some(NoPick::AllDown));
@@ -172,12 +176,34 @@ fn a_turn_ends_with_its_call() {
     let upstreams = upstreams(&[100]);
     let pick = upstreams.one(0);
     assert!(pick.take_turn());
-    assert_eq!(upstreams.instance(0).turns.taken(), 1);
+    assert_eq!(upstreams.instance(0).pool.turns.taken(), 1);
     drop(pick);
-    assert_eq!(upstreams.instance(0).turns.taken(), 0);
+    assert_eq!(upstreams.instance(0).pool.turns.taken(), 0);
 }
 
 #[test]
 fn an_unknown_access_has_no_instance() {
     assert_eq!(upstreams(&[1]).pick(VpcAccessId(9), 0, &mut Tries::default()).err(), Some(NoPick::None));
+}
+
+#[test]
+fn a_reload_leaves_pools_health_and_budget_to_the_instances_that_stay() {
+    let board = Board::new(1);
+    let mut access = access(&[100, 100, 100], WhenAllDown::TryAll);
+    let before = on(&board, 0, &access);
+    before.refuses(1, 0);
+    let held = before.one(0);
+    assert!(held.take_turn());
+    while before.may_retry(VpcAccessId(0), 0) {}
+    access.instances.swap_remove(2);
+    access.instances[1].weight = 300;
+    let after = next(&board, 0, &access, Some(&before));
+    let health = |upstreams: &Upstreams, place| upstreams.instance(place).entry.health();
+    assert_eq!(health(&after, 1), health(&before, 1));
+    assert_eq!(after.one(1).place, 0, "who stood aside still does");
+    assert!(Rc::ptr_eq(&after.instance(0).pool, &before.instance(0).pool));
+    assert_eq!(after.instance(0).pool.turns.taken(), 1, "a call of the generation before counts");
+    assert!(!after.may_retry(VpcAccessId(0), 0), "a reload does not fill the budget");
+    drop(held);
+    assert_eq!(after.instance(0).entry.own_calls(), 0);
 }

@@ -9,11 +9,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use super::Provision;
+use super::handover::{Generation, Handover, Swap};
 use crate::catalog::{AccessLog, Catalog, Driver};
-use crate::gate::Shared;
+use crate::gate::{ErrorCode, Shared};
+use crate::net::bell::bell;
 use crate::net::{clock, listen, runtime};
-use crate::observe::access_log::{Destination, Reopen, Sink, Writer};
-use crate::observe::counters::Counters;
+use crate::observe::access_log::{Destination, Lines, Reopen, Sink, Writer};
+use crate::observe::counters::{Counters, Names};
 use crate::observe::status::{Phase, Status};
 use crate::sys;
 use crate::upstream::board::Board;
@@ -21,18 +23,26 @@ use crate::upstream::board::Board;
 /// Descriptors that a process needs beside those of its connections.
 const DESCRIPTORS_ASIDE: u64 = 256;
 
+/// The number of the generation that a process starts with.
+const FIRST_LOAD: u64 = 1;
+
 /// How long a drain that has come to its end still waits for the access log to be written.
 const LOG_GRACE: Duration = Duration::from_secs(1);
+
+/// How often the gateway looks after itself while it delays its drain.
+const DELAY_STEP: Duration = Duration::from_millis(100);
 
 pub struct Fleet {
     workers: Vec<JoinHandle<()>>,
     counters: Vec<Arc<Counters>>,
     shared: Arc<Shared>,
+    swap: Option<Swap>,
     pub status: Arc<Status>,
     stop: Arc<AtomicBool>,
     log: Option<Writer>,
     /// Handed over, and not written by the time the process ended.
     log_lines_lost: u64,
+    drain_delay: Duration,
     drain_timeout: Duration,
     pub driver: Driver,
 }
@@ -96,32 +106,39 @@ impl Fleet {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| StartError::Random(error.into()))?;
         let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), key));
-        let board = Board::new(&catalog, count);
+        let board = Arc::new(Board::new(count));
         let stop = Arc::new(AtomicBool::new(false));
         let status = Arc::new(Status::new(count, clock::unix_ms()));
+        let generation = Generation::build(FIRST_LOAD, catalog.clone(), &shared, &board);
+        let (ringers, bells): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| bell()).collect::<io::Result<Vec<_>>>().map_err(StartError::Worker)?.into_iter().unzip();
+        let handover = Arc::new(Handover::new(&generation, ringers.into(), status.clone()));
         let (ready, is_ready) = channel();
         let mut fleet = Self {
             workers: Vec::new(),
             counters: Vec::new(),
             shared: shared.clone(),
+            swap: Some(Swap::new(handover.clone(), shared.clone(), board.clone(), generation.clone())),
             status: status.clone(),
             stop: stop.clone(),
             log,
             log_lines_lost: 0,
+            drain_delay: catalog.limits.drain_delay,
             drain_timeout: catalog.limits.drain_timeout,
             driver,
         };
-        for (n, listeners) in sockets.into_iter().enumerate() {
-            let counters = Arc::<Counters>::default();
+        let names = Names { apis: catalog.limits.metrics_apis, vpc_accesses: catalog.limits.metrics_vpc_accesses };
+        for (n, (listeners, bell)) in sockets.into_iter().zip(bells).enumerate() {
+            let counters = Arc::new(Counters::new(ErrorCode::NAMES, names, catalog.admin.is_some()));
             let provision = Provision {
                 number: n,
-                catalog: catalog.clone(),
+                generation: generation.clone(),
+                handover: handover.clone(),
+                bell,
                 shared: shared.clone(),
-                board: board.clone(),
                 listeners: listeners.into_iter().zip(&catalog.listeners).map(|(socket, l)| (socket, l.scheme)).collect(),
                 log: fleet.log.as_ref().map_or_else(|| Sink::none(counters.clone()), |log| log.sink(counters.clone())),
                 counters: counters.clone(),
-                status: status.clone(),
                 driver,
                 stop: stop.clone(),
                 ready: ready.clone(),
@@ -141,6 +158,11 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// What puts further generations in force; given out once.
+    pub fn swap(&mut self) -> Option<Swap> {
+        self.swap.take()
+    }
+
     pub fn workers(&self) -> usize {
         self.workers.len()
     }
@@ -148,6 +170,16 @@ impl Fleet {
     /// A sum over all workers.
     pub fn count(&self, of: impl Fn(&Counters) -> u64) -> u64 {
         self.counters.iter().map(|counters| of(counters)).sum()
+    }
+
+    /// Of each worker, in their order.
+    pub fn counters(&self) -> Vec<Arc<Counters>> {
+        self.counters.clone()
+    }
+
+    /// What has become of the access log's lines; `None`: there is no log.
+    pub fn log_lines(&self) -> Option<Arc<Lines>> {
+        self.log.as_ref().map(Writer::lines)
     }
 
     /// Asks the log's writer to open its file anew.
@@ -171,15 +203,26 @@ impl Fleet {
         self.workers.iter().all(JoinHandle::is_finished)
     }
 
-    /// Waits for all workers to end; false when the drain timeout, or `hurry`, came first.
+    /// Says that no more connections are wanted, goes on for the drain delay, and waits for all workers to end; false
+    /// when the drain timeout, or `hurry`, came first. `hurry` waits that long for an order to end at once.
     pub fn drain(&mut self, mut hurry: impl FnMut(Duration) -> bool) -> bool {
+        self.status.enter(Phase::Draining);
+        let delayed = SystemTime::now() + self.drain_delay;
+        let mut hurried = false;
+        while let Ok(remaining) = delayed.duration_since(SystemTime::now())
+            && !remaining.is_zero()
+            && !hurried
+        {
+            self.tend();
+            hurried = hurry(remaining.min(DELAY_STEP));
+        }
         self.stop();
         let deadline = SystemTime::now() + self.drain_timeout;
         let ended = loop {
             if self.has_ended() {
                 break true;
             }
-            if SystemTime::now() >= deadline || hurry(Duration::from_millis(10)) {
+            if hurried || SystemTime::now() >= deadline || hurry(Duration::from_millis(10)) {
                 break false;
             }
         };

@@ -1,8 +1,10 @@
 //! A core: one pinned thread with its own event loop, listeners, tables, buffers and backends.
 //!
-//! [`fleet`] starts and stops them all; [`run`] is what one of them does.
+//! [`fleet`] starts and stops them all; [`run`] is what one of them does; [`handover`] brings it new generations.
 
+mod checks;
 pub mod fleet;
+pub mod handover;
 
 use std::io;
 use std::net::TcpListener;
@@ -12,19 +14,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use crate::catalog::{Catalog, Driver, Scheme};
-use crate::gate::{Shared, Tables};
+use crate::catalog::{Driver, Scheme};
+use crate::gate::Shared;
+use crate::net::Wait;
+use crate::net::bell::{Bell, Listening};
 use crate::net::deadline::SWEEP_INTERVAL;
 use crate::net::guard::CatchPanic;
 use crate::net::listen::Listener;
-use crate::net::{clock, runtime};
+use crate::net::runtime;
 use crate::observe::access_log::Sink;
-use crate::observe::counters::Counters;
-use crate::observe::status::Status;
-use crate::proxy::{self, Core};
-use crate::upstream::Upstreams;
-use crate::upstream::board::Board;
-use crate::upstream::check::Checker;
+use crate::observe::counters::{Counters, Timeout};
+use crate::proxy::tally::Tally;
+use crate::proxy::{self, Core, Running};
+use crate::sys;
+use crate::upstream::{Pools, Upstreams};
+use checks::Checks;
+use handover::{Generation, Handover};
 
 /// How long accepting pauses when the process or the machine has no descriptor or memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -33,14 +38,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub struct Provision {
     /// From 0.
     pub number: usize,
-    pub catalog: Arc<Catalog>,
+    /// What it begins with.
+    pub generation: Arc<Generation>,
+    pub handover: Arc<Handover>,
+    /// Rung when a generation is offered, or ordered.
+    pub bell: Bell,
     pub shared: Arc<Shared>,
-    /// What workers know together of the backends.
-    pub board: Arc<Board>,
     pub listeners: Vec<(TcpListener, Scheme)>,
     pub log: Sink,
     pub counters: Arc<Counters>,
-    pub status: Arc<Status>,
     pub driver: Driver,
     /// Set when the worker is to finish what it has and end.
     pub stop: Arc<AtomicBool>,
@@ -57,15 +63,17 @@ pub fn run(provision: Provision) {
 }
 
 async fn live(provision: Provision) {
-    let Provision { number, catalog, shared, board, listeners, log, counters, status, stop, ready, .. } = provision;
-    // Built here, so that the tables lie in memory near this core.
-    let upstreams = Upstreams::build(&catalog, &board, number);
-    let core = Rc::new(Core::new(Tables::build(catalog), shared, upstreams, log, counters));
+    let Provision { number, generation, handover, bell, shared, listeners, log, counters, stop, ready, .. } = provision;
+    counters.thread.set(sys::thread_id());
+    let pools = Rc::new(Pools::new(counters.clone()));
+    let first = running(&generation, number, &pools, None);
+    drop(generation);
+    let core = Rc::new(Core::new(first, handover.order.clone(), shared, pools, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
         listeners.into_iter().map(|(socket, scheme)| Ok((Rc::new(Listener::adopt(socket)?), scheme))).collect();
-    let listeners = match adopted {
-        Ok(listeners) => listeners,
+    let (listeners, bell) = match adopted.and_then(|listeners| Ok((listeners, bell.adopt()?))) {
+        Ok(both) => both,
         Err(error) => {
             let _ = ready.send(Err(error));
             return;
@@ -74,14 +82,7 @@ async fn live(provision: Provision) {
     for (listener, scheme) in &listeners {
         monoio::spawn(accept(core.clone(), listener.clone(), *scheme));
     }
-    // One worker checks for all.
-    let checkers = if number == 0 { core.upstreams.checkers() } else { Vec::new() };
-    for checker in checkers {
-        spawn(&core, check(core.clone(), checker));
-    }
-    if let Some(own) = status.worker(number) {
-        own.runs(1, clock::unix_ms());
-    }
+    spawn(&core, follow(core.clone(), handover, number, bell));
     let _ = ready.send(Ok(()));
 
     loop {
@@ -106,9 +107,28 @@ fn sweep(core: &Core) {
     let now_ms = core.clock.coarse_ms();
     core.watches.sweep(now_ms);
     core.handshakes.sweep(now_ms);
-    core.upstreams.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
+    core.pools.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
     core.log.hand_over();
+    let counters = &core.counters;
+    counters.connections_open.set(core.watches.len() as u64);
+    for (wait, timeout) in TIMEOUTS {
+        counters.timed_out(timeout).set(core.watches.expirations(wait));
+    }
+    counters.swept_at_ms.set(now_ms);
 }
+
+/// The waits that are counted where they end.
+const TIMEOUTS: [(Wait, Timeout); 9] = [
+    (Wait::Handshake, Timeout::Handshake),
+    (Wait::Idle, Timeout::Idle),
+    (Wait::Head, Timeout::Head),
+    (Wait::Body, Timeout::Body),
+    (Wait::Send, Timeout::Send),
+    (Wait::Connect, Timeout::Connect),
+    (Wait::Forward, Timeout::Forward),
+    (Wait::FirstByte, Timeout::FirstByte),
+    (Wait::Answer, Timeout::Answer),
+];
 
 /// Accepts connections until the listener is stopped.
 async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
@@ -130,11 +150,34 @@ async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
     }
 }
 
-/// Checks one instance until the worker drains.
-async fn check(core: Rc<Core>, mut checker: Checker) {
-    while !core.draining.get() {
-        checker.check(&core.upstreams, &core.clock).await;
-        monoio::time::sleep(checker.interval()).await;
+/// A generation as this worker runs it. What is unchanged since the one before is shared with it.
+fn running(generation: &Generation, worker: usize, pools: &Rc<Pools>, before: Option<&Running>) -> Running {
+    let (tables, before) = (generation.tables.clone(), before.map(|before| &before.upstreams));
+    let upstreams = Upstreams::build(&tables.catalog, &generation.seating, worker, pools, before);
+    let tally = Tally::of(&tables.catalog);
+    Running { load: generation.load, tables, upstreams, tally }
+}
+
+/// Follows the generations that are handed over, as long as there may be any.
+async fn follow(core: Rc<Core>, handover: Arc<Handover>, number: usize, mut bell: Listening) {
+    // One worker checks for all.
+    let checks = (number == 0).then(Checks::default);
+    let mut load = 0;
+    loop {
+        let now = core.running();
+        if now.load != load {
+            load = now.load;
+            checks.iter().for_each(|checks| checks.follow(&core));
+            handover.runs(number, load);
+        }
+        if let Some(next) = handover.offered_to(number) {
+            core.prepare(running(&next, number, &core.pools, Some(&now)));
+            handover.is_prepared(number, next.load);
+        }
+        drop(now);
+        if !bell.heard().await {
+            return;
+        }
     }
 }
 

@@ -7,14 +7,11 @@ use crate::catalog::{
     AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods, VpcAccessId,
 };
 use crate::document::api::{
-    Api, AppCodeWord, AuthenticationTable, AuthenticationWord, BackendTable, Methods, SignatureMethodWord,
+    Api, AppCodeWord, AuthenticationTable, AuthenticationWord, BackendTable, METHODS, Methods, SignatureMethodWord, TIMEOUT_MS,
 };
 use crate::document::gateway::SchemeWord;
 use crate::document::{At, Diagnostic, Place, nearest};
 
-/// Methods an API may take. `CONNECT` and `TRACE` are not passed on by a gateway (RFC 9110, sections 9.3.6 and 9.3.8).
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
-const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1..=600_000;
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 
 /// An API's definition, checked.

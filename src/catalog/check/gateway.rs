@@ -1,6 +1,6 @@
 //! `gateway.toml` -> instance, listeners, security, limits, access log.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,16 @@ use ipnet::IpNet;
 
 use super::Checked;
 use super::domains::domain_name;
-use crate::catalog::{AccessLog, Driver, Instance, Limits, Listener, NonceFull, Scheme, Security, Tolerance};
+use crate::catalog::{AccessLog, Driver, Instance, Limits, Listener, LogFormat, NonceFull, Scheme, Security, Tolerance};
 use crate::document::At;
 use crate::document::gateway::{
-    AccessLogTable, DriverWord, Gateway, InstanceTable, ListenerTable, NonceFullWord, SchemeWord, SecurityTable, ToleranceWord,
+    AccessLogTable, DriverWord, Gateway, InstanceTable, ListenerTable, LogFormatWord, NONCE_CAPACITY, NonceFullWord,
+    SIGNATURE_WINDOW_S, SchemeWord, SecurityTable, ToleranceWord, WORKERS,
 };
 use crate::document::limits::{Limit, LimitsTable};
 
 pub const DEFAULT_DOMAIN_SUFFIX: &str = "localhost";
-/// Ten years: clients whose clock is of no account, replayed recordings.
-const SIGNATURE_WINDOW_S: std::ops::RangeInclusive<u64> = 1..=315_360_000;
 const DEFAULT_SIGNATURE_WINDOW_S: u64 = 900;
-const NONCE_CAPACITY: std::ops::RangeInclusive<u64> = 1024..=1 << 30;
 const DEFAULT_NONCE_CAPACITY: usize = 2_000_000;
 
 /// `gateway.toml`, checked.
@@ -29,6 +27,8 @@ pub struct Settings {
     pub security: Security,
     pub limits: Limits,
     pub access_log: AccessLog,
+    pub log_format: LogFormat,
+    pub admin: Option<SocketAddr>,
 }
 
 /// `None` stands for errors in the report. Relative paths are relative to `directory`, that of the file.
@@ -38,12 +38,17 @@ pub fn settings(document: &Gateway, directory: &Path, checked: &mut Checked<'_>)
     let security = security(&document.security, checked);
     let limits = limits(&document.limits, checked);
     let access_log = access_log(&document.access_log, directory, checked);
-    Some(Settings { instance: instance?, listeners, security, limits, access_log: access_log? })
+    let admin = document.admin.as_ref().and_then(|table| admin(&table.address, &listeners, checked));
+    let log_format = match document.log.format.as_ref().map(|format| format.value) {
+        None | Some(LogFormatWord::Text) => LogFormat::Text,
+        Some(LogFormatWord::Json) => LogFormat::Json,
+    };
+    Some(Settings { instance: instance?, listeners, security, limits, access_log: access_log?, log_format, admin })
 }
 
 fn instance(table: &InstanceTable, directory: &Path, checked: &mut Checked<'_>) -> Option<Instance> {
     let name = checked.text("name", &table.name);
-    let workers = table.workers.as_ref().and_then(|workers| checked.number("workers", workers, 1..=1024));
+    let workers = table.workers.as_ref().and_then(|workers| checked.number("workers", workers, WORKERS));
     let mut egress_addresses = Vec::new();
     for address in table.egress_addresses.iter().flatten() {
         match address.parse::<IpAddr>() {
@@ -118,6 +123,33 @@ fn listeners(tables: &At<Vec<ListenerTable>>, checked: &mut Checked<'_>) -> Vec<
         }
     }
     listeners
+}
+
+/// A port alone is one of 127.0.0.1: what the listener says is for the operator.
+fn admin(address: &At<String>, listeners: &[Listener], checked: &mut Checked<'_>) -> Option<SocketAddr> {
+    let parsed = match address.parse::<u16>() {
+        Ok(port) => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Err(_) => address.parse::<SocketAddr>().ok(),
+    };
+    match parsed.filter(|parsed| parsed.port() > 0) {
+        None => {
+            let diagnostic = checked.at(address, format!("`{}` is not where the operator's listener can be", address.value));
+            checked.push(diagnostic.note("allowed: `PORT` (of 127.0.0.1), `ADDRESS:PORT` or `[ADDRESS]:PORT`, port 1 to 65535"));
+            None
+        }
+        Some(parsed) if listeners.iter().any(|listener| overlap(listener.address, parsed)) => {
+            checked.push(checked.at(address, "a `[[listener]]` has this address"));
+            None
+        }
+        parsed => parsed,
+    }
+}
+
+/// Both addresses cannot be listened on.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_family = one.is_ipv4() == other.is_ipv4();
+    one.port() == other.port()
+        && (one.ip() == other.ip() || same_family && (one.ip().is_unspecified() || other.ip().is_unspecified()))
 }
 
 fn security(table: &SecurityTable, checked: &mut Checked<'_>) -> Security {

@@ -4,11 +4,10 @@ use super::Checked;
 use super::domains::{Claims, domain};
 use crate::catalog::{Domain, Group, PathTemplate, Segment};
 use crate::document::At;
-use crate::document::group::Group as Document;
+use crate::document::group::{CALLS_PER_DAY, Group as Document};
 
 /// The product's figure.
 const DEFAULT_CALLS_PER_DAY: u64 = 1000;
-const CALLS_PER_DAY: std::ops::RangeInclusive<u64> = 0..=1_000_000_000_000;
 
 /// `None` stands for errors in the report.
 pub fn group(document: &Document, by_path: &str, suffix: &str, claims: &mut Claims, checked: &mut Checked<'_>) -> Option<Group> {

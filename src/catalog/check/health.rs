@@ -1,23 +1,17 @@
 //! `[health]` of a VPC access -> its active check.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Checked;
 use super::vpc_access::backend_host;
 use crate::catalog::{ExpectedStatus, HealthCheck};
 use crate::document::At;
-use crate::document::vpc_access::{HealthMethodWord, HealthTable, Statuses};
+use crate::document::vpc_access::{HealthMethodWord, HealthTable, INTERVAL_MS, STATUS, Statuses, THRESHOLD, TIMEOUT_MS};
 
-const INTERVAL_MS: RangeInclusive<u64> = 100..=3_600_000;
 const DEFAULT_INTERVAL_MS: u64 = 5000;
-const TIMEOUT_MS: RangeInclusive<u64> = 10..=600_000;
 const DEFAULT_TIMEOUT_MS: u64 = 2000;
-const THRESHOLD: RangeInclusive<u64> = 1..=100;
 const DEFAULT_HEALTHY_THRESHOLD: u32 = 2;
 const DEFAULT_UNHEALTHY_THRESHOLD: u32 = 3;
-/// Interim answers are not the answer.
-const STATUS: RangeInclusive<u64> = 200..=599;
 /// Longest path of a check, in bytes.
 const PATH_BYTES: usize = 1024;
 

@@ -12,12 +12,13 @@ pub(super) mod https;
 pub(super) mod published;
 pub(super) mod vpc_access;
 
-pub use published::STAGES;
+pub use published::{STAGES, group_manifest, root_manifest};
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::document::vpc_access::PORT;
 use crate::document::{At, Diagnostic, Place, Report, Source, nearest};
 
 /// A document under check: its errors go to the report of the run.
@@ -55,7 +56,7 @@ impl Checked<'_> {
     }
 
     pub fn port(&mut self, value: &At<i64>) -> Option<u16> {
-        self.number("port", value, 1..=65_535).and_then(|port| u16::try_from(port).ok())
+        self.number("port", value, PORT).and_then(|port| u16::try_from(port).ok())
     }
 
     /// A name: well-formed, and the one that the document has by its path.

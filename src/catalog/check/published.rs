@@ -1,14 +1,18 @@
-//! The manifest and the version files it names -> published APIs. Files it does not name are not looked at.
+//! The root manifest, the manifests of groups and the version files they name -> published APIs. Each file is known by
+//! its digest, so that one that has changed since it was written is named. Files that no manifest names are not looked
+//! at.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::api::definition;
 use super::conflicts::{Claim, Conflicts};
 use super::{Checked, Names, check_name};
 use crate::catalog::{Api, GroupId, StageId, VpcAccessId};
-use crate::document::manifest::{Current, Manifest};
-use crate::document::version::{Version, canonical_in, digest};
-use crate::document::{At, Diagnostic, Layout, Parsed, Place, Report};
+use crate::document::manifest::{Current, GroupEntry, GroupManifest, Manifest, body};
+use crate::document::version::Version;
+use crate::document::{Diagnostic, Document, Layout, Parsed, Place, Report, Source, digest, parse_text};
 
 /// Stages that every instance knows.
 pub const STAGES: [&str; 3] = ["RELEASE", "PRE", "TEST"];
@@ -41,28 +45,76 @@ impl Stages {
     }
 }
 
-/// What the manifest and the version files are checked against.
+/// What the manifests and the version files are checked against.
 pub struct Context<'a> {
     pub layout: &'a Layout,
     pub groups: &'a Names<GroupId>,
     pub vpc_accesses: &'a Names<VpcAccessId>,
 }
 
-/// Reads the manifest; without one, nothing is published.
-pub fn manifest(layout: &Layout, report: &mut Report) -> Option<Parsed<Manifest>> {
+/// Reads the root manifest. `None` without an error: there is none, nothing is published.
+pub fn root_manifest(layout: &Layout, report: &mut Report) -> Option<Parsed<Manifest>> {
     let path = layout.manifest();
-    layout.has(&path).then(|| layout.parse(&path, report)).flatten()
+    if !layout.has(&path) {
+        return None;
+    }
+    let source = layout.source::<Manifest>(&path, report)?;
+    let actual = body(&source.text).map(digest);
+    let document: Manifest = parse_text(&source, report)?;
+    if actual.as_deref() != Some(document.sha256.as_str()) {
+        let diagnostic = damaged(&source).note(format!("what follows its `sha256` has {}", actual.unwrap_or_default()));
+        report.push(diagnostic.help("put back the copy of it that is in `published/generations/`"));
+        return None;
+    }
+    Some(Parsed { source, document })
 }
 
-/// Every published API that is good.
-pub fn published(manifest: &Parsed<Manifest>, context: &Context<'_>, stages: &mut Stages, report: &mut Report) -> Vec<Api> {
+/// Reads the manifest of a group that an entry of the root names.
+pub fn group_manifest(
+    layout: &Layout,
+    stage: &str,
+    group: &str,
+    entry: &GroupEntry,
+    place: &Place,
+    report: &mut Report,
+) -> Option<Parsed<GroupManifest>> {
+    // They become a path: a manifest that was tampered with must not lead out of the directory.
+    names(&[stage, group], place, report)?;
+    let path = layout.group_manifest(stage, group, entry.generation);
+    let what = format!("the manifest of group `{group}` in {stage}");
+    let source = named::<GroupManifest>(layout, &path, &entry.sha256, &what, place, report)?;
+    let document = parse_text(&source, report)?;
+    Some(Parsed { source, document })
+}
+
+/// Every published API that is good, and the names of all by their groups.
+pub fn published(
+    manifest: &Parsed<Manifest>,
+    context: &Context<'_>,
+    stages: &mut Stages,
+    known: &mut HashMap<String, Vec<String>>,
+    report: &mut Report,
+) -> Vec<Api> {
     let mut apis = Vec::new();
     let mut conflicts = Conflicts::default();
-    for (stage, groups) in &manifest.document.current {
+    for (stage, groups) in &manifest.document.stage {
         let stage_id = stages.add(stage);
-        for (group, entries) in groups {
-            for (name, current) in entries {
-                let entry = Entry { stage, group, name, current, place: Place::of(&manifest.source, current) };
+        for (group, entry) in groups {
+            let place = Place::of(&manifest.source, entry);
+            let Some(of_group) = group_manifest(context.layout, stage, group, entry, &place, report) else { continue };
+            let names = known.entry(group.clone()).or_default();
+            // One that is offline may be published again: an authorization for it still means something.
+            names.extend(of_group.document.latest.keys().cloned());
+            if of_group.document.current.is_empty() {
+                continue;
+            }
+            if context.groups.find(group).is_none() {
+                let diagnostic = context.groups.unknown(place, group);
+                report.push(diagnostic.help("put the group's directory back, or take its APIs offline"));
+                continue;
+            }
+            for (name, current) in &of_group.document.current {
+                let entry = Entry { stage, group, name, current, place: Place::of(&of_group.source, current) };
                 if let Some(api) = entry.api(stage_id, context, &mut conflicts, report) {
                     apis.push(api);
                 }
@@ -72,7 +124,7 @@ pub fn published(manifest: &Parsed<Manifest>, context: &Context<'_>, stages: &mu
     apis
 }
 
-/// One entry of the manifest.
+/// One entry of the manifest of a group.
 struct Entry<'a> {
     stage: &'a str,
     group: &'a str,
@@ -83,33 +135,11 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn api(&self, stage: StageId, context: &Context<'_>, conflicts: &mut Conflicts, report: &mut Report) -> Option<Api> {
-        // They become a path: a manifest that was tampered with must not lead out of the directory.
-        for part in [self.stage, self.group, self.name, self.current.version.as_str()] {
-            if let Err(problem) = check_name(part) {
-                report.push(Diagnostic::at(self.place.clone(), format!("`{part}` is not a name")).note(problem));
-                return None;
-            }
-        }
-        let group = match context.groups.find(self.group) {
-            Some(group) => group,
-            None => {
-                let diagnostic = context.groups.unknown(self.place.clone(), self.group);
-                report.push(diagnostic.help("put the group's directory back, or take its entries out of the manifest"));
-                return None;
-            }
-        };
-        let path = context.layout.version(self.stage, self.group, self.name, &self.current.version);
-        if !context.layout.has(&path) {
-            let message = format!("the published version {} is not there: {}", self.current.version, path.display());
-            report.push(Diagnostic::at(self.place.clone(), message).help("publish the API again, or restore the file"));
-            return None;
-        }
-        let version = context.layout.parse::<Version>(&path, report)?;
-        self.verify(&version, report)?;
+        let version = self.version(context.layout, report)?;
         let mut checked = Checked { source: &version.source, report };
         let document = &version.document.definition;
         let definition = definition(document, self.name, context.vpc_accesses, Some(&self.place), &mut checked)?;
-        let group = group?;
+        let group = context.groups.find(self.group)??;
         let claim = Claim {
             stage,
             stage_name: self.stage,
@@ -133,33 +163,50 @@ impl Entry<'_> {
         })
     }
 
-    /// The file is the one that the manifest names, and has not changed since it was written.
-    fn verify(&self, version: &Parsed<Version>, report: &mut Report) -> Option<()> {
-        let document = &version.document;
-        let actual = canonical_in(&version.source.text).map(digest).unwrap_or_default();
-        let expected: [(&str, &At<String>, &str); 5] = [
-            ("the version", &document.version, &self.current.version),
-            ("the stage", &document.stage, self.stage),
-            ("the group", &document.group, self.group),
-            ("the API", &document.api, self.name),
-            ("the digest", &document.sha256, &self.current.sha256),
-        ];
-        for (what, written, wanted) in expected {
-            if written.value != wanted {
-                let message = format!("{what} of this published file is not the one of the manifest");
-                let diagnostic = Diagnostic::at(Place::of(&version.source, written), message)
-                    .related(self.place.clone(), format!("`{wanted}`"));
-                report.push(diagnostic.help("published files are never edited: publish the API again, or restore the file"));
-                return None;
-            }
-        }
-        if actual != document.sha256.value {
-            let message = "this published file is damaged: its definition does not have the digest that it states";
-            let diagnostic = Diagnostic::at(Place::of(&version.source, &document.sha256), message)
-                .note(format!("the definition has {actual}"));
-            report.push(diagnostic.help("published files are never edited: publish the API again, or restore the file"));
+    fn version(&self, layout: &Layout, report: &mut Report) -> Option<Parsed<Version>> {
+        names(&[self.name, &self.current.version], &self.place, report)?;
+        let path = layout.version(self.stage, self.group, self.name, &self.current.version);
+        let what = format!("the published version {}", self.current.version);
+        let source = named::<Version>(layout, &path, &self.current.file_sha256, &what, &self.place, report)?;
+        let document = parse_text(&source, report)?;
+        Some(Parsed { source, document })
+    }
+}
+
+fn names(parts: &[&str], place: &Place, report: &mut Report) -> Option<()> {
+    for part in parts {
+        if let Err(problem) = check_name(part) {
+            report.push(Diagnostic::at(place.clone(), format!("`{part}` is not a name")).note(problem));
             return None;
         }
-        Some(())
     }
+    Some(())
+}
+
+/// Reads a file that a manifest names, and that has not changed since it was written.
+fn named<T: Document>(
+    layout: &Layout,
+    path: &Path,
+    sha256: &str,
+    what: &str,
+    place: &Place,
+    report: &mut Report,
+) -> Option<Arc<Source>> {
+    if !layout.has(path) {
+        let message = format!("{what} is not there: {}", path.display());
+        report.push(Diagnostic::at(place.clone(), message).help("publish the API again, or restore the file"));
+        return None;
+    }
+    let source = layout.source::<T>(path, report)?;
+    let actual = digest(&source.text);
+    if actual != sha256 {
+        let diagnostic = damaged(&source).related(place.clone(), "named here").note(format!("the file has {actual}"));
+        report.push(diagnostic.help("published files are never edited: publish the API again, or restore the file"));
+        return None;
+    }
+    Some(source)
+}
+
+fn damaged(source: &Arc<Source>) -> Diagnostic {
+    Diagnostic::at(Place::start(source), "this published file is damaged: it does not have the digest that it should have")
 }

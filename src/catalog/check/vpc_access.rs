@@ -8,12 +8,10 @@ use super::domains::domain_name;
 use super::health;
 use crate::catalog::{BackendInstance, Balance, Scheme, VpcAccess, WhenAllDown};
 use crate::document::gateway::SchemeWord;
-use crate::document::vpc_access::{InstanceTable, VpcAccess as Document, WhenAllDownWord};
+use crate::document::vpc_access::{InstanceTable, SLOW_START_MS, VpcAccess as Document, WEIGHT, WhenAllDownWord};
 use crate::document::{At, Diagnostic};
 
 const DEFAULT_WEIGHT: u32 = 100;
-const WEIGHT: std::ops::RangeInclusive<u64> = 1..=10_000;
-const SLOW_START_MS: std::ops::RangeInclusive<u64> = 0..=3_600_000;
 
 /// `None` stands for errors in the report.
 pub fn vpc_access(document: &Document, by_path: &str, checked: &mut Checked<'_>) -> Option<VpcAccess> {

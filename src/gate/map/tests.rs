@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::catalog::{ApiId, SignatureMethods};
-use crate::gate::Tables;
 use crate::gate::route::Router;
 use crate::gate::sample::{Request, Sample};
+use crate::gate::{Shared, Tables};
 use std::sync::Arc;
 
 const REQUEST_ID: &[u8; 36] = b"7AD052CB-EE8B-4DFD-BBAF-EFB340E0A5AF";
@@ -47,7 +47,8 @@ impl Case {
         let call = request.call();
         let route = Router::build(&self.sample.catalog).route(&call).expect("routes");
         let forward = Forward { api: route.api, path: route.path, body_md5: None };
-        let tables = Tables::build(Arc::new(self.sample.catalog));
+        let shared = Shared::new(&self.sample.catalog, 0, [7; 16]);
+        let tables = Tables::build(Arc::new(self.sample.catalog), &shared);
         let instance = &backend_of(&tables, &forward).0.instances[0];
         let mut buffer = [0; 4096];
         let mut writer = HeadWriter::new(&mut buffer);
@@ -236,11 +237,11 @@ fn the_gateway_says_who_called_and_how() {
 #[test]
 fn host_is_the_instance_where_the_vpc_access_names_none() {
     let mut case = Case::new("/a", "/");
-    case.sample.catalog.vpc_accesses[0].host = None;
+    Arc::make_mut(&mut case.sample.catalog.vpc_accesses[0]).host = None;
     assert_eq!(case.send(get("/base/a"), BodyLength::None)[1], "Host: 127.0.0.1:8081");
     let mut case = Case::new("/a", "/");
-    case.sample.catalog.vpc_accesses[0].host = None;
-    case.sample.catalog.vpc_accesses[0].instances[0].address = "[::1]:80".parse().expect("address");
+    Arc::make_mut(&mut case.sample.catalog.vpc_accesses[0]).host = None;
+    Arc::make_mut(&mut case.sample.catalog.vpc_accesses[0]).instances[0].address = "[::1]:80".parse().expect("address");
     assert_eq!(case.send(get("/base/a"), BodyLength::None)[1], "Host: [::1]:80");
 }
 
@@ -265,7 +266,8 @@ fn a_buffer_too_small_is_known_at_the_end() {
     let call = request.call();
     let route = Router::build(&case.sample.catalog).route(&call).expect("routes");
     let forward = Forward { api: route.api, path: route.path, body_md5: None };
-    let tables = Tables::build(Arc::new(case.sample.catalog));
+    let shared = Shared::new(&case.sample.catalog, 0, [7; 16]);
+    let tables = Tables::build(Arc::new(case.sample.catalog), &shared);
     let (access, _, timeout) = backend_of(&tables, &forward);
     assert_eq!(timeout, Duration::from_secs(10));
     let out = Outgoing { instance: &access.instances[0], request_id: REQUEST_ID, body: BodyLength::None };

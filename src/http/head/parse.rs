@@ -4,6 +4,7 @@
 //! refuses: what two parsers could read differently does not pass a gateway. Faults are found as early as the bytes
 //! allow, so that what is no HTTP is refused at once and not waited for.
 
+use super::plain::PlainLines;
 use super::{Field, Fields, HeadError, HeadLimits, Parsed, RequestHead, ResponseHead, Span, Version};
 use crate::http::field::{FieldId, is_token_byte};
 
@@ -286,54 +287,30 @@ impl<'a> Cursor<'a> {
 
     /// `*( field-line CRLF ) CRLF` (RFC 9112, section 5).
     fn fields(&mut self, limits: &HeadLimits, fields: &mut Fields) -> Result<(), Stop> {
+        let most = limits.fields;
+        let mut plain = PlainLines::new(self.bytes, self.at);
         loop {
-            if self.peek()? == b'\r' {
-                return match self.line_end()? {
-                    true => Ok(()),
-                    false => Err(Stop::Refuse(HeadError::BadField("a bare CR"))),
-                };
-            }
-            let field = self.field_line()?;
-            if fields.len() >= limits.fields || !fields.push(field) {
+            let field = match plain.next(self.at) {
+                Some((field, next)) => {
+                    self.at = next;
+                    field
+                }
+                None if self.peek()? == b'\r' => {
+                    return match self.line_end()? {
+                        true => Ok(()),
+                        false => Err(Stop::Refuse(HeadError::BadField("a bare CR"))),
+                    };
+                }
+                None => self.field_line()?,
+            };
+            if fields.len() >= most || !fields.push(field) {
                 return Err(Stop::Refuse(HeadError::TooManyFields));
             }
         }
     }
 
     /// `field-name ":" OWS field-value OWS` and its line end (RFC 9112, section 5).
-    #[inline]
     fn field_line(&mut self) -> Result<Field, Stop> {
-        match self.plain_field_line() {
-            Some(field) => Ok(field),
-            None => self.any_field_line(),
-        }
-    }
-
-    /// The line as nearly every sender writes it: `name: value` and CRLF, whole, without a tab. For all else
-    /// [`Self::any_field_line`] has the word.
-    #[inline]
-    fn plain_field_line(&mut self) -> Option<Field> {
-        let rest = self.bytes.get(self.at..)?;
-        let colon = rest.iter().position(|&byte| !is_token_byte(byte))?;
-        let name = rest.get(..colon)?;
-        if name.is_empty() {
-            return None;
-        }
-        let start = colon + 2;
-        let value = rest.get(start..)?;
-        let len = visible_len(value);
-        let end = start + len;
-        let [first, last] = [value.first()?, rest.get(end - 1)?];
-        if rest.get(colon..start)? != b": " || *first == b' ' || *last == b' ' && len > 0 || rest.get(end..end + 2)? != b"\r\n" {
-            return None;
-        }
-        let span = |from: usize, to: usize| Span { start: (self.at + from) as u16, end: (self.at + to) as u16 };
-        let field = Field { name: span(0, colon), value: span(start, end), id: FieldId::of(name) };
-        self.at += end + 2;
-        Some(field)
-    }
-
-    fn any_field_line(&mut self) -> Result<Field, Stop> {
         let refuse = |reason| Err(Stop::Refuse(HeadError::BadField(reason)));
 
         let start = self.at;
@@ -365,7 +342,7 @@ impl<'a> Cursor<'a> {
         while let Some(b' ' | b'\t') = value.of(self.bytes).last() {
             value.end -= 1;
         }
-        Ok(Field { name, value, id: FieldId::of(name.of(self.bytes)) })
+        Ok(Field { name, value, id: FieldId::of(name.of(self.bytes)), plain: false })
     }
 }
 

@@ -19,6 +19,7 @@ pub struct Config {
     directory: TempDir,
     port: Port,
     https: Option<Port>,
+    admin: Option<Port>,
     instance: String,
     tables: String,
     environment: Vec<(String, String)>,
@@ -33,6 +34,7 @@ impl Config {
             directory,
             port: reserve(),
             https: None,
+            admin: None,
             instance: "workers = 2\n".into(),
             tables: String::new(),
             environment: Vec::new(),
@@ -76,6 +78,14 @@ impl Config {
         let lines = format!("address = \"{}\"\nprotocol = \"https\"", port.address);
         self.https = Some(port);
         self.table("[listener]", &lines)
+    }
+
+    /// With an operator's listener, which [`Gateway::admin`] asks.
+    pub fn admin(mut self) -> Self {
+        let port = reserve();
+        self = self.table("admin", &format!("address = \"{}\"", port.address));
+        self.admin = Some(port);
+        self
     }
 
     pub fn environment(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -189,7 +199,7 @@ impl Config {
     pub fn start(self) -> Gateway {
         self.write_gateway();
         let run = self.run();
-        Gateway::start(self.directory, self.port, self.https, run)
+        Gateway::start(self.directory, self.port, (self.admin, self.https), run)
     }
 
     fn run(&self) -> Command {

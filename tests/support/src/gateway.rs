@@ -54,17 +54,18 @@ pub struct Gateway {
     pub address: SocketAddr,
     directory: TempDir,
     child: Child,
+    admin: Option<Port>,
     _port: Port,
     https: Option<Port>,
 }
 
 impl Gateway {
     #[track_caller]
-    pub(crate) fn start(directory: TempDir, port: Port, https: Option<Port>, mut run: Command) -> Self {
+    pub(crate) fn start(directory: TempDir, port: Port, (admin, https): (Option<Port>, Option<Port>), mut run: Command) -> Self {
         let output = File::create(directory.path().join("output")).expect("the output file can be made");
         let errors = output.try_clone().expect("a file can be duplicated");
         let child = run.current_dir(directory.path()).stdout(output).stderr(errors).spawn().expect("the gateway runs");
-        let mut gateway = Self { address: port.address, directory, child, _port: port, https };
+        let mut gateway = Self { address: port.address, directory, child, admin, _port: port, https };
         let deadline = Deadline::after(DEADLINE);
         while Client::try_connect(gateway.address).is_err() {
             if let Ok(Some(status)) = gateway.child.try_wait() {
@@ -114,6 +115,26 @@ impl Gateway {
     #[track_caller]
     pub fn get(&self, target: &str) -> Message {
         self.call(&Request::get(target))
+    }
+
+    /// Where its operator's listener is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.as_ref().expect("the configuration has an operator's listener").address
+    }
+
+    /// A page of the operator's listener.
+    #[track_caller]
+    pub fn admin(&self, path: &str) -> Message {
+        let address = self.admin_address();
+        Client::connect(address).call(&Request::get(path).host(&address.to_string()))
+    }
+
+    /// The value of a sample, written as on the page: `name{label="value"}`; `None`: there is none.
+    #[track_caller]
+    pub fn metric(&self, sample: &str) -> Option<f64> {
+        let page = self.admin("/metrics").text();
+        let line = page.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))?;
+        Some(line.parse().unwrap_or_else(|e| panic!("{e}: {line}")))
     }
 
     /// A command on this gateway's configuration.

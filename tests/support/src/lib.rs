@@ -31,5 +31,5 @@ pub use ports::{Port, reserve};
 pub use sign::{Digest, Signer, hex_md5, md5_base64};
 pub use source::Source;
 pub use tls::{Authority, CERTIFICATE, DOMAINS, Identity, KeyKind, TlsClient, client_config, s_client, secured, secured_with};
-pub use tools::{curl, faketime, nginx, node, node_modules, openssl, python, python_client, repository, sh};
+pub use tools::{curl, faketime, nginx, node, node_modules, openssl, promtool, python, python_client, repository, sh};
 pub use wait::{DEADLINE, Deadline, eventually, now_ms};

@@ -32,6 +32,14 @@ pub fn openssl() -> Command {
     Command::new(named("LOCKGATE_TEST_OPENSSL", "openssl"))
 }
 
+/// What checks a page of metrics.
+pub fn promtool() -> Command {
+    let usual = test_tools().join("bin/promtool");
+    let promtool = named("LOCKGATE_TEST_PROMTOOL", &usual.to_string_lossy());
+    assert!(promtool.is_file(), "promtool is not installed: run tests/run once");
+    Command::new(promtool)
+}
+
 /// A shell line, as a person pastes it.
 pub fn sh(line: &str) -> Command {
     let mut shell = Command::new("sh");

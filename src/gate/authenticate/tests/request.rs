@@ -58,7 +58,8 @@ impl Request {
         let mut head = RequestHead { method: put(&mut buffer, &self.method), ..Default::default() };
         head.target = put(&mut buffer, &self.target);
         for (name, value) in &self.headers {
-            let field = Field { name: put(&mut buffer, name), value: put(&mut buffer, value.trim_ascii()), id: id(name) };
+            let field =
+                Field { name: put(&mut buffer, name), value: put(&mut buffer, value.trim_ascii()), id: id(name), plain: false };
             assert!(head.fields.push(field));
         }
         let target = head.target.of(&buffer);
@@ -115,6 +116,8 @@ pub fn catalog() -> Catalog {
         authorizations: Vec::new(),
     });
     Catalog {
+        generation: 0,
+        sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
             workers: None,
@@ -133,6 +136,8 @@ pub fn catalog() -> Catalog {
         },
         limits: Limits::default(),
         access_log: AccessLog::Off,
+        log_format: crate::catalog::LogFormat::Text,
+        admin: None,
         stages: vec!["RELEASE".into()],
         vpc_accesses: Vec::new(),
         sites: Vec::new(),

@@ -1,0 +1,242 @@
+//! `/metrics`: the cells of all workers, summed by name.
+
+use std::collections::BTreeMap;
+
+use super::{Sources, process};
+use crate::gate::ErrorCode;
+use crate::observe::access_log::Lines;
+use crate::observe::counters::{ApiCells, Count, Counters, STATUS_CLASSES, Timeout, VpcAccessCells};
+use crate::observe::exposition::{Page, Samples};
+use crate::observe::histogram::Distribution;
+use crate::observe::metric::Metric;
+use crate::observe::record::Ended;
+use crate::observe::series::Series;
+
+/// Labels of what has no API, and of what is beyond the limit. No name has brackets.
+const NONE: &str = "(none)";
+const OTHER: &str = "(other)";
+
+/// The page that Prometheus reads.
+pub fn metrics(sources: &Sources) -> String {
+    let sums = Sums::of(sources);
+    let mut page = Page::default();
+    for &metric in Metric::ALL {
+        samples(metric, sources, &sums, &mut page.metric(metric));
+    }
+    page.finish()
+}
+
+/// What is counted by name, over all workers.
+struct Sums {
+    apis: BTreeMap<[String; 3], ApiSum>,
+    vpc_accesses: BTreeMap<[String; 1], VpcAccessSum>,
+    /// By error code.
+    refused: Vec<u64>,
+}
+
+#[derive(Default)]
+struct ApiSum {
+    status: [u64; STATUS_CLASSES.len()],
+    refused: BTreeMap<&'static str, u64>,
+    total: Distribution,
+    backend: Distribution,
+}
+
+#[derive(Default)]
+struct VpcAccessSum {
+    connected: u64,
+    failed: u64,
+    reused: u64,
+    retried: u64,
+    queued: u64,
+    idle: u64,
+}
+
+impl Sums {
+    fn of(sources: &Sources) -> Self {
+        let (mut apis, mut vpc_accesses) = (BTreeMap::<_, ApiSum>::new(), BTreeMap::<_, VpcAccessSum>::new());
+        let mut refused = vec![0; ErrorCode::NAMES.len()];
+        for worker in &sources.workers {
+            for (labels, cells) in named(&worker.apis).chain([([NONE; 3].map(String::from), &worker.no_api)]) {
+                apis.entry(labels).or_default().add(cells, worker.codes());
+            }
+            for (labels, cells) in named(&worker.vpc_accesses) {
+                vpc_accesses.entry(labels).or_default().add(cells);
+            }
+            refused.iter_mut().zip(&worker.refused).for_each(|(sum, count)| *sum += count.get());
+        }
+        // A name that nobody has called says nothing.
+        apis.retain(|_, sum| sum.status.iter().any(|n| *n > 0));
+        vpc_accesses.retain(|labels, sum| labels[0] != OTHER || sum.connected + sum.failed > 0);
+        Self { apis, vpc_accesses, refused }
+    }
+}
+
+fn named<const N: usize, C: Default>(series: &Series<N, C>) -> impl Iterator<Item = ([String; N], &C)> {
+    series.iter().map(|(labels, cells)| (labels.clone(), cells)).chain([([OTHER; N].map(String::from), &series.other)])
+}
+
+impl ApiSum {
+    fn add(&mut self, cells: &ApiCells, codes: &'static [&'static str]) {
+        self.status.iter_mut().zip(&cells.status).for_each(|(sum, count)| *sum += count.get());
+        let (counts, other) = cells.refused.counts();
+        for (place, n) in counts {
+            *self.refused.entry(codes.get(place).copied().unwrap_or(OTHER)).or_default() += n;
+        }
+        if other > 0 {
+            *self.refused.entry(OTHER).or_default() += other;
+        }
+        self.total.add(&cells.total);
+        self.backend.add(&cells.backend);
+    }
+}
+
+impl VpcAccessSum {
+    fn add(&mut self, cells: &VpcAccessCells) {
+        self.connected += cells.connected.get();
+        self.failed += cells.failed.get();
+        self.reused += cells.reused.get();
+        self.retried += cells.retried.get();
+        self.queued += cells.queued.get();
+        self.idle += cells.idle.get();
+    }
+}
+
+fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>) {
+    let mut sum = |of: fn(&Counters) -> &Count| out.sample(&[], sources.sum(|counters| of(counters).get()));
+    match metric {
+        Metric::Connections => sum(|c| &c.connections),
+        Metric::ConnectionsOpen => sum(|c| &c.connections_open),
+        Metric::ConnectionsShed => sum(|c| &c.connections_shed),
+        Metric::TlsHandshakes => sum(|c| &c.tls_handshakes),
+        Metric::TlsResumptions => sum(|c| &c.tls_resumptions),
+        Metric::TlsFailures => sum(|c| &c.tls_failures),
+        Metric::TlsShed => sum(|c| &c.tls_shed),
+        Metric::AcceptErrors => sum(|c| &c.accept_errors),
+        Metric::ReceivedBytes => sum(|c| &c.received_bytes),
+        Metric::SentBytes => sum(|c| &c.sent_bytes),
+        Metric::Panics => sum(|c| &c.panics),
+
+        Metric::Info => out.sample(&[env!("CARGO_PKG_VERSION")], 1),
+        Metric::StartTime => out.sample(&[], sources.status.view().started_unix_ms as f64 / 1000.0),
+        Metric::ProcessCpu => out.sample(&[], process::process_cpu_s()),
+        Metric::ProcessMemory => out.sample(&[], process::resident_memory()),
+        Metric::ProcessDescriptors => out.sample(&[], process::open_descriptors()),
+        Metric::ProcessDescriptorLimit => out.sample(&[], process::descriptor_limit()),
+        Metric::Ready => out.sample(&[], u8::from(sources.is_ready())),
+        Metric::WorkerCpu => {
+            for (number, worker) in sources.workers.iter().enumerate() {
+                out.sample(&[&number.to_string()], process::thread_cpu_s(worker.thread.get()));
+            }
+        }
+        Metric::WorkerSweepAge => {
+            for (number, age_ms) in sources.sweep_ages_ms().enumerate() {
+                out.sample(&[&number.to_string()], age_ms as f64 / 1000.0);
+            }
+        }
+
+        Metric::Requests => {
+            for (labels, sum) in &sums.apis {
+                for (class, n) in STATUS_CLASSES.into_iter().zip(sum.status).filter(|(_, n)| *n > 0) {
+                    out.sample(&with(labels, class), n);
+                }
+            }
+        }
+        Metric::ApiRefused => {
+            for (labels, sum) in &sums.apis {
+                sum.refused.iter().for_each(|(code, n)| out.sample(&with(labels, code), n));
+            }
+        }
+        Metric::RequestDuration => durations(sums, out, |sum| &sum.total),
+        Metric::BackendDuration => durations(sums, out, |sum| &sum.backend),
+        Metric::Ended => {
+            for ended in Ended::ALL {
+                out.sample(&[ended.as_str()], sources.sum(|counters| counters.ended[ended as usize].get()));
+            }
+        }
+        Metric::Refused => {
+            let counts = ErrorCode::NAMES.iter().zip(&sums.refused).filter(|(_, n)| **n > 0);
+            counts.for_each(|(code, n)| out.sample(&[code], n));
+        }
+        Metric::AuthenticationFailures => by_kind(sums, out, authentication_failure),
+        Metric::QuotaRefused => by_kind(sums, out, quota),
+        Metric::Timeouts => {
+            for (timeout, name) in Timeout::ALL {
+                out.sample(&[name], sources.sum(|counters| counters.timed_out(timeout).get()));
+            }
+        }
+
+        Metric::UpstreamConnected => upstream(sums, out, |sum| sum.connected),
+        Metric::UpstreamFailed => upstream(sums, out, |sum| sum.failed),
+        Metric::UpstreamReused => upstream(sums, out, |sum| sum.reused),
+        Metric::UpstreamRetried => upstream(sums, out, |sum| sum.retried),
+        Metric::UpstreamQueued => upstream(sums, out, |sum| sum.queued),
+        Metric::UpstreamIdle => upstream(sums, out, |sum| sum.idle),
+
+        Metric::LogWritten => out.sample(&[], sources.log.as_deref().map_or(0, Lines::written)),
+        Metric::LogDropped => {
+            let lost = sources.log.as_deref().map_or(0, Lines::lost);
+            out.sample(&[], lost + sources.sum(|counters| counters.log_lines_dropped.get()));
+        }
+    }
+}
+
+fn with<'a>(labels: &'a [String; 3], last: &'a str) -> [&'a str; 4] {
+    let [group, api, stage] = labels;
+    [group, api, stage, last]
+}
+
+fn durations(sums: &Sums, out: &mut Samples<'_>, of: fn(&ApiSum) -> &Distribution) {
+    for ([group, api, stage], sum) in sums.apis.iter().filter(|(_, sum)| of(sum).count() > 0) {
+        out.histogram(&[group, api, stage], of(sum));
+    }
+}
+
+fn upstream(sums: &Sums, out: &mut Samples<'_>, of: fn(&VpcAccessSum) -> u64) {
+    for ([name], sum) in &sums.vpc_accesses {
+        out.sample(&[name], of(sum));
+    }
+}
+
+/// Refusals, by a kind that some codes have; every kind has a sample from the start.
+fn by_kind(sums: &Sums, out: &mut Samples<'_>, kind: fn(ErrorCode) -> Option<&'static str>) {
+    let mut kinds = BTreeMap::<_, u64>::new();
+    for (code, n) in ErrorCode::ALL.iter().zip(&sums.refused) {
+        if let Some(kind) = kind(*code) {
+            *kinds.entry(kind).or_default() += n;
+        }
+    }
+    kinds.iter().for_each(|(kind, n)| out.sample(&[kind], n));
+}
+
+/// Why a caller was not who it must be.
+fn authentication_failure(code: ErrorCode) -> Option<&'static str> {
+    Some(match code {
+        ErrorCode::A400MA => "no-credentials",
+        ErrorCode::A401AC | ErrorCode::A400AC => "app-code",
+        ErrorCode::A400IK => "app-key",
+        ErrorCode::A403IS => "signature",
+        ErrorCode::I400I5 => "content-md5",
+        ErrorCode::S403TE => "timestamp",
+        ErrorCode::I400NC => "nonce-missing",
+        ErrorCode::S403NU => "nonce-used",
+        ErrorCode::I403AA => "not-authorized",
+        ErrorCode::A403EP => "authorization-expired",
+        _ => return None,
+    })
+}
+
+/// What a budget was used up of.
+fn quota(code: ErrorCode) -> Option<&'static str> {
+    Some(match code {
+        ErrorCode::T429ID => "default-domain",
+        ErrorCode::T429IN => "instance",
+        ErrorCode::T429GR => "group",
+        ErrorCode::T429PA => "api",
+        ErrorCode::T429PR => "plug-in",
+        ErrorCode::T429UT => "usage-plan",
+        ErrorCode::T429SR => "server",
+        ErrorCode::T429MR => "other",
+        _ => return None,
+    })
+}
