@@ -35,6 +35,7 @@ fn a_line_says_who_called_what_and_how_it_went() {
         ("path", "/signed/x"),
         ("domain", "api.example.com"),
         ("appName", "alpha"),
+        ("appCredential", "HmacSHA256"),
         ("consumerAppKey", "24601001"),
         ("clientIp", "127.0.0.1"),
         ("clientNonce", "n-7"),
@@ -63,11 +64,16 @@ fn a_refused_call_is_logged_with_its_code() {
     gateway.call(&Request::get("/signed/x").app_code("ACwrong")).assert_refused("A401AC");
     gateway.get("/nothing").assert_refused("I404NF");
     gateway.call(&Request::get(&format!("/signed/x?AppCode={secret}"))).assert_passed();
-    let lines = gateway.access_log(3);
+    gateway
+        .call(&Request::get("http://other.example/signed/x").app_code(&secret).field("X-Ca-Stage", "test"))
+        .assert_refused("I404NF");
+    let lines = gateway.access_log(4);
     assert_eq!((&lines[0]["errorCode"], &lines[0]["statusCode"]), (&"A401AC".into(), &401.into()), "{}", lines[0]);
     assert_eq!(lines[0]["apiName"], "signed", "{}", lines[0]);
     assert_eq!((&lines[1]["errorCode"], &lines[1]["statusCode"]), (&"I404NF".into(), &404.into()), "{}", lines[1]);
-    assert_eq!(lines[2]["appName"], "alpha", "{}", lines[2]);
+    assert_eq!((&lines[2]["appName"], &lines[2]["appCredential"]), (&"alpha".into(), &"AppCode-query".into()), "{}", lines[2]);
+    // What was asked for, where it was not found.
+    assert_eq!((&lines[3]["domain"], &lines[3]["apiStageName"]), (&"other.example".into(), &"test".into()), "{}", lines[3]);
     let text = fs::read_to_string(gateway.path().join("access.log")).expect("the log can be read");
     assert!(!text.contains(&secret) && !text.contains("ACwrong"), "an AppCode stands in the log: {text}");
 }

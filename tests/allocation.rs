@@ -12,7 +12,7 @@ use std::sync::mpsc::channel;
 use lockgate::catalog::{self, Driver, Scheme};
 use lockgate::gate::Shared;
 use lockgate::net::bell::bell;
-use lockgate::net::{clock, listen};
+use lockgate::net::{Admission, clock, listen};
 use lockgate::observe::access_log::{Destination, Sink, Writer};
 use lockgate::observe::counters::Counters;
 use lockgate::observe::status::Status;
@@ -93,6 +93,7 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
         generation,
         bell,
         shared,
+        admission: Admission::new(1024),
         listeners: vec![(listener, Scheme::Http)],
         log: writer.as_ref().map_or_else(|| Sink::none(counters.clone()), |writer| writer.sink(counters.clone())),
         counters,

@@ -1,11 +1,10 @@
 //! Every deadline of `[limits]` ends what it is for, with its code, its word in the log, and nothing else.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use lockgate_test_support::{Api, App, Backend, Client, Config, DEADLINE, Gateway, Request, Signer};
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+use lockgate_test_support::{Api, App, Backend, Client, Config, DEADLINE, Gateway, Request, Signer, eventually};
 
 /// A gateway on which one limit is short and all others are long.
 fn start(backend: &Backend, limit: &str) -> Gateway {
@@ -90,6 +89,54 @@ fn a_form_must_go_on() {
     assert_eq!(backend.connections(), 0);
 }
 
+/// Sends a byte at a time, each well within its own deadline, until the gateway has said something or ended it.
+fn trickle(client: &mut Client, byte: &[u8]) {
+    client.stream.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket option");
+    for _ in 0..1000 {
+        match client.stream.peek(&mut [0]) {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            _ => return client.stream.set_read_timeout(Some(DEADLINE)).expect("a socket option"),
+        }
+        let _ = client.stream.write_all(byte);
+    }
+    panic!("it is still listened to after twenty seconds");
+}
+
+/// Each byte comes in time, but all of them at less than the slowest pace.
+const SLOW: &str = "body_bytes_per_second = 1000\nbody_timeout_ms";
+
+#[test]
+fn a_body_in_a_trickle_must_end() {
+    let backend = Backend::scripted(|peer| {
+        peer.head()?;
+        peer.wait_for_close()
+    });
+    let gateway = start(&backend, SLOW);
+    for (framing, byte) in [("Content-Length: 100000", "x"), ("Transfer-Encoding: chunked", "1\r\nx\r\n")] {
+        let mut client = gateway.client();
+        client.send(format!("POST /open HTTP/1.1\r\nHost: api.test\r\n{framing}\r\n\r\n"));
+        trickle(&mut client, byte.as_bytes());
+        client.response("POST").assert_refused("I400BD");
+        client.assert_closed();
+    }
+    backend.wait_for_open_connections(0);
+}
+
+#[test]
+fn a_form_in_a_trickle_must_end() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, SLOW);
+    let app = App::alpha();
+    let form = Request::post("/signed", "application/x-www-form-urlencoded", "a=".to_owned() + &"b".repeat(3000));
+    let bytes = Signer::new(&app.key, &app.secret).sign(form).bytes();
+    let mut client = gateway.client();
+    client.send(&bytes[..bytes.len() - 2900]);
+    trickle(&mut client, b"b");
+    client.response("POST").assert_refused("I400BD");
+    client.assert_closed();
+    assert_eq!(backend.connections(), 0);
+}
+
 /// An answer larger than all buffers between a backend and a client that does not read.
 fn endless() -> Backend {
     Backend::scripted(|peer| {
@@ -110,6 +157,27 @@ fn an_answer_must_be_taken() {
     ended_as(&gateway, "client-timeout", 200);
     backend.wait_for_open_connections(0);
     drop(client);
+}
+
+/// A byte now and then is no progress: what was sent at once must be taken in its time.
+#[test]
+fn an_answer_taken_in_a_trickle_must_end() {
+    let backend = endless();
+    let gateway = start(&backend, "send_timeout_ms");
+    let mut client = gateway.client();
+    client.send(Request::get("/open").bytes());
+    let reading = std::thread::spawn(move || {
+        let pace = TcpStream::connect(client.stream.peer_addr().expect("connected")).expect("the gateway listens");
+        pace.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket option");
+        // Until the connection is reset, or all that was under way has been read.
+        while client.stream.read(&mut [0; 16]).is_ok_and(|n| n > 0) {
+            let _ = (&pace).read(&mut [0]);
+        }
+    });
+    ended_as(&gateway, "client-timeout", 200);
+    backend.wait_for_open_connections(0);
+    drop(gateway);
+    reading.join().expect("the reader ends well");
 }
 
 /// However slowly: what counts is that some of it is taken in time.
@@ -187,6 +255,20 @@ fn an_answer_must_go_on() {
     backend.wait_for_open_connections(0);
 }
 
+/// Who is refused while it sends is listened to for its answer's sake: for so long, and for so many bytes.
+#[test]
+fn a_client_that_is_refused_is_listened_to_only_so_long() {
+    let backend = Backend::ok();
+    for (limit, byte) in [("linger_timeout_ms", &b"x"[..]), ("linger_timeout_ms = 3600000\nlinger_bytes", &[b'x'; 20])] {
+        let gateway = start(&backend, limit);
+        let mut client = gateway.client();
+        client.send("POST /nothing HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1000000\r\n\r\n");
+        client.response("POST").assert_refused("I404NF");
+        client.stream.set_nodelay(true).expect("a socket option");
+        eventually("the gateway answers bytes with a reset", || client.stream.write_all(byte).is_err().then_some(()));
+    }
+}
+
 #[test]
 fn interim_answers_do_not_prolong_the_wait_for_the_final_one() {
     let backend = Backend::scripted(|peer| {
@@ -214,32 +296,4 @@ fn an_unused_connection_to_a_backend_is_closed() {
     let gateway = start(&backend, "pool_idle_timeout_ms");
     gateway.call(&Request::get("/open")).assert_passed();
     backend.wait_for_open_connections(0);
-}
-
-#[test]
-fn a_worker_takes_as_many_connections_as_its_limit() {
-    let backend = Backend::scripted(|peer| {
-        while peer.request()?.is_some() {
-            peer.send(OK)?;
-        }
-        Ok(())
-    });
-    let gateway = Config::open(backend.address).instance("workers = 1").table("limits", "connections_per_worker = 3").start();
-    // The first is the one that found out that the gateway listens; it has gone.
-    let mut clients: Vec<Client> = Vec::new();
-    lockgate_test_support::eventually("three connections are served", || {
-        let mut client = gateway.client();
-        let _ = std::io::Write::write_all(&mut client.stream, &Request::get("/").bytes());
-        if client.reader.response("GET").is_ok() {
-            clients.push(client);
-        }
-        (clients.len() == 3).then_some(())
-    });
-    gateway.client().assert_closed();
-    clients.pop();
-    lockgate_test_support::eventually("a place becomes free", || {
-        let mut client = gateway.client();
-        let _ = std::io::Write::write_all(&mut client.stream, &Request::get("/").bytes());
-        client.reader.response("GET").is_ok().then_some(())
-    });
 }

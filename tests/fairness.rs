@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lockgate_test_support::{Api, Backend, Config, Gateway, Request, now_ms};
 
 /// Longest time that a plain call may take beside a greedy one on the same worker. Without a turn taken it never ends.
-const PATIENCE_MS: u64 = 2000;
+const PATIENCE_MS: u64 = 10_000;
 
 fn start(backend: &Backend, driver: &str) -> Gateway {
     Config::with_backend(backend.address)
         .instance(&format!("workers = 1\ndriver = {driver:?}"))
+        .table("limits", "pipelined_requests = 1000000")
         .published(&Api::open("open", "/open/*"))
         .start()
 }

@@ -1,13 +1,12 @@
 //! Backends that answer early, late, too much, too little or not at all: the client gets the truth, and the next one
 //! gets nothing of it.
 
-use std::fs;
 use std::io::{ErrorKind, Read};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lockgate_test_support::{Api, Backend, Config, DEADLINE, Gateway, Request};
+use lockgate_test_support::{Api, Backend, Config, DEADLINE, Request};
 
 const ONE_WORKER: &str = "workers = 1";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood";
@@ -24,21 +23,6 @@ impl Cue {
     fn wait(&self) {
         let _ = self.0.lock().expect("no script panicked").recv_timeout(DEADLINE);
     }
-}
-
-/// The line of `/proc/PID/status` with this name, in KiB.
-fn memory_kib(gateway: &Gateway, name: &str) -> u64 {
-    let directory = gateway.path().to_string_lossy().into_owned();
-    let mine = |pid: &fs::DirEntry| {
-        fs::read(pid.path().join("cmdline")).is_ok_and(|line| {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            line.contains(&directory) && line.contains("\0run\0")
-        })
-    };
-    let process = fs::read_dir("/proc").expect("processes can be listed").flatten().find(mine).expect("the gateway runs");
-    let status = fs::read_to_string(process.path().join("status")).expect("a process has a status");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the status has this line");
-    line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number of KiB")
 }
 
 #[test]
@@ -256,9 +240,9 @@ fn interim_answers_without_end_cost_no_memory() {
     });
     let gateway = Config::with_backend(backend.address).published(&Api::open("all", "/*").timeout_ms(60_000)).start();
     assert_eq!(gateway.get("/plain").text(), "good");
-    let before = memory_kib(&gateway, "VmHWM:");
+    let before = gateway.memory_kib("VmHWM");
     assert_eq!(gateway.get("/").text(), "good");
-    let grown = memory_kib(&gateway, "VmHWM:") - before;
+    let grown = gateway.memory_kib("VmHWM") - before;
     assert!(grown < 16 * 1024, "{grown} KiB for {} KiB of interim heads", HEADS * 4);
 }
 

@@ -2,10 +2,8 @@
 //! reset, in any order and by the thousand. Afterwards the gateway has what it had before: no connection, no
 //! descriptor, and no memory more.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -157,29 +155,6 @@ fn visit(gateway: &Gateway, at: At, how: Leave, way: &str, backend_how: Leave) {
     }
 }
 
-/// The directory of the gateway's process in `/proc`.
-fn process(gateway: &Gateway) -> PathBuf {
-    let directory = gateway.path().to_string_lossy().into_owned();
-    let mine = |pid: &fs::DirEntry| {
-        fs::read(pid.path().join("cmdline")).is_ok_and(|line| {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            line.contains(&directory) && line.contains("\0run\0")
-        })
-    };
-    fs::read_dir("/proc").expect("processes can be listed").flatten().find(mine).expect("the gateway runs").path()
-}
-
-fn sockets(process: &std::path::Path) -> usize {
-    let is_socket = |fd: &fs::DirEntry| fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
-    fs::read_dir(process.join("fd")).expect("descriptors can be listed").flatten().filter(is_socket).count()
-}
-
-fn memory_kib(process: &std::path::Path) -> u64 {
-    let status = fs::read_to_string(process.join("status")).expect("a process has a status");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the status has this line");
-    line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number of KiB")
-}
-
 /// A shuffle that a seed repeats (xorshift64).
 fn shuffle<T>(list: &mut [T], mut seed: u64) {
     for i in (1..list.len()).rev() {
@@ -195,10 +170,10 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-fn vanish(driver: &str) {
+fn vanish(driver: &str, workers: usize) {
     let backend = Backend::scripted(backend);
     let gateway = Config::with_backend(backend.address)
-        .instance(&format!("workers = 2\ndriver = {driver:?}"))
+        .instance(&format!("workers = {workers}\ndriver = {driver:?}"))
         .table("limits", "pool_idle_timeout_ms = 200\nidle_timeout_ms = 3000\nhead_timeout_ms = 1000\nbody_timeout_ms = 1000\nsend_timeout_ms = 1000")
         .published(&Api::open("open", "/*").timeout_ms(2000))
         .published(&Api::app("signed", "/signed"))
@@ -214,9 +189,9 @@ fn vanish(driver: &str) {
             }
         }
     }
-    let process = process(&gateway);
-    let rests =
-        || eventually("only two listeners and the pair that carries signals are left", || (sockets(&process) == 4).then_some(()));
+    // Of each worker a listener and a pair that wakes it; of the process a pair that carries signals.
+    let base = 3 * workers + 2;
+    let rests = || eventually("nothing is left of the peers", || (gateway.sockets() == base).then_some(()));
     rests();
     let seed = number("LOCKGATE_SEED", 0x5eed_1ece);
     let mut memory = Vec::new();
@@ -235,7 +210,7 @@ fn vanish(driver: &str) {
         eprintln!("round {round} of seed {seed}");
         rests();
         backend.wait_for_open_connections(0);
-        memory.push(memory_kib(&process));
+        memory.push(gateway.memory_kib("VmRSS"));
     }
     for _ in 0..8 {
         gateway.get("/never/Close/none").assert_passed();
@@ -248,10 +223,10 @@ fn vanish(driver: &str) {
 
 #[test]
 fn peers_that_vanish_leave_nothing_behind() {
-    vanish("io_uring");
+    vanish("io_uring", number("LOCKGATE_PEER_WORKERS", 2) as usize);
 }
 
 #[test]
 fn peers_that_vanish_leave_nothing_behind_on_epoll() {
-    vanish("epoll");
+    vanish("epoll", number("LOCKGATE_PEER_WORKERS", 2) as usize);
 }

@@ -14,16 +14,22 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Largest form body read as parameters of a signature, in bytes.
     pub form_bytes: usize,
+    /// Requests in a row that came before the one ahead of them was answered.
+    pub pipelined_requests: usize,
     /// From a connection's first byte of a request to the end of its head.
     pub head_timeout: Duration,
     /// Longest wait for the next bytes of a request body.
     pub body_timeout: Duration,
+    /// Slowest pace of a request body, in bytes a second; 0: none.
+    pub body_rate: u64,
     /// Longest wait for the client to take bytes of an answer.
     pub send_timeout: Duration,
     /// Longest time between two requests of a connection.
     pub idle_timeout: Duration,
     /// How long a client that is still sending a refused request is listened to, so that it gets its answer.
     pub linger_timeout: Duration,
+    /// What is taken from it meanwhile.
+    pub linger_bytes: usize,
     pub connect_timeout: Duration,
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     pub answer_timeout: Duration,
@@ -31,6 +37,10 @@ pub struct Limits {
     pub tls_handshake_timeout: Duration,
     /// TLS handshakes under way of a worker.
     pub tls_handshakes: usize,
+    /// Client connections of the process.
+    pub connections: usize,
+    /// Client connections from one address.
+    pub connections_per_address: usize,
     /// Client connections of a worker.
     pub connections_per_worker: usize,
     /// Idle connections kept to one instance of a VPC access, by each worker.
@@ -69,15 +79,20 @@ impl Default for Limits {
             chunked: ChunkLimits { extension_bytes: 4 * 1024, trailer_bytes: 8 * 1024 },
             body_bytes: 32 * 1024 * 1024,
             form_bytes: 1024 * 1024,
+            pipelined_requests: 256,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            body_rate: 256,
             send_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
             linger_timeout: Duration::from_secs(2),
+            linger_bytes: 1024 * 1024,
             connect_timeout: Duration::from_secs(3),
             answer_timeout: Duration::from_secs(60),
             tls_handshake_timeout: Duration::from_secs(10),
             tls_handshakes: 1024,
+            connections: 65_536,
+            connections_per_address: 1024,
             connections_per_worker: 4096,
             pool_idle_connections: 512,
             pool_idle_timeout: Duration::from_secs(55),
@@ -132,14 +147,20 @@ impl Limits {
             Limit::TrailerBytes => Slot::Size(&mut self.chunked.trailer_bytes),
             Limit::BodyBytes => Slot::Long(&mut self.body_bytes),
             Limit::FormBytes => Slot::Size(&mut self.form_bytes),
+            Limit::PipelinedRequests => Slot::Size(&mut self.pipelined_requests),
             Limit::HeadTimeout => Slot::Time(&mut self.head_timeout),
             Limit::BodyTimeout => Slot::Time(&mut self.body_timeout),
+            Limit::BodyRate => Slot::Long(&mut self.body_rate),
             Limit::SendTimeout => Slot::Time(&mut self.send_timeout),
             Limit::IdleTimeout => Slot::Time(&mut self.idle_timeout),
+            Limit::LingerTimeout => Slot::Time(&mut self.linger_timeout),
+            Limit::LingerBytes => Slot::Size(&mut self.linger_bytes),
             Limit::ConnectTimeout => Slot::Time(&mut self.connect_timeout),
             Limit::AnswerTimeout => Slot::Time(&mut self.answer_timeout),
             Limit::TlsHandshakeTimeout => Slot::Time(&mut self.tls_handshake_timeout),
             Limit::TlsHandshakes => Slot::Size(&mut self.tls_handshakes),
+            Limit::Connections => Slot::Size(&mut self.connections),
+            Limit::ConnectionsPerAddress => Slot::Size(&mut self.connections_per_address),
             Limit::ConnectionsPerWorker => Slot::Size(&mut self.connections_per_worker),
             Limit::PoolIdleConnections => Slot::Size(&mut self.pool_idle_connections),
             Limit::PoolIdleTimeout => Slot::Time(&mut self.pool_idle_timeout),

@@ -13,6 +13,7 @@ use super::At;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Bytes,
+    BytesPerSecond,
     Count,
     Milliseconds,
     Percent,
@@ -22,6 +23,7 @@ impl Unit {
     pub fn name(self) -> &'static str {
         match self {
             Unit::Bytes => "bytes",
+            Unit::BytesPerSecond => "B/s",
             Unit::Count => "",
             Unit::Milliseconds => "ms",
             Unit::Percent => "%",
@@ -100,14 +102,22 @@ limits! {
     BodyBytes body_bytes: Bytes in 0..=1024 * 1024 * MIB;
     /// Largest form body read as parameters of a signature.
     FormBytes form_bytes: Bytes in 0..=64 * MIB;
+    /// Requests in a row of a connection that came before the one ahead of them was answered; the connection ends after the last.
+    PipelinedRequests pipelined_requests: Count in 1..=1_000_000;
     /// From a request's first byte to the end of its head.
     HeadTimeout head_timeout_ms: Milliseconds in 10..=HOUR_MS;
     /// Longest wait for the next bytes of a request body.
     BodyTimeout body_timeout_ms: Milliseconds in 10..=HOUR_MS;
-    /// Longest wait for the client to take bytes of an answer.
+    /// Slowest pace of a request body, over all waits for its bytes and beyond body_timeout_ms; 0: none.
+    BodyRate body_bytes_per_second: BytesPerSecond in 0..=MIB;
+    /// Longest wait for the client to take bytes of an answer: what was received at once, 16 to 128 KiB.
     SendTimeout send_timeout_ms: Milliseconds in 10..=HOUR_MS;
     /// Longest time between two requests of a connection.
     IdleTimeout idle_timeout_ms: Milliseconds in 10..=24 * HOUR_MS;
+    /// How long a client that still sends a request that was refused or answered early is listened to, so that it gets its answer.
+    LingerTimeout linger_timeout_ms: Milliseconds in 0..=HOUR_MS;
+    /// What is taken from it meanwhile, and thrown away.
+    LingerBytes linger_bytes: Bytes in 0..=1024 * MIB;
     /// Longest wait for a connection to a backend.
     ConnectTimeout connect_timeout_ms: Milliseconds in 10..=10 * 60_000;
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
@@ -116,6 +126,10 @@ limits! {
     TlsHandshakeTimeout tls_handshake_timeout_ms: Milliseconds in 10..=HOUR_MS;
     /// TLS handshakes under way of a worker; connections beyond that are closed.
     TlsHandshakes tls_handshakes: Count in 1..=1_000_000;
+    /// Client connections of the process.
+    Connections connections: Count in 1..=16_000_000;
+    /// Client connections from one IPv4 address, or one IPv6 network of 64 bits; trusted_proxies are not held to it.
+    ConnectionsPerAddress connections_per_address: Count in 1..=16_000_000;
     /// Client connections of a worker.
     ConnectionsPerWorker connections_per_worker: Count in 1..=1_000_000;
     /// Idle connections kept to one instance of a VPC access, by each worker.

@@ -11,6 +11,7 @@ pub mod map;
 pub mod quota;
 pub mod route;
 pub mod tables;
+pub mod trace;
 pub mod verdict;
 
 #[cfg(test)]
@@ -26,8 +27,10 @@ use crate::http::head::RequestView;
 use crate::http::target::Target;
 use crate::tls::server::Peer;
 
-use authenticate::Outcome;
+use authenticate::recorded::Recorded;
+use authenticate::{Credential, Outcome};
 use route::Route;
+use trace::{Observer, Seen};
 
 pub use error::{ErrorCode, Refusal};
 pub use tables::{Shared, Tables};
@@ -56,26 +59,56 @@ pub struct Scratch {
 
 /// Decides one call: each step of [`steps`] lets it pass or refuses it.
 pub fn decide(call: &Call<'_>, tables: &Tables, shared: &Shared, scratch: &mut Scratch) -> Decision {
+    decide_watched(call, tables, shared, scratch, &mut ())
+}
+
+/// The same, and `observer` is told what each step found.
+pub fn decide_watched<O: Observer>(
+    call: &Call<'_>,
+    tables: &Tables,
+    shared: &Shared,
+    scratch: &mut Scratch,
+    observer: &mut O,
+) -> Decision {
+    decision(call, tables, |api| authenticate(call, tables, shared, scratch, api), observer)
+}
+
+/// Decides on the record of a call. Only who calls is taken from the record, which has no secrets to check; every other
+/// step is the live one.
+pub fn decide_recorded(call: &Call<'_>, tables: &Tables, recorded: &mut Recorded<'_>) -> Decision {
+    decision(call, tables, |api| recorded.authenticate(tables, api), &mut ())
+}
+
+#[inline]
+fn decision<O: Observer>(
+    call: &Call<'_>,
+    tables: &Tables,
+    authenticate: impl FnOnce(ApiId) -> Result<Outcome, Refusal>,
+    observer: &mut O,
+) -> Decision {
     let mut known = Known::default();
-    let verdict = steps(call, tables, shared, scratch, &mut known).unwrap_or_else(Verdict::Refuse);
-    Decision { verdict, api: known.api, app: known.app, debug: wants_debug(call) }
+    let verdict = steps(call, tables, authenticate, &mut known, observer).unwrap_or_else(Verdict::Refuse);
+    let Known { api, caller } = known;
+    let (app, credential) = caller.unzip();
+    Decision { verdict, api, app, credential, debug: wants_debug(call) }
 }
 
 /// What was learnt on the way, however it ended.
 #[derive(Default)]
 struct Known {
     api: Option<ApiId>,
-    app: Option<AppId>,
+    caller: Option<(AppId, Credential)>,
 }
 
-fn steps(
+#[inline]
+fn steps<O: Observer>(
     call: &Call<'_>,
     tables: &Tables,
-    shared: &Shared,
-    scratch: &mut Scratch,
+    authenticate: impl FnOnce(ApiId) -> Result<Outcome, Refusal>,
     known: &mut Known,
+    observer: &mut O,
 ) -> Result<Verdict, Refusal> {
-    let route = tables.router.route(call)?;
+    let route = tables.router.route_watched(call, observer)?;
     let api = &tables.catalog.apis[route.api.index()];
     known.api = Some(route.api);
 
@@ -86,18 +119,25 @@ fn steps(
     if let Some(site) = route.site {
         vouched(call, tables, site)?;
     }
+    observer.saw(Seen::Protocol);
 
-    let body_md5 = match authenticate(call, tables, shared, scratch, route.api)? {
+    let body_md5 = match authenticate(route.api)? {
         Outcome::NeedForm => return Ok(Verdict::NeedForm),
-        Outcome::Anonymous => None,
-        Outcome::App { app, body_md5 } => {
-            known.app = Some(app);
+        Outcome::Anonymous => {
+            observer.saw(Seen::Caller(None));
+            None
+        }
+        Outcome::App { app, credential, body_md5 } => {
+            known.caller = Some((app, credential));
+            observer.saw(Seen::Caller(known.caller));
             tables.authorizations.check(app, route.api, call.now_ms)?;
             body_md5
         }
     };
+    observer.saw(Seen::Authorized);
 
     admit(call, tables, &route)?;
+    observer.saw(Seen::Admitted);
     Ok(Verdict::Forward(Forward { api: route.api, path: route.path, body_md5 }))
 }
 

@@ -121,3 +121,45 @@ fn a_refused_call_uses_up_nothing() {
     assert_eq!(gate.code(&get("g.localhost", "/open")), None);
     assert_eq!(gate.code(&get("g.localhost", "/open")), None);
 }
+
+/// What an observer is told, by name.
+struct Told(Vec<&'static str>);
+
+impl trace::Observer for Told {
+    fn saw(&mut self, step: Seen) {
+        self.0.push(match step {
+            Seen::Domain(_) => "domain",
+            Seen::Group { .. } => "group",
+            Seen::Stage(_) => "stage",
+            Seen::Api(_) => "api",
+            Seen::Protocol => "protocol",
+            Seen::Caller(_) => "caller",
+            Seen::Authorized => "authorized",
+            Seen::Admitted => "admitted",
+        });
+    }
+}
+
+#[test]
+fn an_observer_is_told_of_every_step_up_to_the_refusal() {
+    let gate = gate(|_| {});
+    let told = |request: &Request| {
+        let mut told = Told(Vec::new());
+        let watched = decide_watched(&request.call(), &gate.tables, &gate.shared, &mut Scratch::default(), &mut told);
+        let refused = matches!(watched.verdict, Verdict::Refuse(_));
+        assert_eq!(refused, gate.code(request).is_some(), "the decision is the same one");
+        told.0.join(" ")
+    };
+    let code = |app: &str| format!("APPCODE code-of-{app}");
+    let all = "domain group stage api protocol caller authorized admitted";
+    assert_eq!(told(&get("x.example", "/open")), all);
+    assert_eq!(told(&get("x.example", "/closed").field("Authorization", &code("app"))), all);
+    assert_eq!(
+        told(&get("x.example", "/closed").field("Authorization", &code("stranger"))),
+        "domain group stage api protocol caller"
+    );
+    assert_eq!(told(&get("x.example", "/closed")), "domain group stage api protocol");
+    assert_eq!(told(&get("x.example", "/none")), "domain group stage");
+    assert_eq!(told(&get("x.example", "/open").field("X-Ca-Stage", "none")), "domain group");
+    assert_eq!(told(&get("y.example", "/open")), "");
+}

@@ -1,6 +1,7 @@
 //! What the gate says of a call.
 
 use super::Refusal;
+use super::authenticate::Credential;
 use super::route::PathMatch;
 use crate::catalog::{ApiId, AppId};
 
@@ -10,6 +11,8 @@ pub struct Decision {
     pub api: Option<ApiId>,
     /// Who calls, once authenticated.
     pub app: Option<AppId>,
+    /// By what the caller was known.
+    pub credential: Option<Credential>,
     /// The caller asked for `X-Ca-Debug-Info`.
     pub debug: bool,
 }

@@ -9,6 +9,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::admission::Ticket;
 use super::secure::Secure;
 use crate::http::serialise::CONTINUE;
 use crate::sys::{self, Direction};
@@ -57,7 +58,7 @@ impl Wait {
 /// One deadline.
 #[derive(Debug)]
 pub struct Timer {
-    at_ms: Cell<u64>,
+    pub(super) at_ms: Cell<u64>,
     wait: Cell<Wait>,
     expired: Cell<Wait>,
 }
@@ -74,6 +75,12 @@ pub struct Watch {
     cancelled: Cell<bool>,
     /// The client was found gone while its answer was being waited for.
     pub client_gone: Cell<bool>,
+    /// Its place among the connected.
+    pub(super) ticket: Cell<Option<Ticket>>,
+    /// It has been sent an answer.
+    pub(super) served: Cell<bool>,
+    /// It has been ended to make room, and has no place any more.
+    pub(super) leaving: Cell<bool>,
     /// The client's session, where it has one.
     session: OnceCell<Rc<Secure>>,
 }
@@ -115,7 +122,7 @@ impl Timer {
 }
 
 impl Watch {
-    fn new(client: RawFd) -> Self {
+    fn new(client: RawFd, ticket: Option<Ticket>) -> Self {
         Self {
             client,
             backend: Cell::new(-1),
@@ -125,6 +132,9 @@ impl Watch {
             to_backend: Timer::default(),
             cancelled: Cell::new(false),
             client_gone: Cell::new(false),
+            ticket: Cell::new(ticket),
+            served: Cell::new(false),
+            leaving: Cell::new(false),
             session: OnceCell::new(),
         }
     }
@@ -160,6 +170,7 @@ impl Watch {
     /// An answer is about to be sent: the backend has met its deadline, and a client is no longer asked whether it is
     /// there.
     pub fn answer_begins(&self) {
+        self.served.set(true);
         self.from_backend.clear();
         if matches!(self.from_client.wait(), Wait::HalfClosed | Wait::Probed) {
             self.from_client.clear();
@@ -174,6 +185,11 @@ impl Watch {
         }
     }
 
+    /// It is being ended to make room: it is sent one answer at most.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
     /// What is still being received from the client is of no more use: it must end soon.
     pub fn hurry_client(&self, now_ms: u64, within: Duration) {
         if self.from_client.wait() == Wait::Body {
@@ -185,6 +201,13 @@ impl Watch {
     /// client sends.
     fn cancel_from_client(&self) {
         sys::shutdown(self.client, Direction::Read);
+    }
+
+    /// Ends the wait for the next request. One that is here already is still served.
+    pub(super) fn end_wait(&self) {
+        self.from_client.expired.set(self.from_client.wait.get());
+        self.from_client.clear();
+        self.cancel_from_client();
     }
 
     fn sweep(&self, now_ms: u64, expirations: &Expirations) {
@@ -232,14 +255,18 @@ type Expirations = [Cell<u64>; Wait::COUNT];
 /// All connections of a worker.
 #[derive(Default)]
 pub struct Watches {
-    slots: RefCell<Slots>,
+    pub(super) slots: RefCell<Slots>,
+    /// Where the next search for one that may be ended begins.
+    pub(super) search_from: Cell<usize>,
     expirations: Expirations,
 }
 
 #[derive(Default)]
-struct Slots {
-    watches: Vec<Option<Rc<Watch>>>,
+pub(super) struct Slots {
+    pub(super) watches: Vec<Option<Rc<Watch>>>,
     free: Vec<u32>,
+    /// Connections that have no place any more.
+    pub(super) leaving: usize,
 }
 
 /// A connection's place among the watches; given up when dropped.
@@ -257,8 +284,9 @@ impl std::ops::Deref for Watched {
 }
 
 impl Watches {
-    pub fn add(self: &Rc<Self>, client: RawFd) -> Watched {
-        let watch = Rc::new(Watch::new(client));
+    /// `ticket`: for as long as it is connected, and not leaving.
+    pub fn add(self: &Rc<Self>, client: RawFd, ticket: Option<Ticket>) -> Watched {
+        let watch = Rc::new(Watch::new(client, ticket));
         let slots = &mut *self.slots.borrow_mut();
         let place = slots.free.pop().unwrap_or_else(|| {
             slots.watches.push(None);
@@ -291,9 +319,7 @@ impl Watches {
     pub fn end_idle(&self) {
         for watch in self.slots.borrow().watches.iter().flatten() {
             if watch.from_client.wait.get() == Wait::Idle {
-                watch.from_client.expired.set(Wait::Idle);
-                watch.from_client.clear();
-                watch.cancel_from_client();
+                watch.end_wait();
             }
         }
     }
@@ -304,6 +330,7 @@ impl Drop for Watched {
         let slots = &mut *self.watches.slots.borrow_mut();
         slots.watches[self.place as usize] = None;
         slots.free.push(self.place);
+        slots.leaving -= usize::from(self.watch.leaving.get());
     }
 }
 
@@ -324,7 +351,7 @@ mod tests {
     fn what_is_overdue_ends() {
         let (mut near, _far) = pair();
         let watches = Rc::<Watches>::default();
-        let watch = watches.add(near.as_raw_fd());
+        let watch = watches.add(near.as_raw_fd(), None);
         watch.from_client.arm(Wait::Head, 1000, Duration::from_millis(100));
         watches.sweep(1099);
         assert_eq!(watch.from_client.expired(), Wait::Nothing);
@@ -337,8 +364,8 @@ mod tests {
     fn a_place_is_used_again() {
         let (near, _far) = pair();
         let watches = Rc::<Watches>::default();
-        drop(watches.add(near.as_raw_fd()));
-        let again = watches.add(near.as_raw_fd());
+        drop(watches.add(near.as_raw_fd(), None));
+        let again = watches.add(near.as_raw_fd(), None);
         assert_eq!((again.place, watches.len()), (0, 1));
         drop(again);
         assert!(watches.is_empty());
@@ -349,7 +376,7 @@ mod tests {
         for waits in [false, true] {
             let (near, far) = pair();
             let watches = Rc::<Watches>::default();
-            let watch = watches.add(near.as_raw_fd());
+            let watch = watches.add(near.as_raw_fd(), None);
             if waits {
                 far.shutdown(std::net::Shutdown::Write).unwrap();
             }

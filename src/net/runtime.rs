@@ -67,6 +67,11 @@ fn ring() -> io_uring::Builder {
     builder
 }
 
+/// Lets time pass.
+pub async fn pause(time: Duration) {
+    monoio::time::sleep(time).await;
+}
+
 /// Whether this thread's driver is a ring.
 pub(super) fn on_ring() -> bool {
     ON_RING.get()

@@ -35,13 +35,15 @@ pub struct Counters {
     pub connections: Count,
     /// Open at the last sweep.
     pub connections_open: Count,
-    /// Connections closed at once because the worker had as many as its limit.
+    /// Connections closed at once: there were as many as may be.
     pub connections_shed: Count,
     /// TLS handshakes of clients: done, of them resumed, failed, and not begun because as many were under way as may.
     pub tls_handshakes: Count,
     pub tls_resumptions: Count,
     pub tls_failures: Count,
     pub tls_shed: Count,
+    /// Connections that waited between two requests, ended to make room.
+    pub connections_ended: Count,
     pub accept_errors: Count,
     pub requests: Count,
     /// Bytes from clients and to them, heads and bodies, of requests that have ended.
@@ -198,6 +200,7 @@ impl Counters {
             tls_resumptions: Count::default(),
             tls_failures: Count::default(),
             tls_shed: Count::default(),
+            connections_ended: Count::default(),
             accept_errors: Count::default(),
             requests: Count::default(),
             received_bytes: Count::default(),

@@ -19,8 +19,11 @@ pub struct Record<'a> {
     pub query: &'a [u8],
     pub group: &'a str,
     pub api: &'a str,
-    pub stage: &'a str,
+    /// Of the API; where there is none, as the caller asked for it.
+    pub stage: &'a [u8],
     pub app: &'a str,
+    /// By what the app was known.
+    pub credential: &'a str,
     pub app_key: &'a [u8],
     pub nonce: &'a [u8],
     /// 0: nothing was answered.
@@ -118,8 +121,9 @@ impl Record<'_> {
         text(line, key!("requestQueryString"), self.query);
         text(line, key!("apiGroupName"), self.group.as_bytes());
         text(line, key!("apiName"), self.api.as_bytes());
-        text(line, key!("apiStageName"), self.stage.as_bytes());
+        text(line, key!("apiStageName"), self.stage);
         text(line, key!("appName"), self.app.as_bytes());
+        text(line, key!("appCredential"), self.credential.as_bytes());
         text(line, key!("consumerAppKey"), self.app_key);
         text(line, key!("clientNonce"), self.nonce);
         number(line, key!("statusCode"), self.status.into());
@@ -274,8 +278,9 @@ mod tests {
             query: "q=\u{4f60}".as_bytes(),
             group: "g",
             api: "a",
-            stage: "RELEASE",
+            stage: b"RELEASE",
             app: "",
+            credential: "",
             app_key: b"\xff",
             nonce: b"",
             status: 200,

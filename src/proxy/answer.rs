@@ -168,7 +168,7 @@ fn read_one(a: &Answer<'_>, block: &mut Block, scanned: usize) -> Result<Head, R
     let mut transfer = Transfer::new(body, a.version == Version::Http11);
     // A body that ends with the connection leaves none to keep; a request not all read leaves no place for another.
     let ends_with_connection = matches!(transfer, Transfer::Raw | Transfer::Content(_));
-    let client_keep_alive = a.keep_alive && a.request_sent.get() && !ends_with_connection && !a.c.core.draining.get();
+    let client_keep_alive = a.keep_alive && a.request_sent.get() && !ends_with_connection && a.c.may_go_on();
 
     a.story.answered(a.c, head.status);
     a.c.watch.answer_begins();

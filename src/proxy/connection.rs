@@ -1,7 +1,8 @@
 //! A client connection's life: wait, exchange, again, until either side ends it.
 
+use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use super::exchange::exchange;
 use super::request::Request;
 use super::secure::secure;
 use crate::catalog::Scheme;
+use crate::net::admission::Ticket;
 use crate::net::{Block, Ready, Stream, Wait, Watched, stream::readiness};
 use crate::sys::Peeked;
 
@@ -22,6 +24,8 @@ pub struct Connection<'w> {
     pub stream: Stream,
     pub peer: IpAddr,
     pub scheme: Scheme,
+    /// Requests in a row that came before the one ahead of them was answered.
+    pipelined: Cell<usize>,
 }
 
 /// What an exchange leaves.
@@ -33,13 +37,10 @@ pub enum After {
     Linger,
 }
 
-/// Bytes of an abandoned request that are taken from a client, so that it gets its answer before the connection ends.
-const LINGER_BYTES: usize = 1024 * 1024;
-
 /// Serves a client until the connection ends.
-pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, scheme: Scheme) {
-    let connection =
-        Connection { core: &core, watch: core.watches.add(stream.fd()), stream, peer: peer.ip().to_canonical(), scheme };
+pub async fn serve(core: Rc<Core>, stream: Stream, peer: IpAddr, scheme: Scheme, ticket: Ticket) {
+    let watch = core.watches.add(stream.fd(), Some(ticket));
+    let connection = Connection { core: &core, watch, stream, peer, scheme, pipelined: Cell::new(0) };
     // In a box: it is over before the first request, and most connections have none.
     if scheme == Scheme::Https && !Box::pin(secure(&connection)).await {
         return;
@@ -48,8 +49,14 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, scheme: Sch
     let mut received = None;
     loop {
         let block = match received.take() {
-            Some(block) => block,
-            None if connection.wait(ready.as_mut()).await => core.blocks.small(),
+            Some(block) => {
+                connection.pipelined.set(connection.pipelined.get() + 1);
+                block
+            }
+            None if connection.wait(ready.as_mut()).await => {
+                connection.pipelined.set(0);
+                core.blocks.small()
+            }
             None => return,
         };
         match exchange(&connection, ready.as_mut(), block).await {
@@ -75,6 +82,12 @@ impl Connection<'_> {
         self.watch.from_client.arm(Wait::Idle, self.core.clock.coarse_ms(), self.core.limits().idle_timeout);
         std::future::poll_fn(|context| ready.as_mut().poll_ready(context)).await;
         self.watch.from_client.expired() == Wait::Nothing || self.stream.peek() == Peeked::Bytes
+    }
+
+    /// Another request may follow the one at hand, as far as the gateway is concerned.
+    pub fn may_go_on(&self) -> bool {
+        let in_bounds = || self.pipelined.get() < self.core.limits().pipelined_requests;
+        !self.core.draining.get() && !self.watch.is_leaving() && (self.pipelined.get() == 0 || in_bounds())
     }
 
     /// Sends to the client within its deadline.
@@ -107,11 +120,12 @@ impl Connection<'_> {
 
     /// Ends our side, then takes what the client still sends for a moment (RFC 9112, section 9.6).
     async fn linger(&self) {
+        let limits = self.core.limits();
         self.stream.end();
-        self.watch.from_client.arm(Wait::Linger, self.core.clock.coarse_ms(), self.core.limits().linger_timeout);
+        self.watch.from_client.arm(Wait::Linger, self.core.clock.coarse_ms(), limits.linger_timeout);
         let mut block = self.core.blocks.small();
         let mut taken = 0;
-        while taken < LINGER_BYTES {
+        while taken < limits.linger_bytes {
             block.clear(0);
             let (result, back) = self.stream.recv(block).await;
             block = back;

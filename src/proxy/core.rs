@@ -2,6 +2,7 @@
 //! connections and by nobody else. No borrow of a cell here lives across an await.
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use crate::catalog::{ApiId, Limits};
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::net::handshake::Handshakes;
-use crate::net::{Blocks, Clock, Watches};
+use crate::net::{Admission, Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Finished};
 use crate::upstream::{Pools, Upstreams};
@@ -43,6 +44,7 @@ pub struct Core {
     prepared: RefCell<Option<Rc<Running>>>,
     pub shared: Arc<Shared>,
     pub pools: Rc<Pools>,
+    pub admission: Arc<Admission>,
     pub blocks: Rc<Blocks>,
     pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
@@ -52,6 +54,8 @@ pub struct Core {
     pub counters: Arc<Counters>,
     /// No further request is taken on any connection.
     pub draining: Cell<bool>,
+    /// Shortages of descriptors that this worker has answered.
+    shortages: Cell<u64>,
     pub(super) scratch: RefCell<gate::Scratch>,
     pub(super) response_head: RefCell<ResponseHead>,
     /// Where a head is written before it takes its place in a block.
@@ -63,6 +67,9 @@ pub struct Core {
 /// The largest head written, in bytes: the largest head read, and what the gateway adds.
 const HEAD_BUFFER_BYTES: usize = 64 * 1024 + 4096;
 
+/// Idle connections that a worker ends at a sweep when descriptors have run out.
+const ENDED_AT_ONCE: usize = 16;
+
 /// Request heads a worker keeps for later.
 const HEADS_KEPT: usize = 1024;
 
@@ -72,10 +79,13 @@ impl Core {
         order: Arc<AtomicU64>,
         shared: Arc<Shared>,
         pools: Rc<Pools>,
+        admission: Arc<Admission>,
         log: Sink,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
+            shortages: Cell::new(admission.shortages()),
+            admission,
             order,
             load: Cell::new(running.load),
             running: RefCell::new(Rc::new(running)),
@@ -129,6 +139,35 @@ impl Core {
         if let Some(next) = next {
             self.load.set(order);
             let _before = self.running.replace(next);
+        }
+    }
+
+    /// Proxies that stand for many clients.
+    pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
+        self.running().catalog.security.trusted_proxies.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Ends a client's connection that waits between two requests. False: there is none.
+    pub fn end_an_idle_client(&self) -> bool {
+        let ended = self.watches.end_longest_idle();
+        self.counters.connections_ended.add(u64::from(ended));
+        ended
+    }
+
+    /// The same, or else one that is kept for a backend.
+    pub fn end_an_idle_one(&self) -> bool {
+        self.end_an_idle_client() || self.pools.end_longest_idle()
+    }
+
+    /// Descriptors have run out: every worker ends some idle connections at its next sweep.
+    pub fn run_short_of_descriptors(&self) {
+        self.admission.run_short();
+    }
+
+    /// Ends idle connections where descriptors have run out since this was last called.
+    pub fn relieve(&self) {
+        if self.shortages.replace(self.admission.shortages()) != self.admission.shortages() {
+            (0..ENDED_AT_ONCE).take_while(|_| self.end_an_idle_one()).for_each(drop);
         }
     }
 

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::connection::Connection;
 use super::failure::Failure;
+use super::pace::Pace;
 use super::request::Request;
 use super::story::Story;
 use super::transfer::{Passed, Transfer};
@@ -193,6 +194,7 @@ async fn pump(
     let tables = c.core.running();
     let limits = &tables.catalog.limits;
     let mut block = c.core.blocks.small();
+    let mut pace = Pace::default();
     loop {
         if c.watch.is_over() {
             c.core.blocks.put(block);
@@ -200,12 +202,16 @@ async fn pump(
         }
         block = c.core.blocks.grown(block);
         block.clear(HEADROOM);
-        c.watch.from_client.arm(Wait::Body, now_ms(), limits.body_timeout);
+        let began_ms = now_ms();
+        c.watch.from_client.arm(Wait::Body, began_ms, pace.allows(limits.body_timeout, limits.body_rate));
         let (result, back) = c.stream.recv(block).await;
         block = back;
         c.watch.from_client.clear();
         match result {
-            Ok(n) if n > 0 => story.received(n),
+            Ok(n) if n > 0 => {
+                pace.note(now_ms() - began_ms, n);
+                story.received(n);
+            }
             _ if c.watch.from_client.expired() == Wait::Body => {
                 return Err(Refusal::because(ErrorCode::I400BD, "it took too long").into());
             }

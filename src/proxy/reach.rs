@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use super::connection::Connection;
 use super::failure::Failure;
@@ -12,12 +13,17 @@ use crate::gate::error::connect::{LEASE_TIMEOUT, NO_INSTANCE};
 use crate::gate::{ErrorCode, Refusal};
 use crate::http::head::Version;
 use crate::net::deadline::HALF_CLOSE_PROBE;
-use crate::net::{Ready, Stream, Wait, Watch};
+use crate::net::{self, Ready, Stream, Wait, Watch};
 use crate::observe::counters::Timeout;
 use crate::observe::record::Ended;
 use crate::sys::Peeked;
+use crate::upstream::connect::Connecting;
 use crate::upstream::health::Fault;
 use crate::upstream::{NoPick, Pick};
+
+/// How often, and how long, a request waits for a descriptor to come free.
+const PAUSES: usize = 10;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection to the instance picked: the warmest idle one, or a new one. True: it has been used before.
 pub async fn connection(
@@ -33,8 +39,10 @@ pub async fn connection(
         return Ok((stream, true));
     }
     let address = pick.instance.backend.address;
-    let connecting =
-        c.core.running().upstreams.connect(&pick.instance).map_err(|e| Failure::not_connected(&c.watch, address, &e))?;
+    let connecting = match c.core.running().upstreams.connect(&pick.instance) {
+        Err(error) if is_short_of_descriptors(&error) => connect_when_there_is_room(c, pick).await?,
+        outcome => outcome.map_err(|error| Failure::not_connected(&c.watch, address, &error))?,
+    };
     c.watch.set_backend(Some(connecting.stream().fd()));
     c.watch.to_backend.arm(Wait::Connect, now_ms, c.core.limits().connect_timeout);
     let made = while_client_stays(c, ready, connecting.finish()).await;
@@ -50,6 +58,27 @@ pub async fn connection(
         (Err(_), Some(failure)) => Err(failure),
         (Err(_), None) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
     }
+}
+
+/// The process or the machine has none left.
+fn is_short_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Starts a connection once idle ones have been ended for it, here and on the other workers: they are closed at the end
+/// of a turn of their event loops.
+async fn connect_when_there_is_room(c: &Connection<'_>, pick: &Pick) -> Result<Connecting, Failure> {
+    for _ in 0..PAUSES {
+        c.core.run_short_of_descriptors();
+        c.core.relieve();
+        // Boxed, because it is rare, and would make every connection's future as large as a timer.
+        Box::pin(net::pause(PAUSE)).await;
+        match c.core.running().upstreams.connect(&pick.instance) {
+            Err(error) if is_short_of_descriptors(&error) => {}
+            outcome => return outcome.map_err(|error| Failure::not_connected(&c.watch, pick.instance.backend.address, &error)),
+        }
+    }
+    Err(Refusal::new(ErrorCode::X503BZ).into())
 }
 
 /// What a connection that was not made says of its instance; nothing, where its client left or the fault is ours.

@@ -35,7 +35,7 @@ pub async fn answer(
     let whole = request.next_at.is_some()
         || request.framing.body == BodyLength::None
         || (matches!(request.framing.body, BodyLength::Exact(_)) && request.first_part(false).is_ok_and(|(_, p)| p.ended));
-    let keep_alive = whole && request.framing.keep_alive && may_go_on && !c.core.draining.get();
+    let keep_alive = whole && request.framing.keep_alive && may_go_on && c.may_go_on();
     c.watch.answer_begins();
 
     let mut block = c.core.blocks.small();

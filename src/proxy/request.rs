@@ -6,6 +6,7 @@ use super::connection::{After, Connection};
 use super::core::Running;
 use super::failure::Failure;
 use super::forward::HEADROOM;
+use super::pace::Pace;
 use super::request_id::RequestId;
 use super::transfer::{Passed, Transfer};
 use crate::gate::{self, Call, Decision, ErrorCode, Forward, Refusal};
@@ -162,6 +163,7 @@ impl Request {
         let mut transfer = Transfer::new(self.framing.body, false);
         // Content so far ends at `content_end`; bytes received behind it are still as they came.
         let mut content_end = self.head.len;
+        let mut pace = Pace::default();
         loop {
             let received = &mut self.block.filled_mut()[content_end..];
             let passed = transfer.pass(received, &limits.chunked).map_err(Refusal::from)?;
@@ -177,15 +179,17 @@ impl Request {
             if passed.ended {
                 break;
             }
-            self.receive_body(c).await?;
+            self.receive_body(c, &mut pace).await?;
         }
         let length = (content_end - self.head.len) as u64;
         self.framing.body = if length == 0 { BodyLength::None } else { BodyLength::Exact(length) };
         Ok(())
     }
 
-    async fn receive_body(&mut self, c: &Connection<'_>) -> Result<(), Failure> {
-        c.watch.from_client.arm(Wait::Body, c.core.clock.coarse_ms(), self.tables.catalog.limits.body_timeout);
+    async fn receive_body(&mut self, c: &Connection<'_>, pace: &mut Pace) -> Result<(), Failure> {
+        let limits = &self.tables.catalog.limits;
+        let began_ms = c.core.clock.coarse_ms();
+        c.watch.from_client.arm(Wait::Body, began_ms, pace.allows(limits.body_timeout, limits.body_rate));
         let mut block = std::mem::replace(&mut self.block, Block::with_room(0));
         if block.room() == 0 {
             block = c.core.blocks.with_room(block, 0);
@@ -194,7 +198,10 @@ impl Request {
         self.block = block;
         c.watch.from_client.clear();
         match result {
-            Ok(n) if n > 0 => Ok(()),
+            Ok(n) if n > 0 => {
+                pace.note(c.core.clock.coarse_ms() - began_ms, n);
+                Ok(())
+            }
             _ if c.watch.from_client.expired() == Wait::Body => {
                 Err(Refusal::because(ErrorCode::I400BD, "the body took too long").into())
             }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::connection::Connection;
 use super::request::Request;
 use crate::catalog::{ApiId, AppId, Scheme};
+use crate::gate::authenticate::Credential;
 use crate::gate::client::client_address;
 use crate::gate::map::write_query;
 use crate::gate::{Decision, Refusal};
@@ -31,6 +32,7 @@ pub struct Story {
     pub ended: Cell<Ended>,
     api: Cell<Option<ApiId>>,
     app: Cell<Option<AppId>>,
+    credential: Cell<Option<Credential>>,
     backend: Cell<Option<SocketAddr>>,
     received: Cell<u64>,
     sent: Cell<u64>,
@@ -51,6 +53,7 @@ impl Story {
             ended: Cell::new(Ended::Answered),
             api: Cell::new(None),
             app: Cell::new(None),
+            credential: Cell::new(None),
             backend: Cell::new(None),
             received: Cell::new(0),
             sent: Cell::new(0),
@@ -61,6 +64,7 @@ impl Story {
     pub fn decided(&self, c: &Connection<'_>, decision: &Decision) {
         self.api.set(decision.api);
         self.app.set(decision.app);
+        self.credential.set(decision.credential);
         self.debug.set(decision.debug);
         self.timed.set(decision.debug || self.timed.get());
         self.logged.set(decision.debug || self.logged.get());
@@ -153,13 +157,19 @@ impl Story {
             client_ip: client_address(&view, c.peer, &catalog.security.trusted_proxies),
             protocol: if c.scheme == Scheme::Https { "HTTPS" } else { "HTTP" },
             method: view.method(),
-            domain: view.field(FieldId::Host).unwrap_or_default(),
+            // The authority of an absolute target stands above `Host`, here as in the route.
+            domain: target.and_then(|t| t.authority).or(view.field(FieldId::Host)).unwrap_or_default(),
             path: target.map(|t| t.path).unwrap_or_default(),
             query: message[message_len..end].strip_prefix(b"?").unwrap_or_default(),
             group: api.map_or("", |api| &catalog.groups[api.group.index()].name),
             api: api.map_or("", |api| &api.name),
-            stage: api.map_or("", |api| &catalog.stages[api.stage.index()]),
+            stage: match api {
+                Some(api) => catalog.stages[api.stage.index()].as_bytes(),
+                // What was asked for: a record that is replayed finds the same.
+                None => view.field(FieldId::XCaStage).unwrap_or_default(),
+            },
             app: self.app.get().map_or("", |app| &catalog.apps[app.index()].name),
+            credential: self.credential.get().map_or("", Credential::as_str),
             app_key: view.field(FieldId::XCaKey).unwrap_or_default(),
             nonce: view.field(FieldId::XCaNonce).unwrap_or_default(),
             status: self.status.get(),

@@ -87,6 +87,15 @@ impl Pools {
         }
         self.checks.sweep(now_ms);
     }
+
+    /// Closes the idle connection that was used longest ago; false: there is none.
+    pub fn end_longest_idle(&self) -> bool {
+        let pools = self.pools.borrow();
+        let since_us = |pool: &Rc<Pool>| pool.idle.borrow().first().map(|idle| idle.since_us);
+        let waiting = pools.values().filter_map(Weak::upgrade).filter(|pool| since_us(pool).is_some());
+        let oldest = waiting.min_by_key(since_us);
+        oldest.is_some_and(|pool| pool.idle.borrow_mut().drain(..1).next().is_some())
+    }
 }
 
 impl Pool {

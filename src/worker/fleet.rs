@@ -13,7 +13,7 @@ use super::handover::{Generation, Handover, Swap};
 use crate::catalog::{AccessLog, Catalog, Driver};
 use crate::gate::{ErrorCode, Shared};
 use crate::net::bell::bell;
-use crate::net::{clock, listen, runtime};
+use crate::net::{Admission, clock, listen, runtime};
 use crate::observe::access_log::{Destination, Lines, Reopen, Sink, Writer};
 use crate::observe::counters::{Counters, Names};
 use crate::observe::status::{Phase, Status};
@@ -96,7 +96,8 @@ impl Fleet {
         let cores = core_affinity::get_core_ids().unwrap_or_default();
         let allowed = std::thread::available_parallelism().map_or(1, usize::from);
         let count = catalog.instance.workers.map_or(allowed, usize::from);
-        warn_of_few_descriptors(&catalog, count);
+        let descriptors = sys::raise_descriptor_limit();
+        warn_of_few_descriptors(descriptors, &catalog, count);
 
         let mut sockets: Vec<Vec<_>> = Vec::new();
         for _ in 0..count {
@@ -107,6 +108,7 @@ impl Fleet {
         getrandom::fill(&mut key).map_err(|error| StartError::Random(error.into()))?;
         let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), key));
         let board = Arc::new(Board::new(count));
+        let admission = Admission::new(descriptors);
         let stop = Arc::new(AtomicBool::new(false));
         let status = Arc::new(Status::new(count, clock::unix_ms()));
         let generation = Generation::build(FIRST_LOAD, catalog.clone(), &shared, &board);
@@ -136,6 +138,7 @@ impl Fleet {
                 handover: handover.clone(),
                 bell,
                 shared: shared.clone(),
+                admission: admission.clone(),
                 listeners: listeners.into_iter().zip(&catalog.listeners).map(|(socket, l)| (socket, l.scheme)).collect(),
                 log: fleet.log.as_ref().map_or_else(|| Sink::none(counters.clone()), |log| log.sink(counters.clone())),
                 counters: counters.clone(),
@@ -265,13 +268,13 @@ fn open_log(destination: &AccessLog) -> io::Result<Option<Writer>> {
 }
 
 /// Each client connection may need a second descriptor for its backend.
-fn warn_of_few_descriptors(catalog: &Catalog, workers: usize) {
-    let allowed = sys::raise_descriptor_limit();
-    let wanted = (catalog.limits.connections_per_worker * workers * 2) as u64 + DESCRIPTORS_ASIDE;
+fn warn_of_few_descriptors(allowed: u64, catalog: &Catalog, workers: usize) {
+    let connections = (catalog.limits.connections_per_worker * workers).min(catalog.limits.connections);
+    let wanted = connections as u64 * 2 + DESCRIPTORS_ASIDE;
     if allowed < wanted {
         tracing::warn!(
             "this process may open {allowed} descriptors, but its limits allow connections for {wanted}: \
-             raise `ulimit -n` (LimitNOFILE= of the service), or lower `connections_per_worker` in [limits]"
+             raise `ulimit -n` (LimitNOFILE= of the service), or lower `connections` in [limits]"
         );
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! [`fleet`] starts and stops them all; [`run`] is what one of them does; [`handover`] brings it new generations.
 
+mod accept;
 mod checks;
 pub mod fleet;
 pub mod handover;
@@ -12,7 +13,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::Duration;
 
 use crate::catalog::{Driver, Scheme};
 use crate::gate::Shared;
@@ -21,18 +21,15 @@ use crate::net::bell::{Bell, Listening};
 use crate::net::deadline::SWEEP_INTERVAL;
 use crate::net::guard::CatchPanic;
 use crate::net::listen::Listener;
-use crate::net::runtime;
+use crate::net::{Admission, runtime};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Timeout};
 use crate::proxy::tally::Tally;
-use crate::proxy::{self, Core, Running};
+use crate::proxy::{Core, Running};
 use crate::sys;
 use crate::upstream::{Pools, Upstreams};
 use checks::Checks;
 use handover::{Generation, Handover};
-
-/// How long accepting pauses when the process or the machine has no descriptor or memory left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a worker is given to live on.
 pub struct Provision {
@@ -44,6 +41,8 @@ pub struct Provision {
     /// Rung when a generation is offered, or ordered.
     pub bell: Bell,
     pub shared: Arc<Shared>,
+    /// Which clients may be connected.
+    pub admission: Arc<Admission>,
     pub listeners: Vec<(TcpListener, Scheme)>,
     pub log: Sink,
     pub counters: Arc<Counters>,
@@ -63,12 +62,13 @@ pub fn run(provision: Provision) {
 }
 
 async fn live(provision: Provision) {
-    let Provision { number, generation, handover, bell, shared, listeners, log, counters, stop, ready, .. } = provision;
+    let Provision { number, generation, handover, bell, shared, admission, listeners, log, counters, stop, ready, .. } =
+        provision;
     counters.thread.set(sys::thread_id());
     let pools = Rc::new(Pools::new(counters.clone()));
     let first = running(&generation, number, &pools, None);
     drop(generation);
-    let core = Rc::new(Core::new(first, handover.order.clone(), shared, pools, log, counters));
+    let core = Rc::new(Core::new(first, handover.order.clone(), shared, pools, admission, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
         listeners.into_iter().map(|(socket, scheme)| Ok((Rc::new(Listener::adopt(socket)?), scheme))).collect();
@@ -80,7 +80,7 @@ async fn live(provision: Provision) {
         }
     };
     for (listener, scheme) in &listeners {
-        monoio::spawn(accept(core.clone(), listener.clone(), *scheme));
+        monoio::spawn(accept::accept(core.clone(), listener.clone(), *scheme));
     }
     spawn(&core, follow(core.clone(), handover, number, bell));
     let _ = ready.send(Ok(()));
@@ -108,6 +108,7 @@ fn sweep(core: &Core) {
     core.watches.sweep(now_ms);
     core.handshakes.sweep(now_ms);
     core.pools.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
+    core.relieve();
     core.log.hand_over();
     let counters = &core.counters;
     counters.connections_open.set(core.watches.len() as u64);
@@ -129,26 +130,6 @@ const TIMEOUTS: [(Wait, Timeout); 9] = [
     (Wait::FirstByte, Timeout::FirstByte),
     (Wait::Answer, Timeout::Answer),
 ];
-
-/// Accepts connections until the listener is stopped.
-async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
-    loop {
-        match listener.accept().await {
-            Ok(_) if core.watches.len() >= core.limits().connections_per_worker => core.counters.connections_shed.add(1),
-            Ok((stream, peer)) => {
-                core.counters.connections.add(1);
-                spawn(&core, proxy::serve(core.clone(), stream, peer, scheme));
-            }
-            Err(_) if core.draining.get() => return,
-            Err(error) => {
-                core.counters.accept_errors.add(1);
-                if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
-                    monoio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-}
 
 /// A generation as this worker runs it. What is unchanged since the one before is shared with it.
 fn running(generation: &Generation, worker: usize, pools: &Rc<Pools>, before: Option<&Running>) -> Running {

@@ -1,5 +1,6 @@
 //! AppCode, the product's "simple authentication" (document 115437): a code in `Authorization` or in the query.
 
+use super::Credential;
 use super::parameters::Parameters;
 use crate::catalog::AppCodePlace;
 use crate::gate::Call;
@@ -9,15 +10,22 @@ use crate::http::field::FieldId;
 const QUERY_NAMES: [&[u8]; 5] = [b"AppCode", b"appcode", b"appCode", b"APPCODE", b"APPCode"];
 
 /// The AppCode of a call, where the API looks for one; the header goes before the query.
-pub(super) fn find<'s>(call: &'s Call<'_>, place: AppCodePlace, parameters: &'s mut Parameters) -> Option<&'s [u8]> {
+pub(super) fn find<'s>(
+    call: &'s Call<'_>,
+    place: AppCodePlace,
+    parameters: &'s mut Parameters,
+) -> Option<(&'s [u8], Credential)> {
     if place == AppCodePlace::Off {
         return None;
     }
     if let Some(code) = call.request.field(FieldId::Authorization).and_then(of_header) {
-        return Some(code);
+        return Some((code, Credential::AppCodeInHeader));
     }
     match place {
-        AppCodePlace::HeaderQuery => parameters.first_of(call.target.query?, &QUERY_NAMES),
+        AppCodePlace::HeaderQuery => {
+            let code = parameters.first_of(call.target.query?, &QUERY_NAMES)?;
+            Some((code, Credential::AppCodeInQuery))
+        }
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ pub mod echo;
 pub mod explain;
 pub mod nonce;
 pub mod parameters;
+pub mod recorded;
 pub mod sign;
 pub mod signature;
 pub mod signed_headers;
@@ -47,11 +48,33 @@ pub struct Scratch {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// `body_md5`: what the body must have, from `Content-MD5`.
-    App { app: AppId, body_md5: Option<[u8; 16]> },
+    App { app: AppId, credential: Credential, body_md5: Option<[u8; 16]> },
     /// The API takes calls without authentication.
     Anonymous,
     /// The signature covers the form body, which has not been read yet (`Call::form` is `None`).
     NeedForm,
+}
+
+/// By what a caller was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    AppCodeInHeader,
+    AppCodeInQuery,
+    Signature(Method),
+}
+
+impl Credential {
+    pub const ALL: [Self; 4] =
+        [Self::AppCodeInHeader, Self::AppCodeInQuery, Self::Signature(Method::HmacSha256), Self::Signature(Method::HmacSha1)];
+
+    /// As the access log has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AppCodeInHeader => "AppCode",
+            Self::AppCodeInQuery => "AppCode-query",
+            Self::Signature(method) => method.as_str(),
+        }
+    }
 }
 
 /// Finds who calls. A nonce is recorded only after its signature is good.
@@ -73,8 +96,8 @@ pub fn authenticate(
     };
     let key = call.request.field(FieldId::XCaKey);
     let is_signed = key.is_some() && call.request.field(FieldId::XCaSignature).is_some();
-    if !is_signed && let Some(app) = by_app_code(call, place, catalog, apps, scratch)? {
-        return Ok(Outcome::App { app, body_md5: None });
+    if !is_signed && let Some((app, credential)) = by_app_code(call, place, catalog, apps, scratch)? {
+        return Ok(Outcome::App { app, credential, body_md5: None });
     }
     let key = key.ok_or(Refusal::new(ErrorCode::A400MA))?;
     let (app, app_key) = apps.by_key(catalog, key).ok_or(Refusal::new(ErrorCode::A400IK))?;
@@ -86,7 +109,7 @@ pub fn authenticate(
     check_timestamp(call, catalog)?;
     check_nonce(call, api, key, require_nonce, catalog, nonces)?;
     let body_md5 = content_md5::check(call)?;
-    Ok(Outcome::App { app, body_md5 })
+    Ok(Outcome::App { app, credential: Credential::Signature(method), body_md5 })
 }
 
 /// `None`: the call brings no AppCode, or none where the API looks for one.
@@ -96,21 +119,29 @@ fn by_app_code(
     catalog: &Catalog,
     apps: &Apps,
     scratch: &mut Scratch,
-) -> Result<Option<AppId>, Refusal> {
+) -> Result<Option<(AppId, Credential)>, Refusal> {
     match app_code::find(call, place, &mut scratch.parameters) {
         None => Ok(None),
-        Some(code) => match apps.by_app_code(catalog, code) {
-            None => Err(Refusal::because(ErrorCode::A401AC, "not found")),
-            app => Ok(app),
+        Some((code, credential)) => match apps.by_app_code(catalog, code) {
+            None => Err(unknown_app_code()),
+            Some(app) => Ok(Some((app, credential))),
         },
     }
 }
 
+fn unknown_app_code() -> Refusal {
+    Refusal::because(ErrorCode::A401AC, "not found")
+}
+
 fn method(call: &Call<'_>, allowed: SignatureMethods) -> Result<Method, Refusal> {
     let name = call.request.field(FieldId::XCaSignatureMethod).unwrap_or_default();
-    let refused = |reason| invalid_header("X-Ca-Signature-Method", reason);
-    let method = Method::named(name).ok_or(refused("unknown method"))?;
-    if method.is_allowed(allowed) { Ok(method) } else { Err(refused("not allowed by this API")) }
+    let method = Method::named(name).ok_or(invalid_header("X-Ca-Signature-Method", "unknown method"))?;
+    allowed_method(method, allowed)
+}
+
+fn allowed_method(method: Method, allowed: SignatureMethods) -> Result<Method, Refusal> {
+    let refused = invalid_header("X-Ca-Signature-Method", "not allowed by this API");
+    if method.is_allowed(allowed) { Ok(method) } else { Err(refused) }
 }
 
 /// The call announces a form body, which its signature covers, and it has not been read.

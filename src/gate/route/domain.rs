@@ -6,6 +6,7 @@ use ahash::AHashMap;
 
 use super::trie::{Builder, NodeId, Place};
 use crate::catalog::{Catalog, Domain, DomainHttps, GroupId};
+use crate::gate::trace::HowNamed;
 
 /// Longest domain name, in bytes (RFC 1035, section 2.3.4), without its final dot.
 const MAX_NAME_BYTES: usize = 253;
@@ -80,17 +81,23 @@ impl Domains {
     }
 
     /// The site of a host, without its port: exact, then the longest wildcard, then a default domain, an address, `*`.
-    pub fn find(&self, name: &[u8]) -> Option<Site> {
-        self.named(name).or_else(|| self.addressed(name)).or(self.any)
+    #[inline]
+    pub fn find(&self, name: &[u8]) -> Option<(HowNamed, Site)> {
+        self.named(name)
+            .or_else(|| self.addressed(name).map(|site| (HowNamed::Address, site)))
+            .or_else(|| self.any.map(|site| (HowNamed::Any, site)))
     }
 
-    fn named(&self, name: &[u8]) -> Option<Site> {
+    fn named(&self, name: &[u8]) -> Option<(HowNamed, Site)> {
         let mut lower = [0; MAX_NAME_BYTES];
         let name = name.strip_suffix(b".").unwrap_or(name);
         let lower = lower.get_mut(..name.len())?;
         lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
-        self.exact.get(&*lower).or_else(|| self.wildcard(lower)).or_else(|| self.default.get(&*lower)).copied()
+        let exact = self.exact.get(&*lower).map(|site| (HowNamed::Exact, *site));
+        exact
+            .or_else(|| self.wildcard(lower).map(|site| (HowNamed::Wildcard, *site)))
+            .or_else(|| self.default.get(&*lower).map(|site| (HowNamed::Default, *site)))
     }
 
     /// `*.a.b` is any name below `a.b`, at any depth; it is not `a.b` itself. The label in place of `*` is not empty.

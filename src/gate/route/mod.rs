@@ -12,6 +12,7 @@ mod tests;
 
 use ahash::AHashMap;
 
+use super::trace::{Observer, Seen};
 use super::{Call, ErrorCode, Refusal};
 use crate::catalog::{ApiId, Catalog, GroupId, MethodSet, SiteId, StageId};
 use crate::http::field::FieldId;
@@ -113,18 +114,27 @@ impl Router {
     }
 
     pub fn route(&self, call: &Call<'_>) -> Result<Route, Refusal> {
+        self.route_watched(call, &mut ())
+    }
+
+    /// The same, and `observer` is told what each step found.
+    #[inline]
+    pub fn route_watched<O: Observer>(&self, call: &Call<'_>, observer: &mut O) -> Result<Route, Refusal> {
         let host = host_of(&call.request, &call.target)?;
         let path = call.target.path;
-        let site = self
+        let (how, site) = self
             .domains
             .find(host)
             .ok_or_else(|| Refusal::with(ErrorCode::I404DO, &host[..host.len().min(MAX_DOMAIN_ECHO_BYTES)]))?;
+        observer.saw(Seen::Domain(how));
         let (group, base_end) = self
             .trie
             .longest_base(site.base_paths, path)
             .map(|(group, end)| (GroupId(group), end))
             .ok_or(Refusal::because(ErrorCode::I404NF, "under this base path"))?;
+        observer.saw(Seen::Group { group, base_end });
         let stage = self.stage(call)?;
+        observer.saw(Seen::Stage(stage));
         let root = templates(group, stage, self.stages.len());
         let method = self.method(call.request.method());
         let mut path_matched = false;
@@ -134,7 +144,16 @@ impl Router {
         });
         match found {
             Some((api, path)) => {
-                Ok(Route { api, group, path, default_domain: site.default, site: site.https.site, redirect: site.https.redirect })
+                let route = Route {
+                    api,
+                    group,
+                    path,
+                    default_domain: site.default,
+                    site: site.https.site,
+                    redirect: site.https.redirect,
+                };
+                observer.saw(Seen::Api(route));
+                Ok(route)
             }
             None if path_matched => Err(Refusal::because(ErrorCode::I405UM, "no API of this path takes this method")),
             None => Err(Refusal::because(ErrorCode::I404NF, "with this path in this stage")),
@@ -143,7 +162,7 @@ impl Router {
 
     /// How a domain is served over HTTPS: a call and a handshake find it by the same rules.
     pub fn site(&self, domain: &[u8]) -> Option<SiteId> {
-        self.domains.find(domain).and_then(|site| site.https.site)
+        self.domains.find(domain).and_then(|(_, site)| site.https.site)
     }
 
     /// `X-Ca-Stage`, in any case; without it, or with an empty one, the first stage, `RELEASE`.

@@ -17,6 +17,7 @@ mod sign;
 mod source;
 mod tls;
 mod tools;
+mod usage;
 mod wait;
 
 pub use api::{Api, App};

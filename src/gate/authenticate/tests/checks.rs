@@ -134,7 +134,10 @@ fn content_md5() {
     let request = |md5: &str, body| signed(post("/", "application/json", body).header("Content-MD5", md5));
     let Ok(Outcome::App { body_md5, .. }) = gate.judge(&request(&good, "{}")) else { panic!() };
     assert_eq!(body_md5, Some(digest.into()));
-    assert_eq!(gate.judge(&request("", "{}")), Ok(Outcome::App { app: AppId(0), body_md5: None }));
+    assert_eq!(
+        gate.judge(&request("", "{}")),
+        Ok(Outcome::App { app: AppId(0), credential: Credential::Signature(Method::HmacSha256), body_md5: None })
+    );
     for md5 in ["99914b932bd37a50b983c5e7c90ae93b", "mZFLkyvTelC5g8XnyQrpOw", "mZFLkyvTelC5g8XnyQrpO===", "e30="] {
         assert_eq!(code(gate.judge(&request(md5, "{}"))), "I400I5", "{md5}");
     }
@@ -144,7 +147,10 @@ fn content_md5() {
         let request = post("/", FORM, body).header("Content-MD5", STANDARD.encode(Md5::digest(md5)));
         signed(request.form(body))
     };
-    assert_eq!(gate.judge(&form(b"a=1", "a=1")), Ok(Outcome::App { app: AppId(0), body_md5: None }));
+    assert_eq!(
+        gate.judge(&form(b"a=1", "a=1")),
+        Ok(Outcome::App { app: AppId(0), credential: Credential::Signature(Method::HmacSha256), body_md5: None })
+    );
     assert_eq!(code(gate.judge(&form(b"a=2", "a=1"))), "I400I5");
     let chunked = Request::new("POST", "/").header("Content-Type", FORM).header("Transfer-Encoding", "chunked").form("");
     let chunked = signed(chunked.header("Content-MD5", STANDARD.encode(Md5::digest(b""))));
