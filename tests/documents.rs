@@ -418,7 +418,7 @@ fn an_error_is_shown_the_way_rustc_does() {
 3 | domain = [\"api.example.com\", \"*.example.net\"]   # names, \"*.name\", an IP address, or \"*\" (any Host)
   | ^^^^^^
   |
-  = note: keys allowed here: `name`, `description`, `base_path`, `domains`, `default_domain_calls_per_day`, `forward_app_code`
+  = note: keys allowed here: `name`, `description`, `base_path`, `domains`, `default_domain_calls_per_day`, `forward_app_code`, `https_policy`, `https_redirect`, `certificate`, `client_certificate`
   = help: did you mean `domains`?
 
 1 error

@@ -9,8 +9,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, Error};
+use rustls::Error;
 
 use super::block::{Block, Blocks};
 use super::runtime::{self, PAUSE};
@@ -108,7 +107,7 @@ pub struct Means<'a> {
     pub until_ms: u64,
 }
 
-/// The server's side. `choose`: how the domain of this name is served, or, where the client names none, the address that
+/// `choose`: how the domain of this name is served, or, where the client names none, the address that
 /// it has called. Returns whether the client was known from before.
 pub async fn accept(
     stream: &Stream,
@@ -134,19 +133,6 @@ pub async fn accept(
     let (peer, resumed) = (handshake.peer(&site), handshake.is_resumed());
     secure(stream, means, handshake, received, peer)?;
     Ok(resumed)
-}
-
-/// The client's side.
-pub async fn connect(
-    stream: &Stream,
-    means: &Means<'_>,
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-) -> Result<(), Failure> {
-    let _under_way = means.handshakes.begin();
-    let mut handshake = Handshake::client(config, name)?;
-    let received = drive(stream, means, &mut handshake, means.blocks.small()).await?;
-    secure(stream, means, handshake, received, Peer::default())
 }
 
 fn secure(stream: &Stream, means: &Means<'_>, handshake: Handshake, received: Block, peer: Peer) -> Result<(), Failure> {
