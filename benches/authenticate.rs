@@ -68,6 +68,7 @@ fn catalog(apps: u32) -> Catalog {
         admin: None,
         stages: vec!["RELEASE".into()],
         vpc_accesses: Vec::new(),
+        sites: Vec::new(),
         groups: vec![Group {
             name: "group".into(),
             base_path: String::new(),
@@ -75,6 +76,7 @@ fn catalog(apps: u32) -> Catalog {
             default_domain: "group.localhost".into(),
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
+            https: Vec::new(),
         }],
         apis: vec![api],
         apps: (0..apps).map(app).collect(),
@@ -121,7 +123,7 @@ impl Request {
         let request = RequestView { buffer: &self.buffer, head: &self.head };
         let mut parts = request.target().splitn(2, |&byte| byte == b'?');
         let target = Target { authority: None, path: parts.next().unwrap_or_default(), query: parts.next() };
-        Call { request, target, scheme: Scheme::Http, peer: [127, 0, 0, 1].into(), form: None, now_ms: NOW_MS }
+        Call { request, target, scheme: Scheme::Http, peer: [127, 0, 0, 1].into(), client: None, form: None, now_ms: NOW_MS }
     }
 }
 

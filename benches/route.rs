@@ -56,6 +56,7 @@ fn catalog(apis: usize) -> Catalog {
             health: None,
         })],
         groups: (0..groups).map(group).collect(),
+        sites: Vec::new(),
         apis: (0..apis).map(api).collect(),
         apps: Vec::new(),
     }
@@ -69,6 +70,7 @@ fn group(number: usize) -> Group {
         default_domain: format!("group-{number}.localhost"),
         default_domain_calls_per_day: 1000,
         forward_app_code: false,
+        https: Vec::new(),
     }
 }
 
@@ -137,6 +139,7 @@ impl Request {
             target: Target { authority: None, path: &target[..query], query: Some(&target[query + 1..]) },
             scheme: Scheme::Http,
             peer: [192, 0, 2, 7].into(),
+            client: None,
             form: None,
             now_ms: 1_767_225_600_000,
         }

@@ -16,5 +16,6 @@ pub mod publish; // draft -> stage; versions
 pub mod replay; // an access log, decided again by other tables
 pub mod state; // what outlives the process: files that processes share
 pub mod sys; // the only system calls that no crate covers
+pub mod tls; // TLS without I/O: handshakes by rustls, records, certificates
 pub mod upstream; // VPC pools of a worker
 pub mod worker; // a core: its thread, listeners, tables, drain

@@ -44,7 +44,6 @@ const CASES: &[Case] = &[
     case(GATEWAY, "\"state\"", "\"\"", "`state_directory` is empty", "7:19"),
     case(GATEWAY, "\"localhost\"", "\"a b\"", "`a b` is not a domain", "8:25"),
     case(GATEWAY, "workers = 2", "driver = \"uring\"", "`uring` is not a value of this key", "5:10"),
-    case(GATEWAY, "\"http\"", "\"https\"", "a listener cannot speak https: TLS is not available yet in this version", "12:12"),
     case(GATEWAY, ":8080", "", "`127.0.0.1` is not an address with a port", "11:11"),
     case(GATEWAY, ":8080", ":0", "a listener has a port of its own", "11:11"),
     case(
@@ -421,7 +420,7 @@ fn an_error_is_shown_the_way_rustc_does() {
 3 | domain = [\"api.example.com\", \"*.example.net\"]   # names, \"*.name\", an IP address, or \"*\" (any Host)
   | ^^^^^^
   |
-  = note: keys allowed here: `name`, `description`, `base_path`, `domains`, `default_domain_calls_per_day`, `forward_app_code`
+  = note: keys allowed here: `name`, `description`, `base_path`, `domains`, `default_domain_calls_per_day`, `forward_app_code`, `https_policy`, `https_redirect`, `certificate`, `client_certificate`
   = help: did you mean `domains`?
 
 1 error

@@ -6,7 +6,9 @@ use std::fs;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lockgate_test_support::{Api, App, Backend, Config, Gateway, Message, Request, now_ms, repository};
+use lockgate_test_support::{
+    Api, App, Authority, Backend, Config, Gateway, KeyKind, Message, Request, TlsClient, client_config, now_ms, repository,
+};
 use serde_json::Value;
 
 /// Accepted clock difference for rows whose verdict does not depend on it: longer than the vectors are old.
@@ -98,6 +100,55 @@ fn config(backend: &Backend, authentication: &str, security: &str) -> Config {
 
 fn replay(gateway: &Gateway, row: &Row) {
     row.check(&gateway.call(&row.request()));
+}
+
+/// Status, code and message, and what the backend saw: all that must not depend on how a call came.
+fn seen(answer: &Message, backend: &Backend) -> String {
+    let at_backend = match answer.code() {
+        "" => {
+            let request = backend.next();
+            let own = |name: &str| ["X-Forwarded-Proto", "X-Ca-Request-Id"].contains(&name);
+            let fields: Vec<_> = request.fields.iter().filter(|(name, _)| !own(name)).collect();
+            format!("{} {fields:?} {}", request.start_line, request.raw_body.escape_ascii())
+        }
+        _ => String::new(),
+    };
+    format!("{} {} {} {at_backend}", answer.status(), answer.code(), answer.error_message())
+}
+
+/// The parts of a log line that must not depend on how a call came.
+fn logged(line: &Value) -> String {
+    ["httpMethod", "path", "apiName", "apiStageName", "appName", "consumerAppKey", "clientNonce", "statusCode", "errorCode"]
+        .map(|key| line[key].to_string())
+        .join(" ")
+}
+
+#[test]
+fn every_vector_gets_the_same_over_tls() {
+    const FILES: [&str; 5] = ["valid.jsonl", "published.jsonl", "invalid.jsonl", "client_defect.jsonl", "compat.jsonl"];
+    let rows: Vec<_> = FILES.into_iter().flat_map(Row::all).collect();
+    let authority = Authority::new("Test CA");
+    let client = client_config(&authority, &[], None);
+    for (clock_ms, rows) in groups(rows) {
+        let (mut told, backend) = (Vec::new(), Backend::ok());
+        for over_tls in [false, true] {
+            let certificate = "[[certificate]]\nchain = \"any.pem\"\nkey = \"any.key\"\ndomains = [\"g.localhost\", \"*\"]\n";
+            let config = config(&backend, BOTH_METHODS, &any_clock()).instance("workers = 1").access_log().https();
+            authority.issue("any", &["g.localhost"], KeyKind::Ecdsa).write(&config.path().join("groups/g"), "any");
+            let gateway = config.group("g", &["*"], certificate).at(clock_ms / 1000).start();
+            let mut one = Vec::new();
+            for row in &rows {
+                let answer = match over_tls {
+                    false => gateway.call(&row.request()),
+                    true => TlsClient::connect(gateway.https(), "g.localhost", &client).call(&row.request()),
+                };
+                one.push(format!("{}: {}", row.id(), seen(&answer, &backend)));
+            }
+            one.extend(gateway.access_log(rows.len()).iter().map(logged));
+            told.push(one);
+        }
+        assert_eq!(told[0], told[1]);
+    }
 }
 
 /// Groups rows so that one gateway can judge a group: sent within an hour, no nonce twice.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::SiteId;
+
 pub struct Group {
     pub name: String,
     /// Starts with `/`; does not end with it, so that the base path `/` is empty here.
@@ -13,6 +15,17 @@ pub struct Group {
     pub default_domain_calls_per_day: u64,
     /// Keep the caller's AppCode and `Authorization` in the backend request.
     pub forward_app_code: bool,
+    /// Domains that are served over HTTPS, or sent there; the default domain, where a certificate is bound to it, too.
+    pub https: Vec<(Domain, DomainHttps)>,
+}
+
+/// What HTTPS is to a domain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DomainHttps {
+    /// How it is served; `None`: not over HTTPS.
+    pub site: Option<SiteId>,
+    /// Calls over HTTP are sent to HTTPS.
+    pub redirect: bool,
 }
 
 /// A name that calls arrive under. Names are lower case, without port.

@@ -33,6 +33,10 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     pub answer_timeout: Duration,
+    /// From a connection to the end of its TLS handshake.
+    pub tls_handshake_timeout: Duration,
+    /// TLS handshakes under way of a worker.
+    pub tls_handshakes: usize,
     /// Client connections of the process.
     pub connections: usize,
     /// Client connections from one address.
@@ -85,6 +89,8 @@ impl Default for Limits {
             linger_bytes: 1024 * 1024,
             connect_timeout: Duration::from_secs(3),
             answer_timeout: Duration::from_secs(60),
+            tls_handshake_timeout: Duration::from_secs(10),
+            tls_handshakes: 1024,
             connections: 65_536,
             connections_per_address: 1024,
             connections_per_worker: 4096,
@@ -151,6 +157,8 @@ impl Limits {
             Limit::LingerBytes => Slot::Size(&mut self.linger_bytes),
             Limit::ConnectTimeout => Slot::Time(&mut self.connect_timeout),
             Limit::AnswerTimeout => Slot::Time(&mut self.answer_timeout),
+            Limit::TlsHandshakeTimeout => Slot::Time(&mut self.tls_handshake_timeout),
+            Limit::TlsHandshakes => Slot::Size(&mut self.tls_handshakes),
             Limit::Connections => Slot::Size(&mut self.connections),
             Limit::ConnectionsPerAddress => Slot::Size(&mut self.connections_per_address),
             Limit::ConnectionsPerWorker => Slot::Size(&mut self.connections_per_worker),

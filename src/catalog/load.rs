@@ -8,10 +8,11 @@ use std::sync::Arc;
 use super::check::app::{Credentials, app};
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
+use super::check::https::Sites;
 use super::check::published::{Stages, published, root_manifest};
-use super::check::{Checked, Names, api, group, vpc_access};
+use super::check::{Checked, Names, api, group, https, vpc_access};
 use super::check::{app as check_app, published as check_published};
-use super::{App, Catalog, Group, GroupId, VpcAccess, VpcAccessId};
+use super::{App, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
 use crate::document::{Diagnostic, Entry, Layout, Report, Stamps, gateway};
 
 /// Reads and checks the whole config directory: what is served, and the drafts. The report has every error.
@@ -84,7 +85,7 @@ impl Loader {
             settings.as_ref().map_or(DEFAULT_DOMAIN_SUFFIX, |settings| &settings.instance.default_domain_suffix).to_owned();
         let (vpc_accesses, vpc_access_names) = self.vpc_accesses();
         let directories = self.layout.directories(&self.layout.groups(), &mut self.report);
-        let (groups, group_names) = self.groups(&directories, &suffix);
+        let (groups, group_names, sites) = self.groups(&directories, &suffix);
         let mut apis_by_group = self.drafts(&directories, &vpc_access_names);
         let mut stages = Stages::new();
         let mut apis = Vec::new();
@@ -98,7 +99,11 @@ impl Loader {
         apis_by_group.values_mut().for_each(|names| names.sort_unstable());
         let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
         let Settings { instance, listeners, security, limits, access_log, log_format, admin, .. } = settings?;
-        let stages = stages.names;
+        if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
+            let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
+            sites.complain(&listener.address.to_string(), answers, &mut self.report);
+        }
+        let (stages, sites) = (stages.names, sites.list);
         let sha256 = self.layout.digest();
         Some(Catalog {
             generation,
@@ -113,6 +118,7 @@ impl Loader {
             stages,
             vpc_accesses,
             groups,
+            sites,
             apis,
             apps,
         })
@@ -139,20 +145,22 @@ impl Loader {
         (list, names)
     }
 
-    fn groups(&mut self, directories: &[Entry], suffix: &str) -> (Vec<Group>, Names<GroupId>) {
-        let mut list = Vec::new();
+    fn groups(&mut self, directories: &[Entry], suffix: &str) -> (Vec<Group>, Names<GroupId>, Sites) {
+        let (mut list, mut sites) = (Vec::new(), Sites::default());
         let mut names = Names::new("group");
         let mut claims = Claims::default();
         for entry in directories {
             let parsed = self.layout.parse(&self.layout.group(&entry.name), &mut self.report);
             let good = parsed.and_then(|parsed| {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-                group::group(&parsed.document, &entry.name, suffix, &mut claims, &mut checked)
+                let mut group = group::group(&parsed.document, &entry.name, suffix, &mut claims, &mut checked)?;
+                https::https(&parsed.document, &mut group, &self.layout, &entry.path, &mut sites, &mut checked);
+                Some(group)
             });
             let id = good.map(|good| push(&mut list, good, GroupId));
             names.insert(entry.name.clone(), id);
         }
-        (list, names)
+        (list, names, sites)
     }
 
     /// Checks the drafts, if they are to be judged; what they say does not exist for callers, only their names are kept.

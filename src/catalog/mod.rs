@@ -19,11 +19,12 @@ pub mod vpc_access;
 
 use std::sync::Arc;
 
+pub use crate::tls::server::Site;
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
 pub use check::gateway::{STATE_DIRECTORY, Settings};
 pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
-pub use group::{Domain, Group};
+pub use group::{Domain, DomainHttps, Group};
 pub use instance::{AccessLog, Driver, Instance, Listener, LogFormat, NonceFull, Retention, Scheme, Security, Tolerance};
 pub use limits::Limits;
 pub use load::{admin_address, load, load_layout, load_served, state_directory};
@@ -52,6 +53,8 @@ ids! {
     VpcAccessId;
     /// Place in [`Catalog::stages`].
     StageId;
+    /// Place in [`Catalog::sites`].
+    SiteId;
 }
 
 pub struct Catalog {
@@ -72,6 +75,8 @@ pub struct Catalog {
     /// Shared with the catalog before, where they are the same.
     pub vpc_accesses: Vec<Arc<VpcAccess>>,
     pub groups: Vec<Group>,
+    /// How domains are served over HTTPS.
+    pub sites: Vec<Arc<Site>>,
     /// What is published: one entry for each API and stage.
     pub apis: Vec<Api>,
     pub apps: Vec<App>,

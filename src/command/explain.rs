@@ -86,7 +86,7 @@ impl Explain {
         }
         match explanation.outcome {
             Outcome::Forward { .. } => Ok(()),
-            Outcome::Refuse(_) => Err(Failure::silent().code(REFUSED)),
+            Outcome::Redirect | Outcome::Refuse(_) => Err(Failure::silent().code(REFUSED)),
         }
     }
 

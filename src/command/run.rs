@@ -10,7 +10,7 @@ use super::Failure;
 use super::service::{SIGN_OF_LIFE, Service};
 use super::signals::{Order, Signals};
 use crate::admin::{Admin, Sources};
-use crate::catalog::{self, Catalog, Driver, LogFormat};
+use crate::catalog::{self, Catalog, Driver, LogFormat, Scheme};
 use crate::document::Stamps;
 use crate::live::{Control, Live};
 use crate::observe::event::Event;
@@ -66,7 +66,8 @@ pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps) -> Res
     let live = control.follow(config, swap, fleet.status.clone(), stamps)?;
     let (instance, driver) = (catalog.instance.name.as_str(), driver(&fleet));
     for listener in &catalog.listeners {
-        Event::Listening { url: &format!("http://{}", listener.address) }.tell();
+        let scheme = if listener.scheme == Scheme::Https { "https" } else { "http" };
+        Event::Listening { url: &format!("{scheme}://{}", listener.address) }.tell();
     }
     if let (Some(admin), Some(address)) = (admin, catalog.admin) {
         admin.serve(Arc::new(sources(&fleet, &catalog)))?;

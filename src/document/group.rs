@@ -28,6 +28,60 @@ pub struct Group {
     pub default_domain_calls_per_day: Option<At<i64>>,
     /// Keep the caller's AppCode and `Authorization` in the backend request. Default: false.
     pub forward_app_code: Option<bool>,
+    /// Versions of HTTP and TLS that the group's domains speak, by the product's names. Default: `HTTPS2_TLS1_3`.
+    pub https_policy: Option<At<HttpsPolicyWord>>,
+    /// Domains of the group whose calls over HTTP are sent to HTTPS instead. Default: none.
+    pub https_redirect: Option<Vec<At<String>>>,
+    /// Certificates of the group's domains.
+    #[serde(default)]
+    pub certificate: Vec<CertificateTable>,
+    /// Domains of the group whose clients show certificates.
+    #[serde(default)]
+    pub client_certificate: Vec<ClientCertificateTable>,
 }
 
 impl Document for Group {}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum HttpsPolicyWord {
+    /// HTTP/1.1; TLS 1.2 (1.0 and 1.1 are broken, and not spoken).
+    #[serde(rename = "HTTPS1_1_TLS1_0")]
+    Http1Tls10,
+    /// TLS 1.2 (1.0 and 1.1 are broken, and not spoken).
+    #[serde(rename = "HTTPS2_TLS1_0")]
+    Http2Tls10,
+    /// TLS 1.2.
+    #[serde(rename = "HTTPS2_TLS1_2")]
+    Http2Tls12,
+    /// TLS 1.2 and 1.3.
+    #[serde(rename = "HTTPS2_TLS1_3")]
+    Http2Tls13,
+}
+
+/// `[[certificate]]`. Paths are relative to the directory of the group.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateTable {
+    /// PEM: the certificate, then those that lead from it to an authority that clients know.
+    pub chain: At<String>,
+    /// PEM: the private key of the certificate.
+    pub key: At<String>,
+    /// Domains of the group, or its default domain. Default: all domains of the group that the certificate is good for.
+    pub domains: Option<Vec<At<String>>>,
+    /// DER: an OCSP response about the certificate, handed to clients that ask for one. Default: none.
+    pub ocsp_response: Option<At<String>>,
+}
+
+/// `[[client_certificate]]`. Paths are relative to the directory of the group.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificateTable {
+    /// PEM: authorities of which one must have signed a client's certificate.
+    pub authorities: At<String>,
+    /// Domains of the group, or its default domain. Default: all domains of the group.
+    pub domains: Option<Vec<At<String>>>,
+    /// A client without a certificate gets no connection; false: it gets one, and is nobody in particular. Default: true.
+    pub required: Option<bool>,
+    /// The subject of a verified certificate is passed to the backend in `X-Client-S-Dn`. Default: false.
+    pub pass_subject: Option<bool>,
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::kind::{CHOSEN, KINDS};
+use super::source::read_bytes;
 use super::{Diagnostic, Document, Parsed, Report, Source, Stamps, parse_text, read_text};
 
 #[derive(Clone, Debug, Default)]
@@ -62,7 +63,7 @@ impl Layout {
             Some(text) => Source::new(path.to_path_buf(), text.clone(), T::SHOWN_KEYS),
             None => Source::read(path, T::BYTES, T::SHOWN_KEYS, report)?,
         };
-        self.note(path, &source.text);
+        self.note(path, source.text.as_bytes());
         Some(source)
     }
 
@@ -70,12 +71,12 @@ impl Layout {
     pub fn text(&self, path: &Path, limit: u64) -> Result<String, String> {
         self.read.borrow_mut().stamps.file(path);
         let text = read_text(path, limit)?;
-        self.note(path, &text);
+        self.note(path, text.as_bytes());
         Ok(text)
     }
 
-    fn note(&self, path: &Path, text: &str) {
-        self.read.borrow_mut().digests.insert(path.to_path_buf(), Sha256::digest(text.as_bytes()).into());
+    fn note(&self, path: &Path, bytes: &[u8]) {
+        self.read.borrow_mut().digests.insert(path.to_path_buf(), Sha256::digest(bytes).into());
     }
 
     /// How everything read so far looked when it was.
@@ -83,7 +84,7 @@ impl Layout {
         self.read.borrow().stamps.clone()
     }
 
-    /// SHA-256 over every document read so far, by their paths below the root: in lower-case hexadecimal.
+    /// SHA-256 over every document read so far, and every file that one names, by their paths below the root: in lower-case hexadecimal.
     pub fn digest(&self) -> String {
         let mut all = Sha256::new();
         for (path, digest) in &self.read.borrow().digests {
@@ -93,6 +94,15 @@ impl Layout {
             all.update(digest);
         }
         all.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A file that a document names, of certificates or a key: a part of what was read. The error says what is wrong, in
+    /// words.
+    pub fn file(&self, path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+        self.read.borrow_mut().stamps.file(path);
+        let bytes = read_bytes(path, limit)?;
+        self.note(path, &bytes);
+        Ok(bytes)
     }
 
     /// The documents (`NAME.toml`) of a directory, in order of their names. A directory that does not exist has none;

@@ -122,6 +122,10 @@ limits! {
     ConnectTimeout connect_timeout_ms: Milliseconds in 10..=10 * 60_000;
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     AnswerTimeout answer_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// From a connection to the end of its TLS handshake.
+    TlsHandshakeTimeout tls_handshake_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// TLS handshakes under way of a worker; connections beyond that are closed.
+    TlsHandshakes tls_handshakes: Count in 1..=1_000_000;
     /// Client connections of the process.
     Connections connections: Count in 1..=16_000_000;
     /// Client connections from one IPv4 address, or one IPv6 network of 64 bits; trusted_proxies are not held to it.

@@ -84,6 +84,15 @@ impl Source {
 
 /// The text of a regular file of at most `limit` bytes. The error says what is wrong, in words.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
+    String::from_utf8(read_bytes(path, limit)?).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(valid).filter(|&&byte| byte == b'\n').count() + 1;
+        format!("this file is not UTF-8: the first byte that is not is on line {line} (byte {valid} of the file)")
+    })
+}
+
+/// The bytes of a regular file, at most `limit` of them. The error says what is wrong, in words.
+pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| format!("this file cannot be read: {error}");
     // Looked at before it is opened: to open a FIFO is to wait for its writer.
     regular(&std::fs::metadata(path).map_err(cannot)?)?;
@@ -92,11 +101,7 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
     if bytes.len() as u64 > limit {
         return Err(format!("this file is longer than the {limit} bytes that it may have"));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(valid).filter(|&&byte| byte == b'\n').count() + 1;
-        format!("this file is not UTF-8: the first byte that is not is on line {line} (byte {valid} of the file)")
-    })
+    Ok(bytes)
 }
 
 fn regular(metadata: &Metadata) -> Result<(), String> {

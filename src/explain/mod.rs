@@ -35,6 +35,8 @@ pub enum Outcome {
     Forward {
         backend_request: String,
     },
+    /// The domain is called over HTTP, and answers over HTTPS.
+    Redirect,
     Refuse(Refusal),
 }
 
@@ -81,6 +83,7 @@ pub fn explain(
             steps.push(steps::refused(&refusal, &watch, &decision.api, &decision.app, &places));
             Outcome::Refuse(refusal)
         }
+        Verdict::Redirect => Outcome::Redirect,
         // The form was there the second time.
         Verdict::NeedForm => Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER)),
     };

@@ -39,6 +39,7 @@ impl fmt::Display for Explanation {
                 writeln!(f, "\nIt passes. The backend would be sent:")?;
                 backend_request.lines().try_for_each(|line| writeln!(f, "  | {line}"))
             }
+            Outcome::Redirect => writeln!(f, "\nIt is sent to the same address over HTTPS."),
             Outcome::Refuse(refusal) => {
                 let code = refusal.code;
                 writeln!(f, "\nIt is refused: {} {} {}", code.status(), code.as_str(), message(refusal))
@@ -48,11 +49,12 @@ impl fmt::Display for Explanation {
 }
 
 impl Explanation {
-    /// `{version, outcome: "forward" | "refuse", errorCode, status, errorMessage, backendRequest, stringToSign, steps:
+    /// `{version, outcome: "forward" | "redirect" | "refuse", errorCode, status, errorMessage, backendRequest, stringToSign, steps:
     /// [{step, passed, says, file, line, column}]}`; what is not there is left out.
     pub fn to_json(&self) -> Value {
         let mut json = match &self.outcome {
             Outcome::Forward { backend_request } => json!({ "outcome": "forward", "backendRequest": backend_request }),
+            Outcome::Redirect => json!({ "outcome": "redirect" }),
             Outcome::Refuse(refusal) => json!({
                 "outcome": "refuse",
                 "errorCode": refusal.code.as_str(),

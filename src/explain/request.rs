@@ -81,6 +81,7 @@ impl RawRequest {
             target: parse_target(request.method(), request.target())?,
             scheme: circumstances.scheme,
             peer: circumstances.peer,
+            client: None,
             form: with_body.then_some(&*self.body),
             now_ms: circumstances.now_ms,
         })

@@ -61,6 +61,9 @@ pub fn write_request(call: &Call<'_>, forward: &Forward, tables: &Tables, out: &
     write_client_fields(call, group, writer);
     write_forwarded_for(call, writer);
     writer.field(b"X-Forwarded-Proto", if call.scheme == Scheme::Https { b"https" } else { b"http" });
+    if let Some(subject) = call.client.and_then(|client| client.subject.as_deref()) {
+        writer.field(b"X-Client-S-Dn", subject.as_bytes());
+    }
     writer.field(b"X-Ca-Request-Id", out.request_id);
     write_framing(method, out.body, writer);
     writer.bytes(b"\r\n");
@@ -124,6 +127,7 @@ fn is_ours(id: FieldId) -> bool {
             | XCaSignature
             | XCaSignatureHeaders
             | XCaSignatureMethod
+            | XClientSDn
             | XForwardedFor
             | XForwardedProto
     )
@@ -132,7 +136,7 @@ fn is_ours(id: FieldId) -> bool {
 /// The name becomes one of the gateway's own where `_` is read as `-`, as CGI and its successors do: a client's
 /// `X_Forwarded_For` would pass there for the gateway's word.
 fn imitates_gateway(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 3] = [b"x-forwarded-for", b"x-forwarded-proto", b"x-ca-request-id"];
+    const NAMES: [&[u8]; 4] = [b"x-forwarded-for", b"x-forwarded-proto", b"x-ca-request-id", b"x-client-s-dn"];
     let spells = |name: &[u8], known: &[u8]| {
         name.len() == known.len() && name.iter().zip(known).all(|(&a, &b)| a.eq_ignore_ascii_case(&b) || (a == b'_' && b == b'-'))
     };

@@ -21,10 +21,11 @@ mod tests;
 
 use std::net::IpAddr;
 
-use crate::catalog::{Api, ApiId, AppId, Scheme};
+use crate::catalog::{Api, ApiId, AppId, Scheme, SiteId};
 use crate::http::field::FieldId;
 use crate::http::head::RequestView;
 use crate::http::target::Target;
+use crate::tls::server::Peer;
 
 use authenticate::recorded::Recorded;
 use authenticate::{Credential, Outcome};
@@ -42,6 +43,8 @@ pub struct Call<'a> {
     /// Of the listener.
     pub scheme: Scheme,
     pub peer: IpAddr,
+    /// What a client has shown of itself in its handshake; `None` over HTTP.
+    pub client: Option<&'a Peer>,
     /// The decoded body, once [`Verdict::NeedForm`] asked for it.
     pub form: Option<&'a [u8]>,
     /// Unix time, in milliseconds.
@@ -109,7 +112,13 @@ fn steps<O: Observer>(
     let api = &tables.catalog.apis[route.api.index()];
     known.api = Some(route.api);
 
+    if call.scheme == Scheme::Http && route.redirect {
+        return Ok(Verdict::Redirect);
+    }
     protocol(call.scheme, api)?;
+    if let Some(site) = route.site {
+        vouched(call, tables, site)?;
+    }
     observer.saw(Seen::Protocol);
 
     let body_md5 = match authenticate(route.api)? {
@@ -138,6 +147,15 @@ fn protocol(scheme: Scheme, api: &Api) -> Result<(), Refusal> {
         Scheme::Http if !api.protocols.http => Err(Refusal::because(ErrorCode::I403PT, "HTTP")),
         Scheme::Https if !api.protocols.https => Err(Refusal::because(ErrorCode::I403PT, "HTTPS")),
         Scheme::Http | Scheme::Https => Ok(()),
+    }
+}
+
+/// A domain that asks for certificates is not reached over the handshake of another that does not.
+fn vouched(call: &Call<'_>, tables: &Tables, site: SiteId) -> Result<(), Refusal> {
+    let demanded = tables.catalog.sites.get(site.index()).and_then(|site| site.demands());
+    match demanded.is_none() || call.client.and_then(|client| client.vouched.as_ref()) == demanded {
+        true => Ok(()),
+        false => Err(Refusal::because(ErrorCode::X403DG, "a client certificate is required")),
     }
 }
 

@@ -56,6 +56,7 @@ impl Default for Sample {
             stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
             vpc_accesses: vec![vpc_access.into()],
             groups: Vec::new(),
+            sites: Vec::new(),
             apis: Vec::new(),
             apps: Vec::new(),
         };
@@ -80,6 +81,7 @@ impl Sample {
             default_domain: format!("{name}.{SUFFIX}"),
             default_domain_calls_per_day: 1_000,
             forward_app_code: false,
+            https: Vec::new(),
         });
         GroupId(self.catalog.groups.len() as u32 - 1)
     }
@@ -185,6 +187,7 @@ impl Request {
             target: Target { authority: None, path, query: parts.next() },
             scheme: self.scheme,
             peer: self.peer,
+            client: None,
             form: None,
             now_ms: self.now_ms,
         }

@@ -22,6 +22,8 @@ pub enum Verdict {
     Forward(Forward),
     /// The signature covers the form body: read it (at most `limits.form_bytes`), then decide again with `Call::form`.
     NeedForm,
+    /// The domain is called over HTTP, and answers over HTTPS.
+    Redirect,
     Refuse(Refusal),
 }
 

@@ -59,6 +59,7 @@ fn must_reach_the_other_side(name: &[u8]) -> bool {
         | FieldId::Host
         | FieldId::TransferEncoding
         | FieldId::XForwardedFor
+        | FieldId::XClientSDn
         | FieldId::XForwardedProto => true,
         _ => name.len() >= 5 && name[..5].eq_ignore_ascii_case(b"x-ca-"),
     }

@@ -38,6 +38,7 @@ pub enum FieldId {
     XCaSignatureMethod,
     XCaStage,
     XCaTimestamp,
+    XClientSDn,
     XForwardedFor,
     XForwardedProto,
 }
@@ -114,6 +115,7 @@ const SPELLINGS: &[(FieldId, &[u8])] = &[
     (FieldId::XCaSignatureMethod, b"x-ca-signature-method"),
     (FieldId::XCaStage, b"x-ca-stage"),
     (FieldId::XCaTimestamp, b"x-ca-timestamp"),
+    (FieldId::XClientSDn, b"x-client-s-dn"),
     (FieldId::XForwardedFor, b"x-forwarded-for"),
     (FieldId::XForwardedProto, b"x-forwarded-proto"),
 ];
@@ -288,6 +290,7 @@ mod tests {
         ("X-Ca-Stage", FieldId::XCaStage),
         ("X-Ca-Timestamp", FieldId::XCaTimestamp),
         ("X-Forwarded-For", FieldId::XForwardedFor),
+        ("X-Client-S-Dn", FieldId::XClientSDn),
         ("X-Forwarded-Proto", FieldId::XForwardedProto),
     ];
 

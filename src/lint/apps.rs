@@ -56,7 +56,7 @@ fn readable(app: &Parsed<App>, layout: &Layout, report: &mut Report) {
     }
 }
 
-fn is_readable(path: &Path) -> bool {
+pub fn is_readable(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & READABLE_BY_OTHERS != 0)
 }
 

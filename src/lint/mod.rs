@@ -1,9 +1,11 @@
 //! What documents say and hardly mean. The catalog refuses what is wrong; here is what it accepts and a person would want
-//! to know: APIs that meet, paths that nobody reaches, authorizations that have ended, secrets that everyone can read.
+//! to know: APIs that meet, paths that nobody reaches, authorizations and certificates that have ended, secrets that
+//! everyone can read.
 //!
 //! Every finding is a warning with a name of its own. Documents with errors are left out: those errors come first.
 
 mod apps;
+mod certificates;
 mod conflicts;
 mod documents;
 mod unreachable;
@@ -18,6 +20,7 @@ pub fn lint(layout: &Layout, now_ms: u64) -> Report {
     conflicts::find(&documents, &mut report);
     unreachable::find(&documents, &mut report);
     apps::find(&documents, layout, now_ms, &mut report);
+    certificates::find(&documents, layout, now_ms, &mut report);
     report.sort();
     report
 }

@@ -35,6 +35,11 @@ impl Block {
     pub fn with_room(room: usize) -> Self {
         Self { bytes: vec![0; room].into_boxed_slice(), start: 0, end: 0 }
     }
+    /// A block that holds these bytes, and is theirs.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        let end = bytes.len();
+        Self { bytes: bytes.into_boxed_slice(), start: 0, end }
+    }
 
     /// The bytes in use.
     pub fn filled(&self) -> &[u8] {
@@ -115,8 +120,24 @@ impl Block {
             None => false,
         }
     }
+    /// Widens the range in use over the room before and behind it; `None`, and nothing done, where there is too little.
+    pub(super) fn widen(&mut self, before: usize, behind: usize) -> Option<&mut [u8]> {
+        let start = self.start.checked_sub(before)?;
+        if behind > self.room() {
+            return None;
+        }
+        (self.start, self.end) = (start, self.end + behind);
+        Some(self.filled_mut())
+    }
+    /// The bytes in use move down by `n`, over what is before them, and those behind `at` end the range no more.
+    pub(super) fn take(&mut self, from: Range<usize>, to: usize) {
+        let (from, to) = (self.start + from.start..self.start + from.end, self.start + to);
+        let end = to + from.len();
+        self.bytes.copy_within(from, to);
+        self.end = end;
+    }
     /// Moves the bytes in use down, so that only `headroom` bytes are free before them.
-    fn lower(&mut self, headroom: usize) {
+    pub(super) fn lower(&mut self, headroom: usize) {
         self.bytes.copy_within(self.start..self.end, headroom);
         self.end -= self.start - headroom;
         self.start = headroom;

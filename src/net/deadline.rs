@@ -4,12 +4,13 @@
 //! Arming a deadline is two stores. A task that was waiting sees the end of its stream or an error, and finds in
 //! [`Timer::expired`] that it was us.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::admission::Ticket;
+use super::secure::Secure;
 use crate::http::serialise::CONTINUE;
 use crate::sys::{self, Direction};
 
@@ -24,6 +25,8 @@ pub const HALF_CLOSE_PROBE: Duration = Duration::from_secs(1);
 pub enum Wait {
     #[default]
     Nothing,
+    /// The end of a TLS handshake.
+    Handshake,
     /// Between two requests.
     Idle,
     /// The rest of a request head.
@@ -78,6 +81,8 @@ pub struct Watch {
     pub(super) served: Cell<bool>,
     /// It has been ended to make room, and has no place any more.
     pub(super) leaving: Cell<bool>,
+    /// The client's session, where it has one.
+    session: OnceCell<Rc<Secure>>,
 }
 
 impl Default for Timer {
@@ -130,7 +135,13 @@ impl Watch {
             ticket: Cell::new(ticket),
             served: Cell::new(false),
             leaving: Cell::new(false),
+            session: OnceCell::new(),
         }
+    }
+
+    /// What is sent to the client goes through this session.
+    pub fn secure(&self, session: Rc<Secure>) {
+        let _ = self.session.set(session);
     }
 
     /// Names the backend connection in use; `None` before it is closed or given back.
@@ -224,7 +235,10 @@ impl Watch {
             return;
         }
         if self.from_client.wait.get() == Wait::HalfClosed {
-            sys::send_now(self.client, CONTINUE);
+            match self.session.get() {
+                None => drop(sys::send_now(self.client, CONTINUE)),
+                Some(session) => session.send_now(CONTINUE),
+            }
         } else if sys::is_reset(self.client) {
             self.client_gone.set(true);
             self.from_client.clear();

@@ -7,10 +7,13 @@ pub mod block;
 pub mod clock;
 pub mod deadline;
 pub mod guard;
+pub mod handshake;
 pub mod listen;
 mod room;
 pub mod runtime;
+pub mod secure;
 pub mod stream;
+pub mod turn;
 
 pub use admission::Admission;
 pub use block::{Block, Blocks};

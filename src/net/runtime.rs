@@ -13,6 +13,9 @@ use super::stream::Stream;
 /// Entries of a worker's submission queue; completions get four times as many.
 const RING_ENTRIES: u32 = 4096;
 
+/// A pause through the timers, so that a worker looks at all its sockets and at its sweeper.
+pub(super) const PAUSE: Duration = Duration::from_millis(1);
+
 thread_local! {
     static ON_RING: Cell<bool> = const { Cell::new(true) };
 }

@@ -3,12 +3,15 @@
 //! Hazards this facade stands for: a future of [`Stream::recv`] or [`Stream::send`] must run to its end (dropping it
 //! loses what the kernel has already taken or given); the way to cancel is [`Stream::shutdown`]. Only
 //! [`Stream::readable`] may be dropped: it moves no bytes.
+//!
+//! Once a handshake has made it secure, what is received and sent goes through its session ([`super::secure`]).
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,6 +21,8 @@ use pin_project_lite::pin_project;
 use socket2::SockRef;
 
 use super::block::{Block, Receiving, Sending, SendingTwo, Vectors};
+use super::runtime::PAUSE;
+use super::secure::{Reading, Received, Secure};
 use crate::sys::{self, Direction, Peeked};
 
 pub struct Stream {
@@ -25,17 +30,16 @@ pub struct Stream {
     spare_vectors: Cell<Option<Box<Vectors>>>,
     /// Operations in a row that were done at once.
     run: Cell<u32>,
+    tls: OnceCell<Rc<Secure>>,
 }
 
 /// Operations of one stream that may be done at once in a row: then others have their turn. On a ring every operation
 /// waits for the ring, and none is; on epoll a fast pair of peers would otherwise keep a worker for itself.
 const LONGEST_RUN: u32 = 16;
-/// A pause through the timers, so that the worker looks at all its sockets and at its sweeper.
-const PAUSE: Duration = Duration::from_millis(1);
 
 impl Stream {
     pub fn new(tcp: TcpStream) -> Self {
-        Self { tcp: UnsafeCell::new(tcp), spare_vectors: Cell::new(None), run: Cell::new(0) }
+        Self { tcp: UnsafeCell::new(tcp), spare_vectors: Cell::new(None), run: Cell::new(0), tls: OnceCell::new() }
     }
 
     /// The stream as monoio's operations want it.
@@ -70,30 +74,88 @@ impl Stream {
         done
     }
 
-    /// Receives into the room behind the block's bytes. `Ok(0)`: the peer has ended its side, or the read side was shut.
-    pub async fn recv(&self, block: Block) -> (io::Result<usize>, Block) {
-        let (result, Receiving(block)) = self.in_turn(self.operate().read(Receiving(block))).await;
-        (result, block)
+    /// From now on everything goes through the session.
+    pub fn secure(&self, session: Rc<Secure>) {
+        let _ = self.tls.set(session);
     }
 
-    /// Sends all of the block's bytes. The block comes back as it was given.
-    pub async fn send(&self, mut block: Block) -> (io::Result<()>, Block) {
-        let mut sent = 0;
-        let result = loop {
-            let (result, Sending(back)) = self.in_turn(self.operate().write(Sending(block))).await;
-            block = back;
-            match progress(result, &mut block, &mut sent) {
-                Ok(()) if block.is_empty() => break Ok(()),
-                Ok(()) => {}
-                Err(error) => break Err(error),
+    /// The address that the peer has called.
+    pub fn local_address(&self) -> Option<std::net::IpAddr> {
+        Some(SockRef::from(self).local_addr().ok()?.as_socket()?.ip().to_canonical())
+    }
+
+    /// The session, where there is one.
+    pub fn session(&self) -> Option<&Rc<Secure>> {
+        self.tls.get()
+    }
+
+    /// Receives into the room behind the block's bytes. `Ok(0)`: the peer has ended its side, or the read side was shut.
+    pub async fn recv(&self, mut block: Block) -> (io::Result<usize>, Block) {
+        let mut reading = None;
+        if let Some(tls) = self.tls.get() {
+            match tls.begin(block) {
+                Received::Done(result, block) => return (result, block),
+                Received::More(more) => {
+                    block = more.wire;
+                    reading = Some(more.rest);
+                }
             }
-        };
-        block.retreat(sent);
-        (result, block)
+        }
+        loop {
+            let (result, Receiving(back)) = self.in_turn(self.operate().read(Receiving(block))).await;
+            let (Some(tls), Some(rest)) = (self.tls.get(), reading.take()) else { return (result, back) };
+            match tls.received(result, Reading { wire: back, rest }) {
+                Received::Done(result, block) => return (result, block),
+                Received::More(more) => {
+                    block = more.wire;
+                    reading = Some(more.rest);
+                }
+            }
+        }
+    }
+
+    /// Sends all of the block's bytes. The block comes back with the same range in use; through a session, its bytes are
+    /// no longer what they were.
+    pub async fn send(&self, mut block: Block) -> (io::Result<()>, Block) {
+        let mut sealing = None;
+        if let Some(tls) = self.tls.get() {
+            match tls.seal(block) {
+                Ok((wire, more)) => {
+                    block = wire;
+                    sealing = Some(more);
+                }
+                Err((error, block)) => return (Err(error), block),
+            }
+        }
+        loop {
+            let mut sent = 0;
+            let result = loop {
+                let (result, Sending(back)) = self.in_turn(self.operate().write(Sending(block))).await;
+                block = back;
+                match progress(result, &mut block, &mut sent) {
+                    Ok(()) if block.is_empty() => break Ok(()),
+                    Ok(()) => {}
+                    Err(error) => break Err(error),
+                }
+            };
+            block.retreat(sent);
+            let (Some(tls), Some(more)) = (self.tls.get(), sealing.take()) else { return (result, block) };
+            match tls.sealed(result, block, more) {
+                Ok((wire, more)) => {
+                    block = wire;
+                    sealing = Some(more);
+                }
+                Err((result, block)) => return (result, block),
+            }
+        }
     }
 
     /// Sends all bytes of two blocks, in one operation where the kernel takes them at once.
+    /// Both come back as they were given.
     pub async fn send_two(&self, first: Block, second: Block) -> (io::Result<()>, Block, Block) {
+        if let Some(tls) = self.tls.get() {
+            return self.send_two_sealed(tls, first, second).await;
+        }
         let whole = SendingTwo::new(first, second, self.spare_vectors.take());
         let (result, SendingTwo { blocks: [first, second], vectors }) = self.in_turn(self.operate().writev(whole)).await;
         self.spare_vectors.set(Some(vectors));
@@ -119,6 +181,37 @@ impl Stream {
         (result, first, second)
     }
 
+    /// Sends two blocks as records of one more, which is sent as it is.
+    async fn send_two_sealed(&self, tls: &Secure, first: Block, second: Block) -> (io::Result<()>, Block, Block) {
+        let (mut of_first, mut of_second) = (0, 0);
+        while of_first < first.len() || of_second < second.len() {
+            let mut wire = tls.wire(first.len() - of_first + second.len() - of_second);
+            let sealed = tls.seal_behind(&mut wire, &first.filled()[of_first..]).and_then(|n| {
+                of_first += n;
+                if of_first < first.len() { Ok(0) } else { tls.seal_behind(&mut wire, &second.filled()[of_second..]) }
+            });
+            match sealed {
+                Ok(n) => of_second += n,
+                Err(error) => {
+                    tls.put(wire);
+                    return (Err(error.into()), first, second);
+                }
+            }
+            let mut sent = 0;
+            while !wire.is_empty() {
+                let (result, Sending(back)) = self.in_turn(self.operate().write(Sending(wire))).await;
+                wire = back;
+                if let Err(error) = progress(result, &mut wire, &mut sent) {
+                    tls.abandon();
+                    tls.put(wire);
+                    return (Err(error), first, second);
+                }
+            }
+            tls.put(wire);
+        }
+        (Ok(()), first, second)
+    }
+
     /// Waits until bytes, the end or an error can be received. Holds no buffer, and may be dropped.
     pub fn readable(&self) -> impl Future<Output = io::Result<()>> + use<'_> {
         // SAFETY: a shared borrow; nothing ever takes an exclusive one across an await (see `operate`).
@@ -138,6 +231,9 @@ impl Stream {
 
     /// Closing will reset the connection, so that its peer does not take the end for a proper one.
     pub fn reset_on_close(&self) {
+        if let Some(tls) = self.tls.get() {
+            tls.abandon();
+        }
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 
@@ -145,13 +241,39 @@ impl Stream {
         SockRef::from(self).set_nonblocking(nonblocking)
     }
 
+    /// Looks what is there to be received; not while a receive is under way.
     pub fn peek(&self) -> Peeked {
-        sys::peek(self.fd())
+        match self.tls.get() {
+            None => sys::peek(self.fd()),
+            Some(tls) => tls.look(),
+        }
+    }
+
+    /// There is something to receive, the end perhaps, for which the stream will not become readable: a look has taken
+    /// it off the socket.
+    pub fn has_more(&self) -> bool {
+        self.tls.get().is_some_and(|tls| tls.has_more())
+    }
+
+    /// Ends our side, and says so to a peer that would take less for a connection that broke.
+    pub fn end(&self) {
+        if let Some(tls) = self.tls.get() {
+            tls.end();
+        }
+        self.shutdown(Direction::Write);
     }
 
     /// Ends traffic in one direction or both, and with it the operations in flight.
     pub fn shutdown(&self, direction: Direction) {
         sys::shutdown(self.fd(), direction);
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(tls) = self.tls.get() {
+            tls.end();
+        }
     }
 }
 

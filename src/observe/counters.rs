@@ -38,6 +38,11 @@ pub struct Counters {
     pub connections_open: Count,
     /// Connections closed at once: there were as many as may be.
     pub connections_shed: Count,
+    /// TLS handshakes of clients: done, of them resumed, failed, and not begun because as many were under way as may.
+    pub tls_handshakes: Count,
+    pub tls_resumptions: Count,
+    pub tls_failures: Count,
+    pub tls_shed: Count,
     /// Connections that waited between two requests, ended to make room.
     pub connections_ended: Count,
     pub accept_errors: Count,
@@ -137,6 +142,8 @@ pub struct Refusals {
 /// What can take too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timeout {
+    /// A TLS handshake.
+    Handshake,
     /// The next request of a connection.
     Idle,
     /// A request head.
@@ -158,7 +165,8 @@ pub enum Timeout {
 }
 
 impl Timeout {
-    pub const ALL: [(Self, &str); 9] = [
+    pub const ALL: [(Self, &str); 10] = [
+        (Self::Handshake, "handshake"),
         (Self::Idle, "idle"),
         (Self::Head, "head"),
         (Self::Body, "body"),
@@ -200,6 +208,10 @@ impl Counters {
             connections: Count::default(),
             connections_open: Count::default(),
             connections_shed: Count::default(),
+            tls_handshakes: Count::default(),
+            tls_resumptions: Count::default(),
+            tls_failures: Count::default(),
+            tls_shed: Count::default(),
             connections_ended: Count::default(),
             accept_errors: Count::default(),
             requests: Count::default(),

@@ -86,6 +86,14 @@ metrics! {
     ConnectionsOpen: Gauge "lockgate_connections_open" [];
     /// Client connections closed at once, because a worker had `connections_per_worker`.
     ConnectionsShed: Counter "lockgate_connections_shed_total" [];
+    /// TLS handshakes of clients that were done.
+    TlsHandshakes: Counter "lockgate_tls_handshakes_total" [];
+    /// TLS handshakes of clients that were known from before, among those done.
+    TlsResumptions: Counter "lockgate_tls_resumptions_total" [];
+    /// TLS handshakes of clients that failed: a name without a certificate, no common version, a certificate refused, time.
+    TlsFailures: Counter "lockgate_tls_handshake_failures_total" [];
+    /// Client connections closed at once, because a worker had `tls_handshakes` under way.
+    TlsShed: Counter "lockgate_tls_handshakes_shed_total" [];
     /// Client connections that could not be taken.
     AcceptErrors: Counter "lockgate_accept_errors_total" [];
     /// Bytes received from clients, of requests that have ended.

@@ -5,14 +5,16 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use super::core::Core;
 use super::exchange::exchange;
 use super::request::Request;
+use super::secure::secure;
 use crate::catalog::Scheme;
 use crate::net::admission::Ticket;
 use crate::net::{Block, Ready, Stream, Wait, Watched, stream::readiness};
-use crate::sys::{Direction, Peeked};
+use crate::sys::Peeked;
 
 /// What every step of an exchange is given.
 pub struct Connection<'w> {
@@ -39,6 +41,10 @@ pub enum After {
 pub async fn serve(core: Rc<Core>, stream: Stream, peer: IpAddr, scheme: Scheme, ticket: Ticket) {
     let watch = core.watches.add(stream.fd(), Some(ticket));
     let connection = Connection { core: &core, watch, stream, peer, scheme, pipelined: Cell::new(0) };
+    // In a box: it is over before the first request, and most connections have none.
+    if scheme == Scheme::Https && !Box::pin(secure(&connection)).await {
+        return;
+    }
     let mut ready = pin!(readiness(|| connection.stream.readable()));
     let mut received = None;
     loop {
@@ -68,6 +74,9 @@ impl Connection<'_> {
     async fn wait(&self, mut ready: Pin<&mut dyn Ready>) -> bool {
         // A request that is here already is still served.
         if self.core.draining.get() {
+            return self.stream.peek() == Peeked::Bytes;
+        }
+        if self.stream.has_more() {
             return self.stream.peek() == Peeked::Bytes;
         }
         self.watch.from_client.arm(Wait::Idle, self.core.clock.coarse_ms(), self.core.limits().idle_timeout);
@@ -104,10 +113,15 @@ impl Connection<'_> {
         request.framing.keep_alive || self.stream.peek() == Peeked::Bytes
     }
 
+    /// Looks whether the client has sent something, or has left.
+    pub fn stirs(&self, ready: Pin<&mut dyn Ready>, context: &mut Context<'_>) -> Poll<()> {
+        if self.stream.has_more() { Poll::Ready(()) } else { ready.poll_ready(context) }
+    }
+
     /// Ends our side, then takes what the client still sends for a moment (RFC 9112, section 9.6).
     async fn linger(&self) {
         let limits = self.core.limits();
-        self.stream.shutdown(Direction::Write);
+        self.stream.end();
         self.watch.from_client.arm(Wait::Linger, self.core.clock.coarse_ms(), limits.linger_timeout);
         let mut block = self.core.blocks.small();
         let mut taken = 0;

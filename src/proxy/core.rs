@@ -12,6 +12,7 @@ use super::tally::Tally;
 use crate::catalog::{ApiId, Limits};
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
+use crate::net::handshake::Handshakes;
 use crate::net::{Admission, Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Finished};
@@ -44,7 +45,8 @@ pub struct Core {
     pub shared: Arc<Shared>,
     pub pools: Rc<Pools>,
     pub admission: Arc<Admission>,
-    pub blocks: Blocks,
+    pub blocks: Rc<Blocks>,
+    pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
     pub clock: Clock,
     pub request_ids: RequestIds,
@@ -90,7 +92,8 @@ impl Core {
             prepared: RefCell::default(),
             shared,
             pools,
-            blocks: Blocks::default(),
+            blocks: Rc::default(),
+            handshakes: Handshakes::default(),
             watches: Rc::default(),
             clock: Clock::default(),
             request_ids: RequestIds::new(),

@@ -10,13 +10,13 @@ use super::connection::{After, Connection};
 use super::failure::{AttemptFailure, Failure};
 use super::forward::{ClientSide, Outgoing, client_side};
 use super::reach::{connection, no_instance, turn};
+use super::redirect::redirect;
 use super::refuse::refuse;
 use super::request::{NoRequest, Request};
 use super::story::Story;
 use crate::gate::map::backend_of;
 use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
 use crate::net::{Block, Ready, Stream, Wait};
-use crate::sys::Direction;
 use crate::upstream::health::Fault;
 use crate::upstream::pool::Trust;
 use crate::upstream::{Pick, Tries};
@@ -41,6 +41,7 @@ pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Blo
                 match decision.verdict {
                     // Map, pick, forward, relay.
                     Verdict::Forward(forward) => pass(c, ready, &mut request, &forward, &story).await,
+                    Verdict::Redirect => Ok(redirect(c, &mut request, &story).await),
                     Verdict::Refuse(refusal) => Err(Failure::Tell(refusal)),
                     // Not asked for twice: the form has been read.
                     Verdict::NeedForm => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
@@ -175,7 +176,7 @@ async fn attempt(
         if client_end.is_none() && !request_sent.get() {
             c.watch.cancel_backend();
             if answered.is_ok() {
-                c.stream.shutdown(Direction::Write);
+                c.stream.end();
             }
             c.watch.hurry_client(c.core.clock.coarse_ms(), c.core.limits().linger_timeout);
             // How it ends now is our doing.

@@ -250,7 +250,7 @@ async fn watch_client(
     story: &Story,
 ) -> Result<(), Failure> {
     loop {
-        poll_fn(|context| ready.as_mut().poll_ready(context)).await;
+        poll_fn(|context| c.stirs(ready.as_mut(), context)).await;
         match c.stream.peek() {
             Peeked::Nothing => {}
             Peeked::Broken => {

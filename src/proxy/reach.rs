@@ -109,7 +109,7 @@ pub async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: V
     let mut turn = queued.map_err(|_| Refusal::new(ErrorCode::X503BZ))?;
     let mut watching = true;
     let waited = poll_fn(|context| {
-        if watching && ready.as_mut().poll_ready(context).is_ready() {
+        if watching && c.stirs(ready.as_mut(), context).is_ready() {
             watching = false;
             // One that has ended its side may have left: the sweeper asks it, and wakes us.
             if !c.is_gone() && version == Version::Http11 && c.stream.peek() == Peeked::End {
@@ -140,7 +140,7 @@ async fn while_client_stays<T>(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready
     let mut step = pin!(step);
     let mut watching = true;
     poll_fn(|context| {
-        if watching && ready.as_mut().poll_ready(context).is_ready() {
+        if watching && c.stirs(ready.as_mut(), context).is_ready() {
             watching = false;
             if c.is_gone() {
                 c.watch.cancel_backend();

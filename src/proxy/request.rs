@@ -126,13 +126,14 @@ impl Request {
     }
 
     /// The gate's view of this request.
-    pub fn call<'a>(&'a self, c: &Connection<'_>, form: Option<()>) -> Result<Call<'a>, Refusal> {
+    pub fn call<'a>(&'a self, c: &'a Connection<'_>, form: Option<()>) -> Result<Call<'a>, Refusal> {
         let request = self.view();
         Ok(Call {
             request,
             target: parse_target(request.method(), request.target())?,
             scheme: c.scheme,
             peer: c.peer,
+            client: c.stream.session().map(|session| &session.peer),
             form: form.map(|()| self.form()),
             now_ms: self.unix_ms,
         })

@@ -13,6 +13,8 @@ use crate::gate::{ErrorCode, Shared, Tables, Verdict, decide_recorded};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Forward(ApiId),
+    /// To the same address over HTTPS.
+    Redirect,
     Refuse(ErrorCode),
     /// It hangs on what the record does not say.
     Unknown(&'static str),
@@ -57,6 +59,7 @@ impl Side {
             (Some(why), _) => Outcome::Unknown(why),
             (None, Verdict::Forward(forward)) => Outcome::Forward(forward.api),
             (None, Verdict::Refuse(refusal)) => Outcome::Refuse(refusal.code),
+            (None, Verdict::Redirect) => Outcome::Redirect,
             // A record asks for no form.
             (None, Verdict::NeedForm) => Outcome::Unknown("the record has no body"),
         };
@@ -85,6 +88,7 @@ impl Judged<'_> {
     pub fn words(&self) -> String {
         match self.outcome {
             Outcome::Forward(_) => self.api.map(|(group, api, _)| format!("{group}/{api}")).unwrap_or_default(),
+            Outcome::Redirect => "redirect".to_owned(),
             Outcome::Refuse(code) => code.as_str().to_owned(),
             Outcome::Unknown(_) => "unknown".to_owned(),
         }

@@ -106,6 +106,8 @@ fn is_as_logged(logged: &Logged, line: &Line<'_>, judged: &Judged<'_>) -> bool {
     match (logged, judged.outcome) {
         (_, Outcome::Unknown(_)) | (Logged::Throttled(_), _) => true,
         (Logged::Passed, Outcome::Forward(_)) => judged.name() == Some((&line.group, &line.api)),
+        // A redirect is logged without a code, as a call that passed is.
+        (Logged::Passed, Outcome::Redirect) => true,
         (Logged::Refused(code), Outcome::Refuse(judged)) => *code == judged,
         _ => false,
     }

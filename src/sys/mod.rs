@@ -61,6 +61,20 @@ pub fn send_now(fd: RawFd, bytes: &[u8]) -> bool {
     n >= 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN)
 }
 
+/// Sends all of `bytes` at once; false when that cannot be.
+pub fn send_whole_now(fd: RawFd, bytes: &[u8]) -> bool {
+    // SAFETY: pointer and length are of one live slice; the kernel only reads it, and only during the call.
+    let n = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
+    usize::try_from(n) == Ok(bytes.len())
+}
+
+/// Receives what is there, without waiting.
+pub fn recv_now(fd: RawFd, room: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: pointer and length are of one live slice that nothing else reads or writes during the call.
+    let n = unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT) };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
 /// Whether the peer has reset the connection.
 pub fn is_reset(fd: RawFd) -> bool {
     let mut poll = libc::pollfd { fd, events: 0, revents: 0 };

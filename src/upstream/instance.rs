@@ -11,8 +11,8 @@ use super::balance::{Load, Standing, weight};
 use super::board::Entry;
 use super::health::{Fault, State};
 use super::pool::Pool;
-use super::turn::{NoTurn, Turn};
 use crate::catalog::BackendInstance;
+use crate::net::turn::{NoTurn, Turn};
 use crate::observe::counters::VpcAccessCells;
 
 pub struct Instance {

@@ -2,7 +2,7 @@
 //!
 //! Start at [`Upstreams::pick`]: of the instances that are well, the one with the fewest calls in flight for its weight,
 //! over all workers ([`board`]). [`health`] says which are well, from what calls find and from active checks ([`check`]);
-//! [`budget`] how many requests may be sent again. [`pool`] keeps idle connections, last in, first out; [`turn`] is the
+//! [`budget`] how many requests may be sent again. [`pool`] keeps idle connections, last in, first out; [`turn`](crate::net::turn) is the
 //! queue for a connection when all are in use; [`connect`] makes new ones.
 
 mod balance;
@@ -13,7 +13,6 @@ pub mod connect;
 pub mod health;
 mod instance;
 pub mod pool;
-mod turn;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -23,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::{Catalog, HealthCheck, Limits, VpcAccess, VpcAccessId, WhenAllDown};
+pub use crate::net::turn::{NoTurn, Turn};
 use balance::{Standing, choose};
 use board::{Key, Seat, Seating};
 use budget::{Allowance, Budget};
@@ -31,7 +31,6 @@ use health::{Admits, Policy};
 use instance::Role;
 pub use instance::{Instance, Pick};
 pub use pool::Pools;
-pub use turn::{NoTurn, Turn};
 
 /// Instances that one request tries to reach.
 const INSTANCES_TRIED: usize = 3;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::Instance;
 use super::board::Key;
-use super::turn::Turns;
 use crate::net::Watches;
 use crate::net::stream::Stream;
+use crate::net::turn::Turns;
 use crate::observe::counters::{Counters, VpcAccessCells};
 use crate::observe::series::Place;
 use crate::sys::Peeked;

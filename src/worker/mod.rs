@@ -108,6 +108,7 @@ fn sweep(core: &Core) {
     core.clock.renew();
     let now_ms = core.clock.coarse_ms();
     core.watches.sweep(now_ms);
+    core.handshakes.sweep(now_ms);
     core.pools.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
     core.relieve();
     core.log.hand_over();
@@ -120,7 +121,8 @@ fn sweep(core: &Core) {
 }
 
 /// The waits that are counted where they end.
-const TIMEOUTS: [(Wait, Timeout); 8] = [
+const TIMEOUTS: [(Wait, Timeout); 9] = [
+    (Wait::Handshake, Timeout::Handshake),
     (Wait::Idle, Timeout::Idle),
     (Wait::Head, Timeout::Head),
     (Wait::Body, Timeout::Body),

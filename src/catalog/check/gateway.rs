@@ -121,10 +121,10 @@ fn listeners(tables: &At<Vec<ListenerTable>>, checked: &mut Checked<'_>) -> Vec<
     }
     let mut listeners: Vec<Listener> = Vec::new();
     for table in &tables.value {
-        if let Some(protocol) = table.protocol.as_ref().filter(|protocol| protocol.value == SchemeWord::Https) {
-            let diagnostic = checked.at(protocol, "a listener cannot speak https: TLS is not available yet in this version");
-            checked.push(diagnostic.note("allowed: `http`; put a TLS terminator in front, and name it in `trusted_proxies`"));
-        }
+        let scheme = match table.protocol.as_ref().map(|protocol| protocol.value) {
+            None | Some(SchemeWord::Http) => Scheme::Http,
+            Some(SchemeWord::Https) => Scheme::Https,
+        };
         match table.address.parse::<SocketAddr>() {
             Ok(address) if address.port() == 0 => {
                 checked.push(checked.at(&table.address, "a listener has a port of its own").note("allowed: ports 1 to 65535"));
@@ -132,7 +132,7 @@ fn listeners(tables: &At<Vec<ListenerTable>>, checked: &mut Checked<'_>) -> Vec<
             Ok(address) if listeners.iter().any(|other| other.address == address) => {
                 checked.push(checked.at(&table.address, "two listeners have this address"));
             }
-            Ok(address) => listeners.push(Listener { address, scheme: Scheme::Http }),
+            Ok(address) => listeners.push(Listener { address, scheme }),
             Err(_) => {
                 let diagnostic = checked.at(&table.address, format!("`{}` is not an address with a port", table.address.value));
                 checked.push(

@@ -8,6 +8,7 @@ pub(super) mod domains;
 pub(super) mod gateway;
 pub(super) mod group;
 mod health;
+pub(super) mod https;
 pub(super) mod published;
 pub(super) mod vpc_access;
 

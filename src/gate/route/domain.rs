@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ahash::AHashMap;
 
 use super::trie::{Builder, NodeId, Place};
-use crate::catalog::{Catalog, Domain, GroupId};
+use crate::catalog::{Catalog, Domain, DomainHttps, GroupId};
 use crate::gate::trace::HowNamed;
 
 /// Longest domain name, in bytes (RFC 1035, section 2.3.4), without its final dot.
@@ -17,6 +17,7 @@ pub(super) struct Site {
     pub base_paths: NodeId,
     /// A group's default domain, which has a daily quota.
     pub default: bool,
+    pub https: DomainHttps,
 }
 
 pub(super) struct Domains {
@@ -29,6 +30,17 @@ pub(super) struct Domains {
     any: Option<Site>,
 }
 
+/// What HTTPS is to each domain, over the groups that share it.
+fn https(catalog: &Catalog) -> AHashMap<Domain, DomainHttps> {
+    let mut all: AHashMap<Domain, DomainHttps> = AHashMap::new();
+    for (domain, https) in catalog.groups.iter().flat_map(|group| &group.https) {
+        let joined = all.entry(domain.clone()).or_default();
+        joined.site = joined.site.or(https.site);
+        joined.redirect |= https.redirect;
+    }
+    all
+}
+
 impl Domains {
     pub fn build<'c>(catalog: &'c Catalog, trie: &mut Builder<'c>) -> Self {
         let mut domains = Self {
@@ -39,10 +51,12 @@ impl Domains {
             any: None,
         };
         let mut joins: Vec<(Site, GroupId)> = Vec::new();
+        let https = https(catalog);
+        let of = |domain: &Domain| https.get(domain).copied().unwrap_or_default();
         for (index, group) in catalog.groups.iter().enumerate() {
             let id = GroupId(index as u32);
             for domain in &group.domains {
-                let new = || Site { base_paths: trie.root(), default: false };
+                let new = || Site { base_paths: trie.root(), default: false, https: of(domain) };
                 let site = match domain {
                     Domain::Exact(name) => *domains.exact.entry(name.as_bytes().into()).or_insert_with(new),
                     Domain::Wildcard(suffix) => {
@@ -53,7 +67,8 @@ impl Domains {
                 };
                 joins.push((site, id));
             }
-            let new = || Site { base_paths: trie.root(), default: true };
+            let https = of(&Domain::Exact(group.default_domain.clone()));
+            let new = || Site { base_paths: trie.root(), default: true, https };
             let site = *domains.default.entry(group.default_domain.as_bytes().into()).or_insert_with(new);
             joins.push((site, id));
         }

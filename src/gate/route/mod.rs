@@ -14,7 +14,7 @@ use ahash::AHashMap;
 
 use super::trace::{Observer, Seen};
 use super::{Call, ErrorCode, Refusal};
-use crate::catalog::{ApiId, Catalog, GroupId, MethodSet, StageId};
+use crate::catalog::{ApiId, Catalog, GroupId, MethodSet, SiteId, StageId};
 use crate::http::field::FieldId;
 use crate::http::head::Span;
 use crate::http::target::host_of;
@@ -46,6 +46,10 @@ pub struct Route {
     pub path: PathMatch,
     /// The call came under the group's default domain.
     pub default_domain: bool,
+    /// How the domain is served over HTTPS, where it is.
+    pub site: Option<SiteId>,
+    /// Calls of the domain over HTTP are sent to HTTPS.
+    pub redirect: bool,
 }
 
 pub struct Router {
@@ -140,13 +144,25 @@ impl Router {
         });
         match found {
             Some((api, path)) => {
-                let route = Route { api, group, path, default_domain: site.default };
+                let route = Route {
+                    api,
+                    group,
+                    path,
+                    default_domain: site.default,
+                    site: site.https.site,
+                    redirect: site.https.redirect,
+                };
                 observer.saw(Seen::Api(route));
                 Ok(route)
             }
             None if path_matched => Err(Refusal::because(ErrorCode::I405UM, "no API of this path takes this method")),
             None => Err(Refusal::because(ErrorCode::I404NF, "with this path in this stage")),
         }
+    }
+
+    /// How a domain is served over HTTPS: a call and a handshake find it by the same rules.
+    pub fn site(&self, domain: &[u8]) -> Option<SiteId> {
+        self.domains.find(domain).and_then(|(_, site)| site.https.site)
     }
 
     /// `X-Ca-Stage`, in any case; without it, or with an empty one, the first stage, `RELEASE`.

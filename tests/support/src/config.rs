@@ -18,6 +18,7 @@ use crate::wait::utc;
 pub struct Config {
     directory: TempDir,
     port: Port,
+    https: Option<Port>,
     admin: Option<Port>,
     instance: String,
     tables: String,
@@ -32,6 +33,7 @@ impl Config {
         Self {
             directory,
             port: reserve(),
+            https: None,
             admin: None,
             instance: "workers = 2\n".into(),
             tables: String::new(),
@@ -68,6 +70,14 @@ impl Config {
     pub fn table(mut self, name: &str, lines: &str) -> Self {
         self.tables.push_str(&format!("\n[{name}]\n{lines}\n"));
         self
+    }
+
+    /// A second listener, for HTTPS: [`Gateway::https`].
+    pub fn https(mut self) -> Self {
+        let port = reserve();
+        let lines = format!("address = \"{}\"\nprotocol = \"https\"", port.address);
+        self.https = Some(port);
+        self.table("[listener]", &lines)
     }
 
     /// With an operator's listener, which [`Gateway::admin`] asks.
@@ -189,7 +199,7 @@ impl Config {
     pub fn start(self) -> Gateway {
         self.write_gateway();
         let run = self.run();
-        Gateway::start(self.directory, self.port, self.admin, run)
+        Gateway::start(self.directory, self.port, (self.admin, self.https), run)
     }
 
     fn run(&self) -> Command {

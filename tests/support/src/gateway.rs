@@ -57,15 +57,16 @@ pub struct Gateway {
     run: Command,
     admin: Option<Port>,
     _port: Port,
+    https: Option<Port>,
 }
 
 impl Gateway {
     #[track_caller]
-    pub(crate) fn start(directory: TempDir, port: Port, admin: Option<Port>, mut run: Command) -> Self {
+    pub(crate) fn start(directory: TempDir, port: Port, (admin, https): (Option<Port>, Option<Port>), mut run: Command) -> Self {
         let output = File::create(directory.path().join("output")).expect("the output file can be made");
         let errors = output.try_clone().expect("a file can be duplicated");
         let child = run.current_dir(directory.path()).stdout(output).stderr(errors).spawn().expect("the gateway runs");
-        let mut gateway = Self { address: port.address, directory, child, run, admin, _port: port };
+        let mut gateway = Self { address: port.address, directory, child, run, admin, _port: port, https };
         gateway.wait_until_it_listens();
         gateway
     }
@@ -93,6 +94,12 @@ impl Gateway {
         }
         self.child = self.run.spawn().expect("the gateway runs");
         self.wait_until_it_listens();
+    }
+
+    /// The address of the HTTPS listener.
+    #[track_caller]
+    pub fn https(&self) -> SocketAddr {
+        self.https.as_ref().expect("the configuration has an HTTPS listener").address
     }
 
     pub fn path(&self) -> &Path {

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::net::TcpStream;
 
 /// A request or response with the bytes it was read from.
 #[derive(Clone)]
@@ -106,13 +105,13 @@ pub fn split_head(head: &[u8]) -> io::Result<(String, Vec<(String, String)>)> {
 
 /// Reads messages one after the other from a connection.
 pub struct Reader {
-    stream: TcpStream,
+    stream: Box<dyn Read + Send>,
     pending: Vec<u8>,
 }
 
 impl Reader {
-    pub fn new(stream: TcpStream) -> Self {
-        Self { stream, pending: Vec::new() }
+    pub fn new(stream: impl Read + Send + 'static) -> Self {
+        Self { stream: Box::new(stream), pending: Vec::new() }
     }
 
     /// More bytes; false at the end of the stream.

@@ -28,6 +28,10 @@ pub fn curl() -> Command {
     curl
 }
 
+pub fn openssl() -> Command {
+    Command::new(named("LOCKGATE_TEST_OPENSSL", "openssl"))
+}
+
 /// What checks a page of metrics.
 pub fn promtool() -> Command {
     let usual = test_tools().join("bin/promtool");

@@ -72,6 +72,7 @@ impl Request {
             target: Target { authority: None, path, query },
             scheme: Scheme::Http,
             peer: [127, 0, 0, 1].into(),
+            client: None,
             form: self.form.as_deref(),
             now_ms: self.now_ms,
         })
@@ -139,6 +140,7 @@ pub fn catalog() -> Catalog {
         admin: None,
         stages: vec!["RELEASE".into()],
         vpc_accesses: Vec::new(),
+        sites: Vec::new(),
         groups: vec![Group {
             name: "group".into(),
             base_path: String::new(),
@@ -146,6 +148,7 @@ pub fn catalog() -> Catalog {
             default_domain: "group.localhost".into(),
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
+            https: Vec::new(),
         }],
         apis: ["api", "another"].map(api).into(),
         apps: apps.collect(),

@@ -1,6 +1,6 @@
-//! The queue for an instance's connections: first come, first served, bounded in length and time.
+//! A queue: first come, first served, bounded in length and time.
 //!
-//! A turn is the right to use one connection. Who waits is woken when a turn is handed over to it, or by the worker's
+//! A turn is the right to use one of a few things: a connection to an instance, the processor for a handshake. Who waits is woken when a turn is handed over to it, or by the worker's
 //! sweeper when it has waited too long; there is no timer for each.
 
 use std::cell::{Cell, RefCell};
@@ -19,7 +19,7 @@ pub enum NoTurn {
 }
 
 #[derive(Default)]
-pub(super) struct Turns {
+pub struct Turns {
     taken: Cell<usize>,
     waiting: RefCell<VecDeque<Rc<Waiter>>>,
 }
