@@ -386,10 +386,12 @@ fn both_directions_stream_at_once() {
         peer.head()?;
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4194304\r\n\r\n")?;
         let mut out = peer.stream.try_clone()?;
-        let sender = thread::spawn(move || -> io::Result<()> { out.write_all(&large(4 * MIB)) });
+        // The last byte waits for the whole request: an answer that ends before ends the request, too.
+        let sender = thread::spawn(move || -> io::Result<()> { out.write_all(&large(4 * MIB)[..4 * MIB - 1]) });
         let received = peer.reader.exactly(4 * MIB)?;
         assert_eq!(hex_md5(&received), hex_md5(&large(4 * MIB)));
-        sender.join().expect("the sender ends well")
+        sender.join().expect("the sender ends well")?;
+        peer.stream.write_all(&large(4 * MIB)[4 * MIB - 1..])
     });
     let gateway = Config::open(backend.address).start();
     let mut client = gateway.client();

@@ -189,8 +189,9 @@ fn vanish(driver: &str, workers: usize) {
             }
         }
     }
-    // Of each worker a listener and a pair that wakes it; of the process a pair that carries signals.
-    let base = 3 * workers + 2;
+    // Of each worker a listener and a pair that wakes it; of the process a pair that carries signals,
+    // and the socket that takes orders.
+    let base = 3 * workers + 3;
     let rests = || eventually("nothing is left of the peers", || (gateway.sockets() == base).then_some(()));
     rests();
     let seed = number("LOCKGATE_SEED", 0x5eed_1ece);

@@ -81,6 +81,8 @@ impl Drop for Running {
 fn again(gateway: &mut Gateway) -> Running {
     gateway.signal("TERM");
     gateway.wait();
+    // Used nonces outlive a process: forgotten here, so that the same requests can come again.
+    fs::remove_file(gateway.path().join("state/nonces")).expect("nonces are kept");
     fs::rename(gateway.path().join("access.log"), gateway.path().join("access.log.1")).expect("the log can be moved");
     let mut command = lockgate(gateway.path());
     let child = command.arg("run").current_dir(gateway.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
