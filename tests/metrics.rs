@@ -79,6 +79,10 @@ const STILL: &[(&str, &str)] = &[
     ("lockgate_generation_loaded_time_seconds", "as above"),
     ("lockgate_loads_total", "as above"),
     ("lockgate_load_failing", "as above"),
+    ("lockgate_tls_handshakes_total", "this gateway has no HTTPS listener"),
+    ("lockgate_tls_resumptions_total", "as above"),
+    ("lockgate_tls_handshake_failures_total", "as above"),
+    ("lockgate_tls_handshakes_shed_total", "as above"),
     ("lockgate_workers_behind", "only for the moment in which workers switch"),
 ];
 
