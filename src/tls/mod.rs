@@ -2,7 +2,7 @@
 //!
 //! rustls does handshakes ([`handshake`]), by its unbuffered API, in the connection's own block. It then hands over the
 //! keys, and records are opened and sealed by [`record`] where they lie; [`session`] is what that leaves to do of the
-//! protocol. [`server`] and [`client`] are the settings of the two sides, [`certificate`] is what files hold.
+//! protocol. [`server`] is the settings of the listening side, [`certificate`] is what files hold.
 
 pub mod certificate;
 pub mod handshake;
