@@ -25,7 +25,7 @@ pub fn load(config_dir: &Path) -> Result<Arc<Catalog>, Report> {
 ///
 /// Also says how all that was read looked, good or bad: when a look changes, it is time to load again.
 pub fn load_served(config_dir: &Path) -> (Result<Catalog, Report>, Stamps) {
-    let mut loader = Loader { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false };
+    let mut loader = Loader::served(config_dir);
     let catalog = loader.catalog();
     let stamps = loader.layout.stamps();
     (loader.finish(catalog), stamps)
@@ -40,7 +40,7 @@ pub fn load_layout(layout: Layout) -> Result<Arc<Catalog>, Report> {
 
 /// Where the gateway of this config directory keeps its state, which is also where it is spoken to.
 pub fn state_directory(config_dir: &Path) -> Result<PathBuf, Report> {
-    let mut loader = Loader { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false };
+    let mut loader = Loader::served(config_dir);
     match loader.settings() {
         Some(settings) => Ok(settings.instance.state_directory),
         None => Err(loader.report),
@@ -49,7 +49,7 @@ pub fn state_directory(config_dir: &Path) -> Result<PathBuf, Report> {
 
 /// Where the operator's listener of an instance is, whatever its other documents say; `None`: it has none.
 pub fn admin_address(config_dir: &Path) -> Result<Option<SocketAddr>, Report> {
-    let mut loader = Loader { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false };
+    let mut loader = Loader::served(config_dir);
     match loader.settings() {
         Some(settings) if loader.report.is_empty() => Ok(settings.admin),
         _ => Err(loader.report),
@@ -63,6 +63,11 @@ struct Loader {
 }
 
 impl Loader {
+    /// Of what a gateway serves, in which drafts have no part.
+    fn served(config_dir: &Path) -> Self {
+        Self { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false }
+    }
+
     fn finish(mut self, catalog: Option<Catalog>) -> Result<Catalog, Report> {
         match catalog {
             Some(catalog) if self.report.is_empty() => Ok(catalog),
