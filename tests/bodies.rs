@@ -380,7 +380,8 @@ fn an_api_may_have_a_body_limit_of_its_own() {
     let signer = Signer::new(&app.key, &app.secret);
     let form = |len: usize| {
         let body = format!("a={}", "x".repeat(len - 2));
-        signer.sign(Request::post("/signed", "application/x-www-form-urlencoded", body))
+        let request = Request::post("/signed", "application/x-www-form-urlencoded", body);
+        signer.sign(request.field("X-Ca-Nonce", format!("of-{len}")))
     };
     let (whole, longer) = (form(1000), form(1001));
     let in_chunks = |form: &Request| {
