@@ -238,11 +238,11 @@ fn authorities_are_live() {
     let gateway = config(nginx.address, &first, "", "").start();
     assert_not_secured(&gateway.get("/"), "certificate is of an unknown authority");
     gateway.write("vpc-access/ca.pem", &second.pem);
-    gateway.ok(&["reload"]);
+    gateway.ok(&["reload", "--wait"]);
     gateway.get("/").assert_passed();
     // A connection that was made when the other authority was believed is not used any more.
     gateway.write("vpc-access/ca.pem", &first.pem);
-    gateway.ok(&["reload"]);
+    gateway.ok(&["reload", "--wait"]);
     assert_not_secured(&gateway.get("/"), "certificate is of an unknown authority");
 }
 
