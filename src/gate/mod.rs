@@ -16,7 +16,7 @@ pub mod trace;
 pub mod verdict;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 
