@@ -121,7 +121,7 @@ limits! {
     LingerTimeout linger_timeout_ms: Milliseconds in 0..=HOUR_MS;
     /// What is taken from it meanwhile, and thrown away.
     LingerBytes linger_bytes: Bytes in 0..=1024 * MIB;
-    /// Longest wait for a connection to a backend.
+    /// Longest wait for a connection to a backend, its TLS handshake included.
     ConnectTimeout connect_timeout_ms: Milliseconds in 10..=10 * 60_000;
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     AnswerTimeout answer_timeout_ms: Milliseconds in 10..=HOUR_MS;

@@ -5,11 +5,13 @@ pub(super) mod api;
 pub(super) mod app;
 pub(super) mod conflicts;
 pub(super) mod domains;
+pub(super) mod files;
 pub(super) mod gateway;
 pub(super) mod group;
 mod health;
 pub(super) mod https;
 pub(super) mod published;
+pub(super) mod tls;
 pub(super) mod vpc_access;
 
 pub use published::{STAGES, group_manifest, root_manifest, version_of};
