@@ -9,6 +9,7 @@ pub mod authorize;
 pub mod client;
 pub mod error;
 pub mod fingerprint;
+pub mod hops;
 pub mod map;
 pub mod quota;
 pub mod route;
@@ -26,7 +27,7 @@ use std::net::IpAddr;
 use crate::catalog::{Api, ApiId, AppId, Scheme, SiteId};
 use crate::http::field::FieldId;
 use crate::http::head::RequestView;
-use crate::http::target::Target;
+use crate::http::target::{self, Target};
 use crate::tls::server::Peer;
 
 use admit::{Admitted, Counted, admit};
@@ -105,7 +106,7 @@ pub fn decide_recorded(
 pub fn admit_again(call: &Call<'_>, tables: &Tables, shared: &Shared, scratch: &mut Scratch, forward: Forward) -> Verdict {
     let counted = &mut Counted { quotas: &shared.quotas, counting: &mut scratch.counting };
     match admit(call, tables, &forward, counted) {
-        Ok(Admitted::Now) => Verdict::Forward(forward),
+        Ok(Admitted::Now) => passed(call, forward),
         Ok(Admitted::InDoubt) => Verdict::InDoubt(forward),
         Err(refusal) => Verdict::Refuse(refusal),
     }
@@ -149,7 +150,10 @@ fn steps<O: Observer>(
     if call.scheme == Scheme::Http && route.redirect {
         return Ok(Verdict::Redirect);
     }
-    protocol(call.scheme, api)?;
+    protocol(call, tables, api)?;
+    if let Some(own) = &tables.catalog.instance.via {
+        hops::no_loop(&call.request, own.as_bytes())?;
+    }
     if let Some(site) = route.site {
         vouched(call, tables, site)?;
     }
@@ -182,14 +186,24 @@ fn steps<O: Observer>(
         Admitted::InDoubt => return Ok(Verdict::InDoubt(forward)),
     }
     observer.saw(Seen::Admitted);
-    Ok(Verdict::Forward(forward))
+    Ok(passed(call, forward))
 }
 
-/// The API takes calls over the listener's protocol.
-fn protocol(scheme: Scheme, api: &Api) -> Result<(), Refusal> {
-    match scheme {
+/// Every step has let the call pass.
+fn passed(call: &Call<'_>, forward: Forward) -> Verdict {
+    if hops::ends_here(&call.request) { Verdict::Options(forward.api) } else { Verdict::Forward(forward) }
+}
+
+/// The API takes calls over the listener's protocol. A call to an `https` URI that came without TLS is refused, unless it is
+/// a proxy's that is trusted to have had it (RFC 9110, section 7.4).
+fn protocol(call: &Call<'_>, tables: &Tables, api: &Api) -> Result<(), Refusal> {
+    match call.scheme {
         Scheme::Http if !api.protocols.http => Err(Refusal::because(ErrorCode::I403PT, "HTTP")),
         Scheme::Https if !api.protocols.https => Err(Refusal::because(ErrorCode::I403PT, "HTTPS")),
+        Scheme::Http if call.target.authority.is_some() && target::is_https(call.request.target()) => {
+            let trusted = || tables.catalog.security.trusted_proxies.iter().any(|network| network.contains(&call.peer));
+            if trusted() { Ok(()) } else { Err(Refusal::because(ErrorCode::I403PT, "HTTP")) }
+        }
         Scheme::Http | Scheme::Https => Ok(()),
     }
 }

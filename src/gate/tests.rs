@@ -22,7 +22,8 @@ impl Gate {
     fn code(&self, request: &Request) -> Option<ErrorCode> {
         match self.decide(request).verdict {
             Verdict::Refuse(refusal) => Some(refusal.code),
-            Verdict::Forward(_) | Verdict::NeedForm | Verdict::InDoubt(_) | Verdict::Redirect => None,
+            Verdict::Forward(_) | Verdict::NeedForm | Verdict::InDoubt(_) => None,
+            Verdict::Redirect | Verdict::Options(_) => None,
         }
     }
 }

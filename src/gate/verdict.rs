@@ -25,6 +25,8 @@ pub enum Verdict {
     /// Whether there is a unit of every quota left hangs on a worker that is giving some back: ask
     /// [`super::admit_again`] in a moment.
     InDoubt(Forward),
+    /// A call for the options of an API, that is to go no further.
+    Options(ApiId),
     /// The domain is called over HTTP, and answers over HTTPS.
     Redirect,
     Refuse(Refusal),
