@@ -21,6 +21,7 @@ impl Default for Sample {
     fn default() -> Self {
         let instance = Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: "state".into(),
@@ -49,6 +50,7 @@ impl Default for Sample {
             instance,
             listeners: Vec::new(),
             security,
+            quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
             limits: Limits::default(),
             access_log: AccessLog::Off,
             log_format: crate::catalog::LogFormat::Text,

@@ -121,6 +121,7 @@ pub fn catalog() -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: PathBuf::from("state"),
@@ -128,6 +129,7 @@ pub fn catalog() -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
         security: Security {
             signature_window_ms: WINDOW_MS,
             nonce_capacity: 1000,
