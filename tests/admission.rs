@@ -160,9 +160,14 @@ fn a_flood_of_idle_connections_keeps_nobody_out() {
 #[test]
 fn a_gateway_starts_with_few_descriptors_while_clients_connect() {
     let backend = Backend::ok();
+    let many_workers = || Config::open(backend.address).instance("workers = 8").admin();
+    let gateway = many_workers().start();
+    gateway.wait_for_output("8 workers on");
+    let needed = gateway.descriptors() + 8;
+    drop(gateway);
     let mut prlimit = Command::new("prlimit");
-    prlimit.arg("--nofile=80:80");
-    let config = Config::open(backend.address).instance("workers = 8").admin().through(&prlimit);
+    prlimit.arg(format!("--nofile={needed}:{needed}"));
+    let config = many_workers().through(&prlimit);
     let (address, over) = (config.address(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..4 {
