@@ -33,6 +33,7 @@ fn catalog(apps: u32) -> Catalog {
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: rules(),
+        body_bytes: None,
         protocols: Protocols { http: true, https: true },
         methods: MethodSet::Any,
         path: PathTemplate { segments: vec![Segment::Rest] },
@@ -125,7 +126,16 @@ impl Request {
         let request = RequestView { buffer: &self.buffer, head: &self.head };
         let mut parts = request.target().splitn(2, |&byte| byte == b'?');
         let target = Target { authority: None, path: parts.next().unwrap_or_default(), query: parts.next() };
-        Call { request, target, scheme: Scheme::Http, peer: [127, 0, 0, 1].into(), client: None, form: None, now_ms: NOW_MS }
+        Call {
+            request,
+            target,
+            body_bytes: 0,
+            scheme: Scheme::Http,
+            peer: [127, 0, 0, 1].into(),
+            client: None,
+            form: None,
+            now_ms: NOW_MS,
+        }
     }
 }
 

@@ -84,6 +84,7 @@ fn api(number: usize) -> Api {
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: Authentication::None,
+        body_bytes: None,
         protocols: Protocols { http: true, https: true },
         methods: MethodSet::These(vec!["GET".into(), "POST".into()]),
         path: PathTemplate { segments: segments.clone() },
@@ -139,6 +140,7 @@ impl Request {
         Call {
             request: RequestView { buffer: &self.buffer, head: &self.head },
             target: Target { authority: None, path: &target[..query], query: Some(&target[query + 1..]) },
+            body_bytes: 0,
             scheme: Scheme::Http,
             peer: [192, 0, 2, 7].into(),
             client: None,

@@ -111,7 +111,8 @@ fn a_stage_of_a_group_is_a_stage_of_that_group_alone() {
     let counted = "lockgate_requests_total{group=\"g\",api=\"all\",stage=\"Blue\",status=\"2xx\"}";
     eventually("they are counted by their stage", || (gateway.metric(counted) == Some(3.0)).then_some(()));
     // Workers write their lines in turns of their own.
-    let blue = |log: &[serde_json::Value]| log.iter().filter(|line| line["apiStageName"] == "Blue" && line["statusCode"] == 200).count();
+    let blue =
+        |log: &[serde_json::Value]| log.iter().filter(|line| line["apiStageName"] == "Blue" && line["statusCode"] == 200).count();
     let log = gateway.access_log(7);
     assert_eq!(blue(&log), 3, "{log:?}");
     let said = gateway.ok(&["call", "g/all", "--stage", "Blue", "--app", "alpha", "--app-code"]);

@@ -142,7 +142,16 @@ impl Gateway {
     /// The head of the backend request.
     fn forward(&mut self, view: &RequestView<'_>, framing: RequestFraming) -> Result<Option<Vec<u8>>, String> {
         let target = parse_target(view.method(), view.target()).map_err(debug)?;
-        let call = Call { request: *view, target, scheme: Scheme::Http, peer: PEER, client: None, form: None, now_ms: 0 };
+        let call = Call {
+            request: *view,
+            target,
+            body_bytes: framing.body.declared(),
+            scheme: Scheme::Http,
+            peer: PEER,
+            client: None,
+            form: None,
+            now_ms: 0,
+        };
         let Verdict::Forward(forward) = decide(&call, &self.tables, &self.shared, &mut self.scratch).verdict else {
             return Ok(None);
         };

@@ -81,3 +81,10 @@ pub struct Catalog {
     pub apis: Vec<Api>,
     pub apps: Vec<App>,
 }
+
+impl Catalog {
+    /// Largest body of a request to an API, in bytes.
+    pub fn body_bytes(&self, api: ApiId) -> u64 {
+        self.apis.get(api.index()).and_then(|api| api.body_bytes).unwrap_or(self.limits.body_bytes)
+    }
+}

@@ -74,6 +74,11 @@ pub fn explain(
         false => None,
     };
     let outcome = match decision.verdict {
+        Verdict::Forward(forward) if request.body().len() as u64 > tables.catalog.body_bytes(forward.api) => {
+            let refusal = Refusal::new(crate::gate::ErrorCode::I413RL);
+            steps.push(steps::too_large(&refusal, forward.api, &places));
+            Outcome::Refuse(refusal)
+        }
         Verdict::Forward(forward) => {
             let (of_backend, backend_request) = backend::request(&call, &forward, &tables, request, &places)?;
             steps.extend(of_backend);

@@ -40,6 +40,8 @@ pub use verdict::{Decision, Forward, Verdict};
 pub struct Call<'a> {
     pub request: RequestView<'a>,
     pub target: Target<'a>,
+    /// Bytes of the body, where they are known beforehand; 0 otherwise.
+    pub body_bytes: u64,
     /// Of the listener.
     pub scheme: Scheme,
     pub peer: IpAddr,
@@ -120,6 +122,11 @@ fn steps<O: Observer>(
         vouched(call, tables, site)?;
     }
     observer.saw(Seen::Protocol);
+
+    if call.body_bytes > tables.catalog.body_bytes(route.api) {
+        return Err(Refusal::new(ErrorCode::I413RL));
+    }
+    observer.saw(Seen::Body);
 
     let body_md5 = match authenticate(route.api)? {
         Outcome::NeedForm => return Ok(Verdict::NeedForm),

@@ -96,6 +96,7 @@ impl Sample {
             stage: StageId(stage),
             version: "20260101000000000".into(),
             authentication: Authentication::None,
+            body_bytes: None,
             protocols: Protocols { http: true, https: true },
             methods: if methods == "ANY" {
                 MethodSet::Any
@@ -147,6 +148,7 @@ pub struct Request {
     buffer: Vec<u8>,
     head: RequestHead,
     target: Span,
+    body_bytes: u64,
     pub scheme: Scheme,
     pub peer: IpAddr,
     pub now_ms: u64,
@@ -158,6 +160,7 @@ impl Request {
             buffer: Vec::new(),
             head: RequestHead::default(),
             target: Span::default(),
+            body_bytes: 0,
             scheme: Scheme::Http,
             peer: [192, 0, 2, 7].into(),
             now_ms: 1_767_225_600_000,
@@ -174,6 +177,11 @@ impl Request {
         self
     }
 
+    pub fn body_bytes(mut self, bytes: u64) -> Self {
+        self.body_bytes = bytes;
+        self
+    }
+
     /// Of the version that may come without `Host`.
     pub fn http10(mut self) -> Self {
         self.head.version = Version::Http10;
@@ -187,6 +195,7 @@ impl Request {
         Call {
             request: RequestView { buffer: &self.buffer, head: &self.head },
             target: Target { authority: None, path, query: parts.next() },
+            body_bytes: self.body_bytes,
             scheme: self.scheme,
             peer: self.peer,
             client: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::sample::{Request, Sample};
 use super::*;
-use crate::catalog::{AppCodePlace, Authentication, SignatureMethods};
+use crate::catalog::{AppCodePlace, Authentication, Limits, SignatureMethods};
 
 struct Gate {
     tables: Tables,
@@ -91,6 +91,15 @@ fn the_protocol_is_checked_before_who_calls() {
 }
 
 #[test]
+fn a_body_that_is_too_large_is_refused_before_who_calls() {
+    let gate = gate(|sample| sample.catalog.apis[1].body_bytes = Some(1000));
+    let code = |path: &str, body_bytes: u64| gate.code(&get("x.example", path).body_bytes(body_bytes));
+    assert_eq!([code("/closed", 1000), code("/closed", 1001)], [Some(ErrorCode::A400MA), Some(ErrorCode::I413RL)]);
+    let of_instance = Limits::default().body_bytes;
+    assert_eq!([code("/open", of_instance), code("/open", of_instance + 1)], [None, Some(ErrorCode::I413RL)]);
+}
+
+#[test]
 fn debug_is_asked_for_in_any_case() {
     let gate = gate(|_| {});
     let asks = |mode: &str| gate.decide(&get("x.example", "/none").field("X-Ca-Request-Mode", mode)).debug;
@@ -133,6 +142,7 @@ impl trace::Observer for Told {
             Seen::Stage { .. } => "stage",
             Seen::Api(_) => "api",
             Seen::Protocol => "protocol",
+            Seen::Body => "body",
             Seen::Caller(_) => "caller",
             Seen::Authorized => "authorized",
             Seen::Admitted => "admitted",
@@ -151,14 +161,16 @@ fn an_observer_is_told_of_every_step_up_to_the_refusal() {
         told.0.join(" ")
     };
     let code = |app: &str| format!("APPCODE code-of-{app}");
-    let all = "domain group stage api protocol caller authorized admitted";
+    let all = "domain group stage api protocol body caller authorized admitted";
     assert_eq!(told(&get("x.example", "/open")), all);
     assert_eq!(told(&get("x.example", "/closed").field("Authorization", &code("app"))), all);
     assert_eq!(
         told(&get("x.example", "/closed").field("Authorization", &code("stranger"))),
-        "domain group stage api protocol caller"
+        "domain group stage api protocol body caller"
     );
-    assert_eq!(told(&get("x.example", "/closed")), "domain group stage api protocol");
+    assert_eq!(told(&get("x.example", "/closed")), "domain group stage api protocol body");
+    let long = get("x.example", "/open").body_bytes(u64::MAX);
+    assert_eq!(told(&long), "domain group stage api protocol");
     assert_eq!(told(&get("x.example", "/none")), "domain group stage");
     assert_eq!(told(&get("x.example", "/open").field("X-Ca-Stage", "none")), "domain group");
     assert_eq!(told(&get("y.example", "/open")), "");

@@ -112,11 +112,6 @@ impl Request {
 
     /// Asks the gate. Where the signature covers a form body, the body is read first.
     pub async fn decide(&mut self, c: &Connection<'_>) -> Result<Decision, Failure> {
-        if let BodyLength::Exact(n) = self.framing.body
-            && n > self.tables.catalog.limits.body_bytes
-        {
-            return Err(Refusal::new(ErrorCode::I413RL).into());
-        }
         let decision = self.judge(c, None)?;
         if !matches!(decision.verdict, gate::Verdict::NeedForm) {
             return Ok(decision);
@@ -131,6 +126,7 @@ impl Request {
         Ok(Call {
             request,
             target: parse_target(request.method(), request.target())?,
+            body_bytes: self.framing.body.declared(),
             scheme: c.scheme,
             peer: c.peer,
             client: c.stream.session().map(|session| &session.peer),

@@ -113,6 +113,15 @@ impl Recorded {
         let request = RequestView { buffer: &self.buffer, head: &self.head };
         let target = parse_target(request.method(), request.target()).ok()?;
         request.field(FieldId::Host)?;
-        Some(Call { request, target, scheme: self.scheme, peer: self.peer, client: None, form: None, now_ms: self.unix_ms })
+        Some(Call {
+            request,
+            target,
+            body_bytes: 0,
+            scheme: self.scheme,
+            peer: self.peer,
+            client: None,
+            form: None,
+            now_ms: self.unix_ms,
+        })
     }
 }

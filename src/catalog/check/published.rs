@@ -147,6 +147,7 @@ impl Entry<'_> {
             protocols: definition.protocols,
             methods: definition.methods,
             path: definition.path,
+            body_bytes: definition.body_bytes,
             backend: definition.backend,
         })
     }

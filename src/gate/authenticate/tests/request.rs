@@ -70,6 +70,7 @@ impl Request {
         judge(&Call {
             request: RequestView { buffer: &buffer, head: &head },
             target: Target { authority: None, path, query },
+            body_bytes: 0,
             scheme: Scheme::Http,
             peer: [127, 0, 0, 1].into(),
             client: None,
@@ -164,6 +165,7 @@ fn api(name: &str) -> Api {
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: RULES,
+        body_bytes: None,
         protocols: Protocols { http: true, https: true },
         methods: MethodSet::Any,
         path: PathTemplate { segments: vec![Segment::Rest] },
