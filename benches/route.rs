@@ -50,7 +50,7 @@ fn catalog(apis: usize) -> Catalog {
             name: "backend".into(),
             vpc_id: "vpc".into(),
             host: Some("backend.internal".into()),
-            scheme: Scheme::Http,
+            tls: None,
             instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
             balance: Default::default(),
             health: None,

@@ -11,6 +11,7 @@ use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
 use super::check::published::{published, root_manifest};
 use super::check::stages::{GroupStages, Stages, stages};
+use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, api, group, https, vpc_access};
 use super::check::{app as check_app, published as check_published};
 use super::{App, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
@@ -144,11 +145,12 @@ impl Loader {
     fn vpc_accesses(&mut self) -> (Vec<Arc<VpcAccess>>, Names<VpcAccessId>) {
         let mut list = Vec::new();
         let mut names = Names::new("VPC access");
+        let system = SystemTrust::default();
         for entry in self.layout.documents(&self.layout.vpc_accesses(), &mut self.report) {
             let parsed = self.layout.parse(&entry.path, &mut self.report);
             let good = parsed.and_then(|parsed| {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-                vpc_access::vpc_access(&parsed.document, &entry.name, &mut checked)
+                vpc_access::vpc_access(&parsed.document, &entry.name, &self.layout, &system, &mut checked)
             });
             let id = good.map(|good| push(&mut list, Arc::new(good), VpcAccessId));
             names.insert(entry.name, id);

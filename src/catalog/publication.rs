@@ -11,6 +11,7 @@ use super::check::domains::Claims;
 use super::check::gateway::{Settings, settings};
 use super::check::published::{group_manifest, version_of};
 use super::check::stages::{GroupStages, Stages, stages};
+use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, group, vpc_access};
 use super::{Backend, GroupId, StageId, VpcAccessId};
 use crate::document::manifest::Manifest;
@@ -135,7 +136,7 @@ impl Touched<'_> {
             && let Some(parsed) = self.layout.parse(path, self.report)
         {
             let mut checked = Checked { source: &parsed.source, report: self.report };
-            vpc_access::vpc_access(&parsed.document, name, &mut checked);
+            vpc_access::vpc_access(&parsed.document, name, self.layout, &SystemTrust::default(), &mut checked);
         }
     }
 }

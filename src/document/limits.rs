@@ -101,7 +101,7 @@ limits! {
     ChunkExtensionBytes chunk_extension_bytes: Bytes in 0..=64 * KIB;
     /// Trailer section of a chunked message.
     TrailerBytes trailer_bytes: Bytes in 0..=64 * KIB;
-    /// Largest request body, unless the API has a limit of its own ([request] body_bytes).
+    /// Largest request body, unless the API has a limit of its own (`body_bytes`).
     BodyBytes body_bytes: Bytes in BODY_BYTES;
     /// Largest form body read as parameters of a signature.
     FormBytes form_bytes: Bytes in 0..=64 * MIB;
@@ -121,7 +121,7 @@ limits! {
     LingerTimeout linger_timeout_ms: Milliseconds in 0..=HOUR_MS;
     /// What is taken from it meanwhile, and thrown away.
     LingerBytes linger_bytes: Bytes in 0..=1024 * MIB;
-    /// Longest wait for a connection to a backend.
+    /// Longest wait for a connection to a backend, its TLS handshake included.
     ConnectTimeout connect_timeout_ms: Milliseconds in 10..=10 * 60_000;
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     AnswerTimeout answer_timeout_ms: Milliseconds in 10..=HOUR_MS;

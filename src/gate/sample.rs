@@ -38,7 +38,7 @@ impl Default for Sample {
             name: "nginx-microservice".into(),
             vpc_id: "vpc-demo".into(),
             host: Some("nginx.internal".into()),
-            scheme: Scheme::Http,
+            tls: None,
             instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
             balance: Default::default(),
             health: None,

@@ -5,12 +5,14 @@ pub(super) mod api;
 pub(super) mod app;
 pub(super) mod conflicts;
 pub(super) mod domains;
+pub(super) mod files;
 pub(super) mod gateway;
 pub(super) mod group;
 mod health;
 pub(super) mod https;
 pub(super) mod published;
 pub(super) mod stages;
+pub(super) mod tls;
 mod variables;
 pub(super) mod vpc_access;
 
