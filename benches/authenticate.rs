@@ -49,6 +49,7 @@ fn catalog(apps: u32) -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: PathBuf::from("state"),

@@ -27,6 +27,7 @@ fn catalog(apis: usize) -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "bench".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: "state".into(),

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 pub struct Instance {
     pub name: String,
+    /// What the instance is called in `Via`: a token; `None`: it does not say.
+    pub via: Option<String>,
     /// `None`: one for each core the process may use.
     pub workers: Option<NonZeroUsize>,
     /// Source addresses toward backends, used in turn; empty: the kernel chooses.

@@ -44,6 +44,10 @@ impl Document for Gateway {}
 pub struct InstanceTable {
     /// Name of this gateway, in logs.
     pub name: At<String>,
+    /// Backends are told in `Via` what they are called through (RFC 9110, section 7.6.3), and a call that comes around to this
+    /// instance again is refused. The instance is named there by its name. Some backends do otherwise for calls through a
+    /// proxy: nginx does not compress their answers, unless `gzip_proxied` says so. Default: true.
+    pub via: Option<bool>,
     /// Workers; default: one per core the process may use, each pinned.
     #[schemars(range(min = *WORKERS.start(), max = *WORKERS.end()))]
     pub workers: Option<At<i64>>,

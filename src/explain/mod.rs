@@ -35,6 +35,8 @@ pub enum Outcome {
     Forward {
         backend_request: String,
     },
+    /// The gateway answers it, with the options of the API.
+    Options,
     /// The domain is called over HTTP, and answers over HTTPS.
     Redirect,
     Refuse(Refusal),
@@ -88,6 +90,7 @@ pub fn explain(
             steps.push(steps::refused(&refusal, &watch, &decision.api, &decision.app, &places));
             Outcome::Refuse(refusal)
         }
+        Verdict::Options(_) => Outcome::Options,
         Verdict::Redirect => Outcome::Redirect,
         // The form was there the second time.
         Verdict::NeedForm => Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER)),

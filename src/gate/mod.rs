@@ -7,6 +7,7 @@ pub mod authenticate;
 pub mod authorize;
 pub mod client;
 pub mod error;
+pub mod hops;
 pub mod map;
 pub mod quota;
 pub mod route;
@@ -24,7 +25,7 @@ use std::net::IpAddr;
 use crate::catalog::{Api, ApiId, AppId, Scheme, SiteId};
 use crate::http::field::FieldId;
 use crate::http::head::RequestView;
-use crate::http::target::Target;
+use crate::http::target::{self, Target};
 use crate::tls::server::Peer;
 
 use authenticate::recorded::Recorded;
@@ -117,7 +118,10 @@ fn steps<O: Observer>(
     if call.scheme == Scheme::Http && route.redirect {
         return Ok(Verdict::Redirect);
     }
-    protocol(call.scheme, api)?;
+    protocol(call, tables, api)?;
+    if let Some(own) = &tables.catalog.instance.via {
+        hops::no_loop(&call.request, own.as_bytes())?;
+    }
     if let Some(site) = route.site {
         vouched(call, tables, site)?;
     }
@@ -145,14 +149,22 @@ fn steps<O: Observer>(
 
     admit(call, tables, &route)?;
     observer.saw(Seen::Admitted);
+    if hops::ends_here(&call.request) {
+        return Ok(Verdict::Options(route.api));
+    }
     Ok(Verdict::Forward(Forward { api: route.api, path: route.path, body_md5 }))
 }
 
-/// The API takes calls over the listener's protocol.
-fn protocol(scheme: Scheme, api: &Api) -> Result<(), Refusal> {
-    match scheme {
+/// The API takes calls over the listener's protocol. A call to an `https` URI that came without TLS is refused, unless it is
+/// a proxy's that is trusted to have had it (RFC 9110, section 7.4).
+fn protocol(call: &Call<'_>, tables: &Tables, api: &Api) -> Result<(), Refusal> {
+    match call.scheme {
         Scheme::Http if !api.protocols.http => Err(Refusal::because(ErrorCode::I403PT, "HTTP")),
         Scheme::Https if !api.protocols.https => Err(Refusal::because(ErrorCode::I403PT, "HTTPS")),
+        Scheme::Http if call.target.authority.is_some() && target::is_https(call.request.target()) => {
+            let trusted = || tables.catalog.security.trusted_proxies.iter().any(|network| network.contains(&call.peer));
+            if trusted() { Ok(()) } else { Err(Refusal::because(ErrorCode::I403PT, "HTTP")) }
+        }
         Scheme::Http | Scheme::Https => Ok(()),
     }
 }

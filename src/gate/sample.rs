@@ -21,6 +21,7 @@ impl Default for Sample {
     fn default() -> Self {
         let instance = Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: "state".into(),

@@ -22,7 +22,7 @@ impl Gate {
     fn code(&self, request: &Request) -> Option<ErrorCode> {
         match self.decide(request).verdict {
             Verdict::Refuse(refusal) => Some(refusal.code),
-            Verdict::Forward(_) | Verdict::NeedForm | Verdict::Redirect => None,
+            Verdict::Forward(_) | Verdict::NeedForm | Verdict::Redirect | Verdict::Options(_) => None,
         }
     }
 }

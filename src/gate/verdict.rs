@@ -22,6 +22,8 @@ pub enum Verdict {
     Forward(Forward),
     /// The signature covers the form body: read it (at most `limits.form_bytes`), then decide again with `Call::form`.
     NeedForm,
+    /// A call for the options of an API, that is to go no further.
+    Options(ApiId),
     /// The domain is called over HTTP, and answers over HTTPS.
     Redirect,
     Refuse(Refusal),

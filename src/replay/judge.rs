@@ -60,6 +60,8 @@ impl Side {
             (None, Verdict::Forward(forward)) => Outcome::Forward(forward.api),
             (None, Verdict::Refuse(refusal)) => Outcome::Refuse(refusal.code),
             (None, Verdict::Redirect) => Outcome::Redirect,
+            // A record has no `Max-Forwards`.
+            (None, Verdict::Options(api)) => Outcome::Forward(api),
             // A record asks for no form.
             (None, Verdict::NeedForm) => Outcome::Unknown("the record has no body"),
         };

@@ -17,6 +17,7 @@ use crate::document::gateway::{
     PublishTable, SIGNATURE_WINDOW_S, SchemeWord, SecurityTable, ToleranceWord, WORKERS,
 };
 use crate::document::limits::{Limit, LimitsTable};
+use crate::http::field::is_token_byte;
 
 pub const DEFAULT_DOMAIN_SUFFIX: &str = "localhost";
 /// Where state is kept, when nothing else is said.
@@ -89,14 +90,21 @@ fn instance(table: &InstanceTable, directory: &Path, checked: &mut Checked<'_>) 
         Some(DriverWord::IoUring) => Driver::IoUring,
         Some(DriverWord::Epoll) => Driver::Epoll,
     };
+    let name = name?;
     Some(Instance {
-        name: name?,
+        via: table.via.unwrap_or(true).then(|| pseudonym(&name)),
+        name,
         workers: workers.and_then(|workers| NonZeroUsize::new(workers as usize)),
         egress_addresses,
         state_directory: state?,
         default_domain_suffix: suffix?,
         driver,
     })
+}
+
+/// A name as `received-by` of `Via` may have it: a token (RFC 9110, section 7.6.3).
+fn pseudonym(name: &str) -> String {
+    name.bytes().map(|byte| if is_token_byte(byte) { char::from(byte) } else { '-' }).collect()
 }
 
 fn not_an_address(checked: &Checked<'_>, value: &At<String>) -> crate::document::Diagnostic {

@@ -121,6 +121,7 @@ pub fn catalog() -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: PathBuf::from("state"),
