@@ -35,6 +35,7 @@ fn catalog(apis: usize) -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
         security: Security {
             signature_window_ms: 900_000,
             nonce_capacity: 1_000,
@@ -185,7 +186,7 @@ fn forward(criterion: &mut Criterion) {
     let catalog = Arc::new(catalog(10_000));
     let shared = Shared::new(&catalog, 0, [7; 16]);
     let tables = Tables::build(catalog, &shared);
-    let mut scratch = Scratch::default();
+    let mut scratch = Scratch::new(&shared, 0);
     let request = Request::new(4711);
     let call = request.call();
     criterion.bench_function("decide/anonymous", |b| b.iter(|| decide(black_box(&call), &tables, &shared, &mut scratch).api));

@@ -58,6 +58,22 @@ pub enum NonceFull {
     Accept,
 }
 
+/// The room for counters of quotas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Counters at one time, over all workers and rules.
+    pub counter_capacity: usize,
+    pub counter_full: CounterFull,
+}
+
+/// What happens to a call that needs a counter for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CounterFull {
+    Refuse,
+    /// It passes that rule, uncounted.
+    Accept,
+}
+
 /// A variant of the string to sign that some client libraries produce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tolerance {

@@ -104,7 +104,7 @@ impl Loader {
         }
         apis_by_group.values_mut().for_each(|names| names.sort_unstable());
         let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
-        let Settings { instance, listeners, security, limits, access_log, log_format, admin, .. } = settings?;
+        let Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
             let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
             sites.complain(&listener.address.to_string(), answers, &mut self.report);
@@ -117,6 +117,7 @@ impl Loader {
             instance,
             listeners,
             security,
+            quota,
             limits,
             access_log,
             log_format,

@@ -61,7 +61,7 @@ pub fn explain(
 ) -> Result<Explanation, Refusal> {
     let shared = Shared::for_preview(&catalog);
     let tables = Tables::build(catalog, &shared);
-    let mut scratch = Scratch::default();
+    let mut scratch = Scratch::new(&shared, 0);
     let (mut call, mut watch) = (request.call(circumstances, false)?, Watch::default());
     let mut decision = decide_watched(&call, &tables, &shared, &mut scratch, &mut watch);
     if matches!(decision.verdict, Verdict::NeedForm) {
@@ -92,8 +92,8 @@ pub fn explain(
         }
         Verdict::Options(_) => Outcome::Options,
         Verdict::Redirect => Outcome::Redirect,
-        // The form was there the second time.
-        Verdict::NeedForm => Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER)),
+        // The form was there the second time, and nobody else counts.
+        Verdict::NeedForm | Verdict::InDoubt(_) => Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER)),
     };
     Ok(Explanation { steps, signature, outcome })
 }

@@ -50,6 +50,7 @@ impl Default for Sample {
             instance,
             listeners: Vec::new(),
             security,
+            quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
             limits: Limits::default(),
             access_log: AccessLog::Off,
             log_format: crate::catalog::LogFormat::Text,

@@ -45,8 +45,8 @@ pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Blo
                     Verdict::Options(api) => Ok(options(c, &mut request, api, &story).await),
                     Verdict::Redirect => Ok(redirect(c, &mut request, &story).await),
                     Verdict::Refuse(refusal) => Err(Failure::Tell(refusal)),
-                    // Not asked for twice: the form has been read.
-                    Verdict::NeedForm => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
+                    // Not asked for twice: the form has been read, and doubts have ended.
+                    Verdict::NeedForm | Verdict::InDoubt(_) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
                 }
             }
             Err(failure) => Err(failure),

@@ -44,9 +44,10 @@ pub fn publish(config_dir: &Path, request: &Request, progress: Progress<'_>) -> 
     let layout = Layout::new(config_dir);
     let mut transaction = Transaction::begin(&layout, &request.author)?;
     let (mut outcome, version) = prepare(&mut transaction, request, progress)?;
-    if let Some(version) = version {
-        outcome.committed = transaction.commit(what(&request.stage, &outcome.published), &version, progress)?;
-    }
+    outcome.committed = match version {
+        Some(version) => transaction.commit(what(&request.stage, &outcome.published), &version, progress)?,
+        None => transaction.unchanged()?,
+    };
     Ok(outcome)
 }
 
@@ -74,7 +75,7 @@ fn prepare(
     transaction.check_stage(stage)?;
     let drafts = drafts(layout, target, progress)?;
     transaction.check(stage, &drafts)?;
-    let mut outcome = Outcome { published: Vec::new(), unchanged: Vec::new(), committed: transaction.unchanged() };
+    let mut outcome = Outcome { published: Vec::new(), unchanged: Vec::new(), committed: transaction.current() };
     let mut changed: Vec<(Slot, String)> = Vec::new();
     for Candidate { group, api, definition, .. } in &drafts {
         let canonical = canonical(definition).map_err(PublishError::Serialise)?;

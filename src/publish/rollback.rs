@@ -55,7 +55,7 @@ pub fn rollback(config_dir: &Path, request: &Rollback, progress: Progress<'_>) -
         moves.push(Move { api: name, from, to: Some(to) });
     }
     if candidates.is_empty() {
-        return Ok(Moved { moves, committed: transaction.unchanged() });
+        return Ok(Moved { moves, committed: transaction.unchanged()? });
     }
     transaction.check(stage, &candidates)?;
     for (slot, entry) in entries {
@@ -87,7 +87,7 @@ pub fn offline(
         }
     }
     if moves.iter().all(|moved| moved.from.is_none()) {
-        return Ok(Moved { moves, committed: transaction.unchanged() });
+        return Ok(Moved { moves, committed: transaction.unchanged()? });
     }
     let what = what("take", "offline", &moves, stage);
     let committed = transaction.commit(what, "", progress)?;

@@ -129,6 +129,7 @@ pub fn catalog() -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
         security: Security {
             signature_window_ms: WINDOW_MS,
             nonce_capacity: 1000,
