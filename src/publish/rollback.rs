@@ -5,7 +5,7 @@ use std::path::Path;
 use super::history::{Published, committed, entry_of, read};
 use super::target::Target;
 use super::transaction::{Author, Committed, Transaction};
-use super::{Progress, PublishError};
+use super::{Progress, PublishError, stage};
 use crate::catalog::Candidate;
 use crate::document::Layout;
 
@@ -38,7 +38,7 @@ pub fn rollback(config_dir: &Path, request: &Rollback, progress: Progress<'_>) -
     let Rollback { target, stage, version, author } = request;
     let layout = Layout::new(config_dir);
     let mut transaction = Transaction::begin(&layout, author)?;
-    transaction.check_stage(stage)?;
+    stage::check(stage, &layout, &transaction.state, [])?;
     let targets = targets(&mut transaction, target, stage)?;
     let (mut moves, mut candidates, mut entries) = (Vec::new(), Vec::new(), Vec::new());
     for (group, api) in targets {
@@ -76,7 +76,7 @@ pub fn offline(
 ) -> Result<Moved, PublishError> {
     let layout = Layout::new(config_dir);
     let mut transaction = Transaction::begin(&layout, author)?;
-    transaction.check_stage(stage)?;
+    stage::check(stage, &layout, &transaction.state, [])?;
     let targets = targets(&mut transaction, target, stage)?;
     let mut moves = Vec::new();
     for (group, api) in targets {

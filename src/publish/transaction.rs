@@ -14,9 +14,9 @@ use super::retention;
 use super::state::{Manifests, State};
 use super::version::number;
 use super::{Progress, PublishError};
-use crate::catalog::{self, Candidate, STAGES, Settings};
+use crate::catalog::{self, Candidate, Settings};
 use crate::document::manifest::{Change, Current};
-use crate::document::{Layout, Report, nearest};
+use crate::document::{Layout, Report};
 
 /// Who changes something, when and why.
 pub struct Author {
@@ -64,17 +64,6 @@ impl<'a> Transaction<'a> {
     /// To see what would be: ended by [`Self::preview`].
     pub fn look(layout: &'a Layout, author: &'a Author) -> Result<Self, PublishError> {
         Ok(Self { layout, author, state: State::read(layout)?, files: Vec::new(), touched: Vec::new(), _lock: None })
-    }
-
-    /// The stage is one that there is.
-    pub fn check_stage(&self, stage: &str) -> Result<(), PublishError> {
-        let mut known = STAGES.to_vec();
-        known.extend(self.state.stages());
-        if known.contains(&stage) {
-            return Ok(());
-        }
-        let hint = nearest(stage, known.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        Err(PublishError::Request(format!("there is no stage `{stage}`: allowed are {}{hint}", STAGES.join(", "))))
     }
 
     /// The definitions agree with all that they touch, as it would be. Settings with errors are errors, too.

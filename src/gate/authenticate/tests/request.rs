@@ -141,7 +141,7 @@ pub fn catalog() -> Catalog {
         access_log: AccessLog::Off,
         log_format: crate::catalog::LogFormat::Text,
         admin: None,
-        stages: vec!["RELEASE".into()],
+        stages: STAGES.map(String::from).into(),
         vpc_accesses: Vec::new(),
         sites: Vec::new(),
         groups: vec![Group {
@@ -152,6 +152,8 @@ pub fn catalog() -> Catalog {
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         }],
         apis: ["api", "another"].map(api).into(),
         apps: apps.collect(),
