@@ -43,6 +43,8 @@ use variant::Variant;
 pub struct Scratch {
     headers: SignedHeaders,
     parameters: Parameters,
+    /// Nonces so far for which there was no room.
+    pub nonces_without_room: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -107,7 +109,7 @@ pub fn authenticate(
     }
     check_signature(call, method, app_key, catalog, scratch)?;
     check_timestamp(call, catalog)?;
-    check_nonce(call, api, key, require_nonce, catalog, nonces)?;
+    check_nonce(call, api, key, require_nonce, catalog, nonces, &mut scratch.nonces_without_room)?;
     let body_md5 = content_md5::check(call)?;
     Ok(Outcome::App { app, credential: Credential::Signature(method), body_md5 })
 }
@@ -197,6 +199,7 @@ fn check_nonce(
     required: bool,
     catalog: &Catalog,
     nonces: &NonceSet,
+    without_room: &mut u64,
 ) -> Result<(), Refusal> {
     let nonce = call.request.field(FieldId::XCaNonce).unwrap_or_default();
     if nonce.is_empty() {
@@ -206,8 +209,13 @@ fn check_nonce(
     let group = &catalog.groups[api.group.index()].name;
     match nonces.insert(&NonceKey { app_key, group: group.as_bytes(), api: api.name.as_bytes(), nonce }) {
         Insert::Fresh => Ok(()),
-        Insert::Full if catalog.security.nonce_full == NonceFull::Accept => Ok(()),
-        Insert::Full => Err(Refusal::because(ErrorCode::S403NU, "no room to remember another")),
+        Insert::Full => {
+            *without_room += 1;
+            match catalog.security.nonce_full {
+                NonceFull::Accept => Ok(()),
+                NonceFull::Refuse => Err(Refusal::because(ErrorCode::S403NU, "no room to remember another")),
+            }
+        }
         Insert::Seen => Err(Refusal::new(ErrorCode::S403NU)),
     }
 }
