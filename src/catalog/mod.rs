@@ -16,6 +16,7 @@ mod publication;
 mod settle;
 mod template;
 pub mod vpc_access;
+mod whole;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use load::{admin_address, load, load_layout, load_served, state_directory};
 pub use publication::{Candidate, check_publication, instance_settings};
 pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
+pub use whole::{LastWhole, last_whole};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
