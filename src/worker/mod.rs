@@ -121,6 +121,7 @@ fn sweep(core: &Core) {
     core.log.hand_over();
     let counters = &core.counters;
     counters.quota_without_room.set(core.quota_without_room());
+    counters.nonces_without_room.set(core.nonces_without_room());
     counters.connections_open.set(core.watches.len() as u64);
     for (wait, timeout) in TIMEOUTS {
         counters.timed_out(timeout).set(core.watches.expirations(wait));

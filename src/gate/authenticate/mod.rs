@@ -43,6 +43,8 @@ use variant::Variant;
 pub struct Scratch {
     headers: SignedHeaders,
     parameters: Parameters,
+    /// Nonces so far for which there was no room.
+    pub nonces_without_room: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -109,7 +111,7 @@ pub fn authenticate(
     let nonce = seek_nonce(call, api, key, catalog, nonces);
     check_signature(call, method, app_key, catalog, scratch)?;
     check_timestamp(call, catalog)?;
-    check_nonce(nonce, require_nonce, catalog, nonces)?;
+    check_nonce(nonce, require_nonce, catalog, nonces, &mut scratch.nonces_without_room)?;
     let body_md5 = content_md5::check(call)?;
     Ok(Outcome::App { app, credential: Credential::Signature(method), body_md5 })
 }
@@ -200,14 +202,25 @@ fn seek_nonce(call: &Call<'_>, api: ApiId, app_key: &[u8], catalog: &Catalog, no
     Some(nonces.seek(&NonceKey { app_key, group: group.as_bytes(), api: api.name.as_bytes(), nonce }))
 }
 
-fn check_nonce(nonce: Option<Sought>, required: bool, catalog: &Catalog, nonces: &NonceSet) -> Result<(), Refusal> {
+fn check_nonce(
+    nonce: Option<Sought>,
+    required: bool,
+    catalog: &Catalog,
+    nonces: &NonceSet,
+    without_room: &mut u64,
+) -> Result<(), Refusal> {
     let Some(nonce) = nonce else {
         return if required { Err(Refusal::new(ErrorCode::I400NC)) } else { Ok(()) };
     };
     match nonces.record(nonce) {
         Insert::Fresh => Ok(()),
-        Insert::Full if catalog.security.nonce_full == NonceFull::Accept => Ok(()),
-        Insert::Full => Err(Refusal::because(ErrorCode::S403NU, "no room to remember another")),
+        Insert::Full => {
+            *without_room += 1;
+            match catalog.security.nonce_full {
+                NonceFull::Accept => Ok(()),
+                NonceFull::Refuse => Err(Refusal::because(ErrorCode::S403NU, "no room to remember another")),
+            }
+        }
         Insert::Seen => Err(Refusal::new(ErrorCode::S403NU)),
     }
 }
