@@ -101,7 +101,7 @@ limits! {
     ChunkExtensionBytes chunk_extension_bytes: Bytes in 0..=64 * KIB;
     /// Trailer section of a chunked message.
     TrailerBytes trailer_bytes: Bytes in 0..=64 * KIB;
-    /// Largest request body, unless the API has a limit of its own ([request] body_bytes).
+    /// Largest request body, unless the API has a limit of its own (`body_bytes` of its `[request]`).
     BodyBytes body_bytes: Bytes in BODY_BYTES;
     /// Largest form body read as parameters of a signature.
     FormBytes form_bytes: Bytes in 0..=64 * MIB;
@@ -127,6 +127,10 @@ limits! {
     AnswerTimeout answer_timeout_ms: Milliseconds in 10..=HOUR_MS;
     /// From a connection to the end of its TLS handshake.
     TlsHandshakeTimeout tls_handshake_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// Longest time without a byte in either direction on a connection that has switched to another protocol.
+    UpgradeIdleTimeout upgrade_idle_timeout_ms: Milliseconds in 10..=24 * HOUR_MS;
+    /// Longest time that it lasts.
+    UpgradeLifetime upgrade_lifetime_ms: Milliseconds in 10..=30 * 24 * HOUR_MS;
     /// TLS handshakes under way of a worker; connections beyond that are closed.
     TlsHandshakes tls_handshakes: Count in 1..=1_000_000;
     /// Client connections of the process.

@@ -22,6 +22,7 @@ mod tests;
 use std::net::IpAddr;
 
 use crate::catalog::{Api, ApiId, AppId, Scheme, SiteId};
+use crate::http::connection::offered;
 use crate::http::field::FieldId;
 use crate::http::head::RequestView;
 use crate::http::target::Target;
@@ -145,7 +146,17 @@ fn steps<O: Observer>(
 
     admit(call, tables, &route)?;
     observer.saw(Seen::Admitted);
-    Ok(Verdict::Forward(Forward { api: route.api, path: route.path, body_md5 }))
+    Ok(Verdict::Forward(Forward { api: route.api, path: route.path, body_md5, upgrade: upgrade(call, api) }))
+}
+
+/// Whether the caller may switch to another protocol, and to which: the first it offers that the API knows. A request
+/// with a body is sent as any other (RFC 9110, section 7.8, lets a server ignore the offer).
+fn upgrade(call: &Call<'_>, api: &Api) -> Option<usize> {
+    if api.upgrades.is_empty() || call.body_bytes > 0 || call.request.field(FieldId::TransferEncoding).is_some() {
+        return None;
+    }
+    let of_api = |offer: &[u8]| api.upgrades.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(offer));
+    offered(&call.request).find_map(of_api)
 }
 
 /// The API takes calls over the listener's protocol.

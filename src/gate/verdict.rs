@@ -32,4 +32,6 @@ pub struct Forward {
     pub path: PathMatch,
     /// MD5 that the body must have (`Content-MD5`), to be checked while it streams.
     pub body_md5: Option<[u8; 16]>,
+    /// The protocol that the caller offers to switch to, and the API lets it: its place among those of the API.
+    pub upgrade: Option<usize>,
 }
