@@ -50,6 +50,7 @@ fn catalog(apps: u32) -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: PathBuf::from("state"),
@@ -57,6 +58,7 @@ fn catalog(apps: u32) -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
         security: Security {
             signature_window_ms: WINDOW_MS,
             nonce_capacity: 1_000_000,
@@ -68,7 +70,7 @@ fn catalog(apps: u32) -> Catalog {
         access_log: AccessLog::Off,
         log_format: lockgate::catalog::LogFormat::Text,
         admin: None,
-        stages: vec!["RELEASE".into()],
+        stages: STAGES.map(String::from).into(),
         vpc_accesses: Vec::new(),
         sites: Vec::new(),
         groups: vec![Group {
@@ -79,6 +81,8 @@ fn catalog(apps: u32) -> Catalog {
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         }],
         apis: vec![api],
         apps: (0..apps).map(app).collect(),

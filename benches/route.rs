@@ -27,6 +27,7 @@ fn catalog(apis: usize) -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "bench".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: "state".into(),
@@ -34,6 +35,7 @@ fn catalog(apis: usize) -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
         security: Security {
             signature_window_ms: 900_000,
             nonce_capacity: 1_000,
@@ -45,7 +47,7 @@ fn catalog(apis: usize) -> Catalog {
         access_log: AccessLog::Off,
         log_format: lockgate::catalog::LogFormat::Text,
         admin: None,
-        stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
+        stages: STAGES.map(String::from).into(),
         vpc_accesses: vec![Arc::new(VpcAccess {
             name: "backend".into(),
             vpc_id: "vpc".into(),
@@ -71,6 +73,8 @@ fn group(number: usize) -> Group {
         default_domain_calls_per_day: 1000,
         forward_app_code: false,
         https: Vec::new(),
+        stages: Vec::new(),
+        bound: Vec::new(),
     }
 }
 
@@ -185,7 +189,7 @@ fn forward(criterion: &mut Criterion) {
     let catalog = Arc::new(catalog(10_000));
     let shared = Shared::new(&catalog, 0, [7; 16]);
     let tables = Tables::build(catalog, &shared);
-    let mut scratch = Scratch::default();
+    let mut scratch = Scratch::new(&shared, 0);
     let request = Request::new(4711);
     let call = request.call();
     criterion.bench_function("decide/anonymous", |b| b.iter(|| decide(black_box(&call), &tables, &shared, &mut scratch).api));

@@ -369,3 +369,20 @@ fn it_is_the_same_over_https_on_both_sides() {
     assert_eq!(*ended.lock().expect("no panic"), [Ok(1_000_000)]);
     assert_ended(&gateway, 0, "answered");
 }
+
+#[test]
+fn what_would_carry_requests_past_the_gateway_is_no_upgrade() {
+    let config = Config::with_backend("127.0.0.1:9".parse().expect("an address"));
+    for (protocols, message) in [
+        (&["web socket"][..], "`web socket` is not the name of a protocol"),
+        (&["h2c"], "`h2c` would carry requests past the gateway"),
+        (&["TLS/1.3"], "`TLS/1.3` would carry requests past the gateway"),
+        (&["websocket", "WebSocket"], "the protocol `WebSocket` is listed twice"),
+    ] {
+        config.write("groups/g/apis/ws.toml", &Api::open("ws", "/ws").upgrades(protocols).document());
+        let output = lockgate(config.path()).arg("check").output().expect("lockgate runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let place = format!("ws.toml:11:{}", if protocols.len() == 1 { 13 } else { 26 });
+        assert!(said.contains(message) && said.contains(&place), "expected `{message}` at {place}, got:\n{said}");
+    }
+}

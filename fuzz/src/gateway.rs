@@ -65,7 +65,8 @@ pub struct Requests {
 impl Gateway {
     pub fn new() -> Self {
         let catalog = CATALOG.clone();
-        let (shared, scratch) = (Shared::new(&catalog, 0, [7; 16]), Scratch::default());
+        let shared = Shared::new(&catalog, 0, [7; 16]);
+        let scratch = Scratch::new(&shared, 0);
         Self { tables: Tables::build(catalog, &shared), shared, scratch }
     }
 

@@ -25,7 +25,9 @@ pub use app::{App, AppKey, Authorization, Secret};
 pub use check::gateway::{STATE_DIRECTORY, Settings};
 pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
 pub use group::{Domain, DomainHttps, Group};
-pub use instance::{AccessLog, Driver, Instance, Listener, LogFormat, NonceFull, Retention, Scheme, Security, Tolerance};
+pub use instance::{
+    AccessLog, CounterFull, Driver, Instance, Listener, LogFormat, NonceFull, Quota, Retention, Scheme, Security, Tolerance,
+};
 pub use limits::Limits;
 pub use load::{admin_address, load, load_layout, load_served, state_directory};
 pub use publication::{Candidate, check_publication, instance_settings};
@@ -65,6 +67,7 @@ pub struct Catalog {
     pub instance: Instance,
     pub listeners: Vec<Listener>,
     pub security: Security,
+    pub quota: Quota,
     pub limits: Limits,
     pub access_log: AccessLog,
     pub log_format: LogFormat,

@@ -21,6 +21,7 @@ impl Default for Sample {
     fn default() -> Self {
         let instance = Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: "state".into(),
@@ -49,11 +50,12 @@ impl Default for Sample {
             instance,
             listeners: Vec::new(),
             security,
+            quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
             limits: Limits::default(),
             access_log: AccessLog::Off,
             log_format: crate::catalog::LogFormat::Text,
             admin: None,
-            stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
+            stages: STAGES.map(String::from).into(),
             vpc_accesses: vec![vpc_access.into()],
             groups: Vec::new(),
             sites: Vec::new(),
@@ -82,6 +84,8 @@ impl Sample {
             default_domain_calls_per_day: 1_000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         });
         GroupId(self.catalog.groups.len() as u32 - 1)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::sample::{Request, Sample};
 use super::*;
-use crate::catalog::{AppCodePlace, Authentication, Limits, SignatureMethods};
+use crate::catalog::{AppCodePlace, Authentication, CounterFull, Limits, Quota, SignatureMethods};
 
 struct Gate {
     tables: Tables,
@@ -17,12 +17,13 @@ impl Gate {
         Self { tables: Tables::build(Arc::new(sample.catalog), &shared), shared }
     }
     fn decide(&self, request: &Request) -> Decision {
-        decide(&request.call(), &self.tables, &self.shared, &mut Scratch::default())
+        decide(&request.call(), &self.tables, &self.shared, &mut Scratch::new(&self.shared, 0))
     }
     fn code(&self, request: &Request) -> Option<ErrorCode> {
         match self.decide(request).verdict {
             Verdict::Refuse(refusal) => Some(refusal.code),
-            Verdict::Forward(_) | Verdict::NeedForm | Verdict::Redirect => None,
+            Verdict::Forward(_) | Verdict::NeedForm | Verdict::InDoubt(_) => None,
+            Verdict::Redirect | Verdict::Options(_) => None,
         }
     }
 }
@@ -119,6 +120,33 @@ fn the_default_domain_has_a_quota_and_other_domains_do_not() {
 }
 
 #[test]
+fn what_happens_without_room_for_a_counter_is_a_setting() {
+    let asks = |full: CounterFull| {
+        let gate = gate(|sample| {
+            sample.catalog.quota = Quota { counter_capacity: 1, counter_full: full };
+            for n in 0..500 {
+                let group = sample.group(&format!("g{n}"), "", &[]);
+                sample.api(group, "open", 0, "GET", "/open");
+            }
+        });
+        let mut scratch = Scratch::new(&gate.shared, 0);
+        let mut codes = Vec::new();
+        for n in 0..500 {
+            let request = get(&format!("g{n}.localhost"), "/open");
+            let decision = decide(&request.call(), &gate.tables, &gate.shared, &mut scratch);
+            if let Verdict::Refuse(refusal) = decision.verdict {
+                codes.push(refusal.code);
+            }
+        }
+        (codes, scratch.counting.without_room)
+    };
+    let (refused, without_room) = asks(CounterFull::Refuse);
+    assert!(refused.len() > 400 && refused.len() as u64 == without_room, "{without_room}");
+    assert!(refused.iter().all(|&code| code == ErrorCode::T429ID));
+    assert_eq!(asks(CounterFull::Accept), (Vec::new(), without_room));
+}
+
+#[test]
 fn a_refused_call_uses_up_nothing() {
     let gate = gate(|_| {});
     for _ in 0..5 {
@@ -139,7 +167,7 @@ impl trace::Observer for Told {
         self.0.push(match step {
             Seen::Domain(_) => "domain",
             Seen::Group { .. } => "group",
-            Seen::Stage(_) => "stage",
+            Seen::Stage { .. } => "stage",
             Seen::Api(_) => "api",
             Seen::Protocol => "protocol",
             Seen::Body => "body",
@@ -155,7 +183,7 @@ fn an_observer_is_told_of_every_step_up_to_the_refusal() {
     let gate = gate(|_| {});
     let told = |request: &Request| {
         let mut told = Told(Vec::new());
-        let watched = decide_watched(&request.call(), &gate.tables, &gate.shared, &mut Scratch::default(), &mut told);
+        let watched = decide_watched(&request.call(), &gate.tables, &gate.shared, &mut Scratch::new(&gate.shared, 0), &mut told);
         let refused = matches!(watched.verdict, Verdict::Refuse(_));
         assert_eq!(refused, gate.code(request).is_some(), "the decision is the same one");
         told.0.join(" ")

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::published::Stages;
+use super::stages::{GroupStages, Stages};
 use super::{Checked, Names};
 use crate::catalog::{App, AppKey, Authorization, GroupId, Secret};
 use crate::document::app::{App as Document, AuthorizationTable, CredentialTable};
@@ -26,6 +26,8 @@ pub struct Context<'a> {
     /// Names of the APIs of each group, drafted or published.
     pub apis: &'a HashMap<String, Vec<String>>,
     pub stages: &'a Stages,
+    /// Of each group.
+    pub stages_of: &'a HashMap<String, GroupStages>,
 }
 
 /// `None` stands for errors in the report. Files of secrets are relative to the directory of the apps.
@@ -167,19 +169,21 @@ fn authorization(table: &AuthorizationTable, context: &Context<'_>, app: &mut Ap
     };
     let target = api(&table.api, context, checked);
     if table.stages.is_empty() {
-        checked
-            .push(checked.at(&table.stages, "an authorization has at least one stage").note("allowed: `RELEASE`, `PRE`, `TEST`"));
+        checked.push(
+            checked
+                .at(&table.stages, "an authorization has at least one stage")
+                .note("allowed: `RELEASE`, `PRE`, `TEST`, and others of the group"),
+        );
     }
+    // What is wrong with the API's name, or with its group, comes first.
+    let Some((group, name)) = &target else { return };
+    let Some(of_group) = table.api.split('/').next().and_then(|group| context.stages_of.get(group)) else { return };
     for stage in &table.stages.value {
-        let Some(id) = context.stages.find(stage) else {
-            let known = &context.stages.names;
-            let diagnostic = checked
-                .at(stage, format!("there is no stage `{}`", stage.value))
-                .note(format!("there are: {}", known.join(", ")));
-            checked.push(diagnostic.did_you_mean(nearest(stage, known.iter().map(String::as_str))));
+        if !of_group.names().contains(&stage.as_str()) {
+            checked.push(of_group.unknown(checked.place(stage), stage));
             continue;
-        };
-        let Some((group, name)) = &target else { continue };
+        }
+        let Some(id) = context.stages.find(stage) else { continue };
         if app.authorizations.iter().any(|other| other.group == *group && other.api == *name && other.stage == id) {
             checked.push(checked.at(stage, format!("`{}` is authorized twice in stage {}", table.api.value, stage.value)));
             continue;

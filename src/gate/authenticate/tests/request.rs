@@ -121,6 +121,7 @@ pub fn catalog() -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: PathBuf::from("state"),
@@ -128,6 +129,7 @@ pub fn catalog() -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
         security: Security {
             signature_window_ms: WINDOW_MS,
             nonce_capacity: 1000,
@@ -139,7 +141,7 @@ pub fn catalog() -> Catalog {
         access_log: AccessLog::Off,
         log_format: crate::catalog::LogFormat::Text,
         admin: None,
-        stages: vec!["RELEASE".into()],
+        stages: STAGES.map(String::from).into(),
         vpc_accesses: Vec::new(),
         sites: Vec::new(),
         groups: vec![Group {
@@ -150,6 +152,8 @@ pub fn catalog() -> Catalog {
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         }],
         apis: ["api", "another"].map(api).into(),
         apps: apps.collect(),
