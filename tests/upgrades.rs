@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use lockgate_test_support::{
-    Api, App, Authority, Backend, Client, Config, Gateway, KeyKind, Peer, Request, TlsServer, eventually,
+    Api, App, Authority, Backend, Client, Config, Gateway, KeyKind, Peer, Request, TlsServer, eventually, lockgate,
 };
 
 const OFFER: [(&str, &str); 4] = [
