@@ -34,6 +34,8 @@ pub enum Verdict {
 
 pub struct Forward {
     pub api: ApiId,
+    /// Who calls.
+    pub app: Option<AppId>,
     pub path: PathMatch,
     /// The call came under the group's default domain.
     pub default_domain: bool,
@@ -41,4 +43,6 @@ pub struct Forward {
     pub body_md5: Option<[u8; 16]>,
     /// The protocol that the caller offers to switch to, and the API lets it: its place among those of the API.
     pub upgrade: Option<usize>,
+    /// How long until its turn comes, by the limits that calls wait for, in milliseconds.
+    pub wait_ms: u64,
 }
