@@ -72,6 +72,11 @@ impl Map {
         (self.home(self.buckets)).next_multiple_of(LINE) + slot
     }
 
+    /// Places for counters.
+    pub fn slots(&self) -> usize {
+        self.buckets * BUCKET
+    }
+
     /// Of the counter whose entry is there.
     pub fn key_of(&self, entry: usize) -> usize {
         self.key((entry - self.entries()) / ENTRY)

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 
 use super::lease::{Lessee, clear_mark};
+use super::look::{self, Reset, Seen};
 use super::map::Map;
 use super::memory::{Memory, Words};
 use super::table::{self, FIRST_ID};
@@ -67,6 +68,16 @@ impl Quotas {
     pub fn bury_all(&self) {
         (0..self.map.processes).for_each(|process| self.bury(process));
         table::mend(&*self.words, &self.map);
+    }
+
+    /// Every counter that there is.
+    pub fn counters(&self) -> impl Iterator<Item = Seen> {
+        look::counters(&*self.words, self.map)
+    }
+
+    /// Begins a counter anew: all of its limit is there again.
+    pub fn reset(&self, id: u64) -> Reset {
+        look::reset(&*self.words, self.map, id)
     }
 
     /// Takes over the counters of another memory of the same key, which nobody uses any more. How many found no room.
