@@ -23,6 +23,7 @@ const MANY: u32 = 1_000_000;
 fn catalog(apps: u32) -> Catalog {
     let app = |n: u32| App {
         name: format!("app-{n}"),
+        owner: None,
         keys: vec![AppKey::new(format!("{}", 24_601_001 + n), format!("sEcReT-Alpha-0123456789abcdef-{n}"))],
         app_codes: vec![Secret::new(app_code(n))],
         authorizations: Vec::new(),
@@ -85,6 +86,7 @@ fn catalog(apps: u32) -> Catalog {
         }],
         apis: vec![api],
         apps: (0..apps).map(app).collect(),
+        policies: Vec::new(),
     }
 }
 

@@ -61,6 +61,7 @@ fn catalog(apis: usize) -> Catalog {
         sites: Vec::new(),
         apis: (0..apis).map(api).collect(),
         apps: Vec::new(),
+        policies: Vec::new(),
     }
 }
 

@@ -9,12 +9,14 @@ use super::check::app::{Credentials, app};
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
+use super::check::policy::{self, policy};
+use super::check::published as check_published;
 use super::check::published::{published, root_manifest};
 use super::check::stages::{GroupStages, Stages, stages};
+use super::check::target::Context;
 use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, api, group, https, vpc_access};
-use super::check::{app as check_app, published as check_published};
-use super::{App, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
+use super::{App, Catalog, Group, GroupId, Policy, Scheme, VpcAccess, VpcAccessId};
 use crate::document::{Diagnostic, Entry, Layout, Report, Stamps, gateway};
 
 /// Reads and checks the whole config directory: what is served, and the drafts. The report has every error.
@@ -108,8 +110,9 @@ impl Loader {
             apis = published(&manifest, &context, &mut apis_by_group, &mut self.report);
         }
         apis_by_group.values_mut().for_each(|names| names.sort_unstable());
-        let apps =
-            self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages, stages_of: &stages_of });
+        let context = Context { groups: &group_names, apis: &apis_by_group, stages: &stages, stages_of: &stages_of };
+        let (apps, broken) = self.apps(&context);
+        let policies = self.policies(&context, &policy::Callers::new(&apps, &broken));
         let Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
             let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
@@ -134,6 +137,7 @@ impl Loader {
             sites,
             apis,
             apps,
+            policies,
         })
     }
 
@@ -209,15 +213,30 @@ impl Loader {
         names
     }
 
-    fn apps(&mut self, context: &check_app::Context<'_>) -> Vec<App> {
+    /// The apps, and the names of those whose documents could not be read.
+    fn apps(&mut self, context: &Context<'_>) -> (Vec<App>, Vec<String>) {
         let mut credentials = Credentials::default();
-        let mut apps = Vec::new();
+        let (mut apps, mut broken) = (Vec::new(), Vec::new());
         for entry in self.layout.documents(&self.layout.apps(), &mut self.report) {
-            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else { continue };
+            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else {
+                broken.push(entry.name);
+                continue;
+            };
             let mut checked = Checked { source: &parsed.source, report: &mut self.report };
             apps.extend(app(&parsed.document, &entry.name, &self.layout, context, &mut credentials, &mut checked));
         }
-        apps
+        (apps, broken)
+    }
+
+    fn policies(&mut self, context: &Context<'_>, callers: &policy::Callers<'_>) -> Vec<Policy> {
+        let mut bound = policy::Bound::default();
+        let mut policies = Vec::new();
+        for entry in self.layout.documents(&self.layout.policies(), &mut self.report) {
+            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else { continue };
+            let mut checked = Checked { source: &parsed.source, report: &mut self.report };
+            policies.extend(policy(&parsed.document, &entry.name, context, callers, &mut bound, &mut checked));
+        }
+        policies
     }
 }
 

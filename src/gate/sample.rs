@@ -61,6 +61,7 @@ impl Default for Sample {
             sites: Vec::new(),
             apis: Vec::new(),
             apps: Vec::new(),
+            policies: Vec::new(),
         };
         Self { catalog }
     }
@@ -124,7 +125,7 @@ impl Sample {
 
     pub fn app(&mut self, name: &str) -> AppId {
         let app_codes = vec![Secret::new(format!("code-of-{name}"))];
-        self.catalog.apps.push(App { name: name.into(), keys: Vec::new(), app_codes, authorizations: Vec::new() });
+        self.catalog.apps.push(App { name: name.into(), owner: None, keys: Vec::new(), app_codes, authorizations: Vec::new() });
         AppId(self.catalog.apps.len() as u32 - 1)
     }
 

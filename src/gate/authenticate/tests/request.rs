@@ -112,6 +112,7 @@ pub fn catalog() -> Catalog {
     let apps = [("24601001", "sEcReT-Alpha-0123456789abcdef"), ("app-bravo_2", "密钥Bravo🔑"), ("appKey", "appSecret")];
     let apps = apps.into_iter().map(|(key, secret)| App {
         name: format!("app of {key}"),
+        owner: None,
         keys: vec![AppKey::new(key.into(), secret.into())],
         app_codes: if key == "24601001" { vec![Secret::new("other".into()), Secret::new(APP_CODE.into())] } else { Vec::new() },
         authorizations: Vec::new(),
@@ -157,6 +158,7 @@ pub fn catalog() -> Catalog {
         }],
         apis: ["api", "another"].map(api).into(),
         apps: apps.collect(),
+        policies: Vec::new(),
     }
 }
 
