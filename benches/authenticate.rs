@@ -23,6 +23,7 @@ const MANY: u32 = 1_000_000;
 fn catalog(apps: u32) -> Catalog {
     let app = |n: u32| App {
         name: format!("app-{n}"),
+        owner: None,
         keys: vec![AppKey::new(format!("{}", 24_601_001 + n), format!("sEcReT-Alpha-0123456789abcdef-{n}"))],
         app_codes: vec![Secret::new(app_code(n))],
         authorizations: Vec::new(),
@@ -69,7 +70,7 @@ fn catalog(apps: u32) -> Catalog {
         access_log: AccessLog::Off,
         log_format: lockgate::catalog::LogFormat::Text,
         admin: None,
-        stages: vec!["RELEASE".into()],
+        stages: STAGES.map(String::from).into(),
         vpc_accesses: Vec::new(),
         sites: Vec::new(),
         groups: vec![Group {
@@ -80,9 +81,12 @@ fn catalog(apps: u32) -> Catalog {
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         }],
         apis: vec![api],
         apps: (0..apps).map(app).collect(),
+        policies: Vec::new(),
     }
 }
 

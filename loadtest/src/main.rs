@@ -5,6 +5,7 @@ mod answer;
 mod backend;
 mod clock;
 mod compare;
+mod counts;
 mod launch;
 mod load;
 mod payload;
@@ -33,6 +34,8 @@ enum Command {
     Relay(relay::Arguments),
     /// Measure the gateway beside other proxies and print what each request costs them
     Compare(compare::Arguments),
+    /// Count what a request costs the gateway, and compare with the figures kept
+    Counts(counts::Arguments),
     /// Pin this process to a core, tie its life to its parent's, and become another program
     #[command(hide = true)]
     Launch(launch::Arguments),
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
         Command::Backend(arguments) => backend::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Counts(arguments) => counts::run(&arguments),
         Command::Launch(arguments) => launch::run(&arguments),
     }
 }

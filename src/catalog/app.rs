@@ -8,6 +8,8 @@ use super::{GroupId, StageId};
 
 pub struct App {
     pub name: String,
+    /// Whose calls are counted together; `None`: those of this app alone.
+    pub owner: Option<String>,
     /// Keys in force; several while one is being replaced.
     pub keys: Vec<AppKey>,
     pub app_codes: Vec<Secret>,

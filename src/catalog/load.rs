@@ -9,11 +9,14 @@ use super::check::app::{Credentials, app};
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
-use super::check::published::{Stages, published, root_manifest};
+use super::check::policy::{self, policy};
+use super::check::published as check_published;
+use super::check::published::{published, root_manifest};
+use super::check::stages::{GroupStages, Stages, stages};
+use super::check::target::Context;
 use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, api, group, https, vpc_access};
-use super::check::{app as check_app, published as check_published};
-use super::{App, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
+use super::{App, Catalog, Group, GroupId, Policy, Scheme, VpcAccess, VpcAccessId};
 use crate::document::{Diagnostic, Entry, Layout, Report, Stamps, gateway};
 
 /// Reads and checks the whole config directory: what is served, and the drafts. The report has every error.
@@ -91,19 +94,25 @@ impl Loader {
             settings.as_ref().map_or(DEFAULT_DOMAIN_SUFFIX, |settings| &settings.instance.default_domain_suffix).to_owned();
         let (vpc_accesses, vpc_access_names) = self.vpc_accesses();
         let directories = self.layout.directories(&self.layout.groups(), &mut self.report);
-        let (groups, group_names, sites) = self.groups(&directories, &suffix);
-        let mut apis_by_group = self.drafts(&directories, &vpc_access_names);
-        let mut stages = Stages::new();
+        let Groups { list: groups, names: group_names, sites, stages, stages_of } = self.groups(&directories, &suffix);
+        let mut apis_by_group = self.drafts(&directories, &vpc_access_names, &stages_of);
         let mut apis = Vec::new();
         let mut generation = 0;
         if let Some(manifest) = root_manifest(&self.layout, &mut self.report) {
             generation = manifest.document.generation;
-            let context =
-                check_published::Context { layout: &self.layout, groups: &group_names, vpc_accesses: &vpc_access_names };
-            apis = published(&manifest, &context, &mut stages, &mut apis_by_group, &mut self.report);
+            let context = check_published::Context {
+                layout: &self.layout,
+                groups: &group_names,
+                vpc_accesses: &vpc_access_names,
+                stages: &stages,
+                stages_of: &stages_of,
+            };
+            apis = published(&manifest, &context, &mut apis_by_group, &mut self.report);
         }
         apis_by_group.values_mut().for_each(|names| names.sort_unstable());
-        let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
+        let context = Context { groups: &group_names, apis: &apis_by_group, stages: &stages, stages_of: &stages_of };
+        let (apps, broken) = self.apps(&context);
+        let policies = self.policies(&context, &policy::Callers::new(&apps, &broken));
         let Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
             let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
@@ -128,6 +137,7 @@ impl Loader {
             sites,
             apis,
             apps,
+            policies,
         })
     }
 
@@ -153,34 +163,49 @@ impl Loader {
         (list, names)
     }
 
-    fn groups(&mut self, directories: &[Entry], suffix: &str) -> (Vec<Group>, Names<GroupId>, Sites) {
-        let (mut list, mut sites) = (Vec::new(), Sites::default());
-        let mut names = Names::new("group");
+    fn groups(&mut self, directories: &[Entry], suffix: &str) -> Groups {
+        let mut all = Groups {
+            list: Vec::new(),
+            names: Names::new("group"),
+            sites: Sites::default(),
+            stages: Stages::new(),
+            stages_of: HashMap::new(),
+        };
         let mut claims = Claims::default();
         for entry in directories {
             let parsed = self.layout.parse(&self.layout.group(&entry.name), &mut self.report);
             let good = parsed.and_then(|parsed| {
+                all.stages_of.insert(entry.name.clone(), GroupStages::of(&parsed.document, &parsed.source));
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                 let mut group = group::group(&parsed.document, &entry.name, suffix, &mut claims, &mut checked)?;
-                https::https(&parsed.document, &mut group, &self.layout, &entry.path, &mut sites, &mut checked);
+                https::https(&parsed.document, &mut group, &self.layout, &entry.path, &mut all.sites, &mut checked);
+                stages(&parsed.document, &mut group, &mut all.stages, &mut checked);
                 Some(group)
             });
-            let id = good.map(|good| push(&mut list, good, GroupId));
-            names.insert(entry.name.clone(), id);
+            let id = good.map(|good| push(&mut all.list, good, GroupId));
+            all.names.insert(entry.name.clone(), id);
         }
-        (list, names, sites)
+        all
     }
 
     /// Checks the drafts, if they are to be judged; what they say does not exist for callers, only their names are kept.
-    fn drafts(&mut self, directories: &[Entry], vpc_accesses: &Names<VpcAccessId>) -> HashMap<String, Vec<String>> {
+    fn drafts(
+        &mut self,
+        directories: &[Entry],
+        vpc_accesses: &Names<VpcAccessId>,
+        stages_of: &HashMap<String, GroupStages>,
+    ) -> HashMap<String, Vec<String>> {
         let mut names: HashMap<String, Vec<String>> = HashMap::new();
         for group in directories {
+            // Of a group that cannot be read, that error comes first.
+            let stages = stages_of.get(&group.name).filter(|_| self.judges_drafts);
             for entry in self.layout.documents(&self.layout.apis(&group.name), &mut self.report) {
                 if self.judges_drafts
                     && let Some(parsed) = self.layout.parse(&entry.path, &mut self.report)
+                    && let Some(stages) = stages
                 {
                     let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-                    api::definition(&parsed.document, &entry.name, vpc_accesses, None, &mut checked);
+                    api::draft(&parsed.document, &entry.name, vpc_accesses, stages, &mut checked);
                 }
                 names.entry(group.name.clone()).or_default().push(entry.name);
             }
@@ -188,16 +213,40 @@ impl Loader {
         names
     }
 
-    fn apps(&mut self, context: &check_app::Context<'_>) -> Vec<App> {
+    /// The apps, and the names of those whose documents could not be read.
+    fn apps(&mut self, context: &Context<'_>) -> (Vec<App>, Vec<String>) {
         let mut credentials = Credentials::default();
-        let mut apps = Vec::new();
+        let (mut apps, mut broken) = (Vec::new(), Vec::new());
         for entry in self.layout.documents(&self.layout.apps(), &mut self.report) {
-            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else { continue };
+            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else {
+                broken.push(entry.name);
+                continue;
+            };
             let mut checked = Checked { source: &parsed.source, report: &mut self.report };
             apps.extend(app(&parsed.document, &entry.name, &self.layout, context, &mut credentials, &mut checked));
         }
-        apps
+        (apps, broken)
     }
+
+    fn policies(&mut self, context: &Context<'_>, callers: &policy::Callers<'_>) -> Vec<Policy> {
+        let mut bound = policy::Bound::default();
+        let mut policies = Vec::new();
+        for entry in self.layout.documents(&self.layout.policies(), &mut self.report) {
+            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else { continue };
+            let mut checked = Checked { source: &parsed.source, report: &mut self.report };
+            policies.extend(policy(&parsed.document, &entry.name, context, callers, &mut bound, &mut checked));
+        }
+        policies
+    }
+}
+
+/// The groups, and what each brings for all.
+struct Groups {
+    list: Vec<Group>,
+    names: Names<GroupId>,
+    sites: Sites,
+    stages: Stages,
+    stages_of: HashMap<String, GroupStages>,
 }
 
 fn push<T, Id>(list: &mut Vec<T>, item: T, id: impl FnOnce(u32) -> Id) -> Id {

@@ -8,10 +8,13 @@ use std::net::SocketAddr;
 pub mod api;
 pub mod app;
 mod check;
+pub mod condition;
 pub mod group;
 pub mod instance;
 pub mod limits;
 mod load;
+pub mod parameter;
+pub mod policy;
 mod publication;
 mod settle;
 mod template;
@@ -24,12 +27,15 @@ pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplat
 pub use app::{App, AppKey, Authorization, Secret};
 pub use check::gateway::{STATE_DIRECTORY, Settings};
 pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
+pub use condition::Condition;
 pub use group::{Domain, DomainHttps, Group};
 pub use instance::{
     AccessLog, CounterFull, Driver, Instance, Listener, LogFormat, NonceFull, Quota, Retention, Scheme, Security, Tolerance,
 };
 pub use limits::Limits;
 pub use load::{admin_address, load, load_layout, load_served, state_directory};
+pub use parameter::Parameter;
+pub use policy::{Period, Policy};
 pub use publication::{Candidate, check_publication, instance_settings};
 pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
@@ -57,6 +63,8 @@ ids! {
     StageId;
     /// Place in [`Catalog::sites`].
     SiteId;
+    /// Place in [`Catalog::policies`].
+    PolicyId;
 }
 
 pub struct Catalog {
@@ -83,6 +91,8 @@ pub struct Catalog {
     /// What is published: one entry for each API and stage.
     pub apis: Vec<Api>,
     pub apps: Vec<App>,
+    /// An API in its stage has one at most.
+    pub policies: Vec<Policy>,
 }
 
 impl Catalog {

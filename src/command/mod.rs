@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod authorize;
 mod call;
+mod change;
 mod check;
 mod completions;
 mod curl_like;
@@ -16,12 +17,14 @@ mod explain;
 mod explain_signature;
 mod failure;
 mod fmt;
+mod format;
 mod group;
 mod history;
 mod init;
 mod limits;
 mod man;
 mod metrics;
+mod policy;
 mod progress;
 mod publish;
 mod reload;
@@ -93,6 +96,9 @@ enum Command {
     /// Apps: who may call
     #[command(subcommand)]
     App(app::App),
+    /// Policies: how many calls may pass
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Let an app call an API
     Authorize(authorize::Authorize),
     /// Print the addresses to allow in the backends' security group
@@ -131,6 +137,7 @@ impl Command {
             Command::Group(command) => command.run(config, out),
             Command::Api(command) => command.run(config, out),
             Command::App(command) => command.run(config, out),
+            Command::Policy(command) => command.run(config, out),
             Command::Authorize(command) => command.run(config, out),
             Command::Egress(command) => command.run(config, out),
             Command::Limits(command) => command.run(config, out),

@@ -13,8 +13,8 @@ pub struct App {
     #[schemars(regex(pattern = NAME))]
     pub name: At<String>,
     pub description: Option<String>,
-    /// Who answers for the app.
-    pub owner: Option<String>,
+    /// Who answers for the app: the user whose calls policies count. Default: the app alone.
+    pub owner: Option<At<String>>,
     pub app_key: Option<At<String>>,
     pub app_secret: Option<At<String>>,
     /// A file that holds the secret, instead of `app_secret`; relative to this file's directory.
@@ -53,7 +53,7 @@ pub struct AuthorizationTable {
     /// `GROUP/API`
     #[schemars(regex(pattern = "^[^/]+/[^/]+$"))]
     pub api: At<String>,
-    /// `RELEASE`, `PRE`, `TEST`; at least one.
+    /// `RELEASE`, `PRE`, `TEST`, or another stage of the group; at least one.
     #[schemars(length(min = 1))]
     pub stages: At<Vec<At<String>>>,
     /// RFC 3339, e.g. `2030-01-01T00:00:00Z`; without it the authorization does not expire.

@@ -195,6 +195,12 @@ impl Layout {
     pub fn app(&self, name: &str) -> PathBuf {
         self.apps().join(format!("{name}.toml"))
     }
+    pub fn policies(&self) -> PathBuf {
+        self.root.join("policies")
+    }
+    pub fn policy(&self, name: &str) -> PathBuf {
+        self.policies().join(format!("{name}.toml"))
+    }
     pub fn published(&self) -> PathBuf {
         self.root.join("published")
     }

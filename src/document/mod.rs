@@ -17,6 +17,7 @@ mod layout;
 pub mod limits;
 pub mod manifest;
 mod parse;
+pub mod policy;
 mod reading;
 mod recover;
 pub mod schema;

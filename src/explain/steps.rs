@@ -29,7 +29,13 @@ const NAMES: [&str; 9] = ["domain", "base path", "stage", "API", "protocol", "bo
 /// Longest message of a refusal, in bytes.
 const MESSAGE_BYTES: usize = 16 * 1024;
 
-pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'_>) -> Vec<Step> {
+pub fn told(
+    watch: &Watch,
+    call: &Call<'_>,
+    admitted: Option<(String, Option<Place>)>,
+    catalog: &Catalog,
+    places: &Places<'_>,
+) -> Vec<Step> {
     let host = host_of(&call.request, &call.target).map(text).unwrap_or_default();
     let mut steps = vec![Step {
         name: "request",
@@ -62,14 +68,15 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
                     group.and_then(|group| places.base_path(group)),
                 )
             }
-            Seen::Stage(stage) => {
+            Seen::Stage { stage, bound } => {
                 let name = catalog.stages.get(stage.index()).map_or("", String::as_str);
-                let by = if call.request.field(FieldId::XCaStage).unwrap_or_default().is_empty() {
-                    "as there is no X-Ca-Stage"
-                } else {
-                    "by X-Ca-Stage"
+                let asked = text(call.request.field(FieldId::XCaStage).unwrap_or_default());
+                let how = how_named(watch);
+                let place = match (group, how) {
+                    (Some(group), Some(how)) if *bound => places.binding(group, name, how, &host),
+                    _ => None,
                 };
-                (format!("{name}, {by}"), None)
+                (format!("{name}, {}", stage_by(*bound, &asked)), place)
             }
             Seen::Api(route) => match api {
                 Some(api) => (found(api, &route.path, call, catalog), places.api(api, Part::Path)),
@@ -92,7 +99,7 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
                 (Some(api), Some(id)) => authorized(api, id, catalog, places),
                 _ => ("nobody needs to be".to_owned(), None),
             },
-            Seen::Admitted => (admitted(watch).to_owned(), None),
+            Seen::Admitted => admitted.clone().unwrap_or_default(),
         };
         steps.push(Step { name, passed: true, says, place });
     }
@@ -100,7 +107,15 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
 }
 
 /// The step that refused: the one after the last that passed.
-pub fn refused(refusal: &Refusal, watch: &Watch, api: &Option<ApiId>, app: &Option<AppId>, places: &Places<'_>) -> Step {
+/// `policy`: where its API is bound to one.
+pub fn refused(
+    refusal: &Refusal,
+    watch: &Watch,
+    api: &Option<ApiId>,
+    app: &Option<AppId>,
+    policy: Option<Place>,
+    places: &Places<'_>,
+) -> Step {
     let name = NAMES.get(watch.0.len()).copied().unwrap_or("request");
     let api = api.and_then(|api| places.catalog.apis.get(api.index()));
     let app = app.and_then(|app| places.catalog.apps.get(app.index()));
@@ -108,6 +123,7 @@ pub fn refused(refusal: &Refusal, watch: &Watch, api: &Option<ApiId>, app: &Opti
         ("protocol", Some(api), _) => places.api(api, Part::Protocols),
         ("body", Some(api), _) => limit_of_body(api, places),
         ("authenticate", Some(api), _) => places.api(api, Part::Authentication),
+        ("admit", ..) => policy,
         ("authorize", Some(api), Some(app)) => places.authorization(app, api, refusal.code == ErrorCode::A403EP),
         _ => None,
     };
@@ -164,6 +180,22 @@ fn domain(how: HowNamed, host: &str) -> String {
     format!("`{host}` is known, {by}")
 }
 
+fn how_named(watch: &Watch) -> Option<HowNamed> {
+    watch.0.iter().find_map(|seen| match seen {
+        Seen::Domain(how) => Some(*how),
+        _ => None,
+    })
+}
+
+fn stage_by(bound: bool, asked: &str) -> String {
+    match (bound, asked) {
+        (true, "") => "as the domain is bound to it".to_owned(),
+        (true, asked) => format!("as the domain is bound to it; X-Ca-Stage `{asked}` makes no difference"),
+        (false, "") => "as there is no X-Ca-Stage".to_owned(),
+        (false, _) => "by X-Ca-Stage".to_owned(),
+    }
+}
+
 fn found(api: &Api, path: &crate::gate::route::PathMatch, call: &Call<'_>, catalog: &Catalog) -> String {
     let group = catalog.groups.get(api.group.index()).map_or("", |group| &group.name);
     let methods = match &api.methods {
@@ -212,12 +244,4 @@ fn authorized(api: &Api, id: AppId, catalog: &Catalog, places: &Places<'_>) -> (
     let until = ends.map_or("without an end".to_owned(), |time| format!("until {time}"));
     let stage = catalog.stages.get(api.stage.index()).map_or("", String::as_str);
     (format!("the app may call it in {stage}, {until}"), places.authorization(app, api, false))
-}
-
-fn admitted(watch: &Watch) -> &'static str {
-    let default = watch.0.iter().any(|seen| matches!(seen, Seen::Domain(HowNamed::Default)));
-    match default {
-        true => "within the daily quota of the default domain, if nothing of it is used up",
-        false => "no rule stands against it; what quotas have been used up is not known here",
-    }
 }

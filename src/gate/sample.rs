@@ -55,12 +55,13 @@ impl Default for Sample {
             access_log: AccessLog::Off,
             log_format: crate::catalog::LogFormat::Text,
             admin: None,
-            stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
+            stages: STAGES.map(String::from).into(),
             vpc_accesses: vec![vpc_access.into()],
             groups: Vec::new(),
             sites: Vec::new(),
             apis: Vec::new(),
             apps: Vec::new(),
+            policies: Vec::new(),
         };
         Self { catalog }
     }
@@ -84,6 +85,8 @@ impl Sample {
             default_domain_calls_per_day: 1_000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         });
         GroupId(self.catalog.groups.len() as u32 - 1)
     }
@@ -122,7 +125,7 @@ impl Sample {
 
     pub fn app(&mut self, name: &str) -> AppId {
         let app_codes = vec![Secret::new(format!("code-of-{name}"))];
-        self.catalog.apps.push(App { name: name.into(), keys: Vec::new(), app_codes, authorizations: Vec::new() });
+        self.catalog.apps.push(App { name: name.into(), owner: None, keys: Vec::new(), app_codes, authorizations: Vec::new() });
         AppId(self.catalog.apps.len() as u32 - 1)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::authenticate::apps::Apps;
 use super::authenticate::nonce::NonceSet;
 use super::authorize::Authorizations;
+use super::policy::Policies;
 use super::quota::Quotas;
 use super::route::Router;
 use crate::catalog::Catalog;
@@ -15,6 +16,7 @@ pub struct Tables {
     pub router: Router,
     pub apps: Apps,
     pub authorizations: Authorizations,
+    pub policies: Policies,
     /// The counter of each group's default domain, by `GroupId`. It is known by the group's name: a group that was taken out
     /// and put back goes on with its count.
     pub default_domain_counters: Box<[u64]>,
@@ -31,7 +33,8 @@ impl Tables {
         let (router, apps, authorizations) = (Router::build(&catalog), Apps::build(&catalog), Authorizations::build(&catalog));
         let counter = |group: &str| shared.quotas.id(&[b"default-domain", group.as_bytes()]);
         let default_domain_counters = catalog.groups.iter().map(|group| counter(&group.name)).collect();
-        Self { catalog, router, apps, authorizations, default_domain_counters }
+        let policies = Policies::build(&catalog, &shared.quotas);
+        Self { catalog, router, apps, authorizations, policies, default_domain_counters }
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::published::Stages;
-use super::{Checked, Names};
-use crate::catalog::{App, AppKey, Authorization, GroupId, Secret};
+use super::Checked;
+use super::target::Context;
+use crate::catalog::{App, AppKey, Authorization, Secret};
 use crate::document::app::{App as Document, AuthorizationTable, CredentialTable};
-use crate::document::{At, Diagnostic, Layout, Place, nearest};
+use crate::document::{At, Diagnostic, Layout, Place};
 
 /// Longest file of a secret, in bytes.
 const SECRET_FILE_BYTES: u64 = 4096;
@@ -18,14 +18,6 @@ const SECRET_FILE_BYTES: u64 = 4096;
 pub struct Credentials {
     keys: HashMap<String, Place>,
     codes: HashMap<[u8; 32], Place>,
-}
-
-/// What an authorization is checked against.
-pub struct Context<'a> {
-    pub groups: &'a Names<GroupId>,
-    /// Names of the APIs of each group, drafted or published.
-    pub apis: &'a HashMap<String, Vec<String>>,
-    pub stages: &'a Stages,
 }
 
 /// `None` stands for errors in the report. Files of secrets are relative to the directory of the apps.
@@ -38,7 +30,9 @@ pub fn app(
     checked: &mut Checked<'_>,
 ) -> Option<App> {
     let name = checked.name("an app", &document.name, by_path);
-    let mut app = App { name: name.unwrap_or_default(), keys: Vec::new(), app_codes: Vec::new(), authorizations: Vec::new() };
+    let owner = document.owner.as_ref().and_then(|owner| checked.text("owner", owner));
+    let mut app =
+        App { name: name.unwrap_or_default(), owner, keys: Vec::new(), app_codes: Vec::new(), authorizations: Vec::new() };
     let first = CredentialTable {
         app_key: document.app_key.clone(),
         app_secret: document.app_secret.clone(),
@@ -165,45 +159,14 @@ fn authorization(table: &AuthorizationTable, context: &Context<'_>, app: &mut Ap
         },
         None => None,
     };
-    let target = api(&table.api, context, checked);
-    if table.stages.is_empty() {
-        checked
-            .push(checked.at(&table.stages, "an authorization has at least one stage").note("allowed: `RELEASE`, `PRE`, `TEST`"));
-    }
-    for stage in &table.stages.value {
-        let Some(id) = context.stages.find(stage) else {
-            let known = &context.stages.names;
-            let diagnostic = checked
-                .at(stage, format!("there is no stage `{}`", stage.value))
-                .note(format!("there are: {}", known.join(", ")));
-            checked.push(diagnostic.did_you_mean(nearest(stage, known.iter().map(String::as_str))));
-            continue;
-        };
-        let Some((group, name)) = &target else { continue };
+    let target = context.api(&table.api, checked);
+    let stages = context.stages(&table.api, &table.stages, "an authorization", checked);
+    let Some((group, name)) = &target else { return };
+    for (id, stage) in stages {
         if app.authorizations.iter().any(|other| other.group == *group && other.api == *name && other.stage == id) {
             checked.push(checked.at(stage, format!("`{}` is authorized twice in stage {}", table.api.value, stage.value)));
             continue;
         }
         app.authorizations.push(Authorization { group: *group, api: name.clone(), stage: id, expires_ms });
     }
-}
-
-/// `GROUP/API` that exists, drafted or published.
-fn api(target: &At<String>, context: &Context<'_>, checked: &mut Checked<'_>) -> Option<(GroupId, String)> {
-    let Some((group, api)) = target.split_once('/') else {
-        checked.push(checked.at(target, format!("`{}` does not name an API", target.value)).note("allowed: `GROUP/API`"));
-        return None;
-    };
-    let Some(id) = context.groups.find(group) else {
-        checked.push(context.groups.unknown(checked.place(target), group));
-        return None;
-    };
-    let apis = context.apis.get(group).map(Vec::as_slice).unwrap_or_default();
-    if apis.binary_search_by(|known| known.as_str().cmp(api)).is_err() {
-        let near = nearest(api, apis.iter().map(String::as_str)).map(|near| format!("{group}/{near}"));
-        let diagnostic = checked.at(target, format!("there is no API `{api}` in group `{group}`"));
-        checked.push(diagnostic.note("an authorization names an API that is drafted or published").did_you_mean(near.as_deref()));
-        return None;
-    }
-    Some((id?, api.to_owned()))
 }

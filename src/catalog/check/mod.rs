@@ -10,11 +10,17 @@ pub(super) mod gateway;
 pub(super) mod group;
 mod health;
 pub(super) mod https;
+pub(super) mod policy;
 pub(super) mod published;
+mod rules;
+pub(super) mod stages;
+pub(super) mod target;
 pub(super) mod tls;
+mod variables;
 pub(super) mod vpc_access;
 
-pub use published::{STAGES, group_manifest, root_manifest, version_of};
+pub use published::{group_manifest, root_manifest, version_of};
+pub use stages::STAGES;
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;

@@ -6,50 +6,24 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::api::definition;
+use super::api::{Within, definition};
 use super::conflicts::{Claim, Conflicts};
+use super::stages::{GroupStages, Stages};
+use super::variables::Variables;
 use super::{Checked, Names, check_name};
 use crate::catalog::{Api, GroupId, StageId, VpcAccessId};
 use crate::document::manifest::{Current, GroupEntry, GroupManifest, Manifest, body};
 use crate::document::version::Version;
 use crate::document::{Diagnostic, Document, Layout, Parsed, Place, Report, Source, digest, parse_text};
 
-/// Stages that every instance knows.
-pub const STAGES: [&str; 3] = ["RELEASE", "PRE", "TEST"];
-
-/// Stages by name, `RELEASE` first.
-pub struct Stages {
-    pub names: Vec<String>,
-    ids: HashMap<String, StageId>,
-}
-
-impl Stages {
-    pub fn new() -> Self {
-        let mut stages = Self { names: Vec::new(), ids: HashMap::new() };
-        for name in STAGES {
-            stages.add(name);
-        }
-        stages
-    }
-    pub fn find(&self, name: &str) -> Option<StageId> {
-        self.ids.get(name).copied()
-    }
-    fn add(&mut self, name: &str) -> StageId {
-        if let Some(id) = self.find(name) {
-            return id;
-        }
-        let id = StageId(self.names.len() as u32);
-        self.names.push(name.to_owned());
-        self.ids.insert(name.to_owned(), id);
-        id
-    }
-}
-
 /// What the manifests and the version files are checked against.
 pub struct Context<'a> {
     pub layout: &'a Layout,
     pub groups: &'a Names<GroupId>,
     pub vpc_accesses: &'a Names<VpcAccessId>,
+    pub stages: &'a Stages,
+    /// Of each group.
+    pub stages_of: &'a HashMap<String, GroupStages>,
 }
 
 /// Reads the root manifest. `None` without an error: there is none, nothing is published.
@@ -91,14 +65,12 @@ pub fn group_manifest(
 pub fn published(
     manifest: &Parsed<Manifest>,
     context: &Context<'_>,
-    stages: &mut Stages,
     known: &mut HashMap<String, Vec<String>>,
     report: &mut Report,
 ) -> Vec<Api> {
     let mut apis = Vec::new();
     let mut conflicts = Conflicts::default();
     for (stage, groups) in &manifest.document.stage {
-        let stage_id = stages.add(stage);
         for (group, entry) in groups {
             let place = Place::of(&manifest.source, entry);
             let Some(of_group) = group_manifest(context.layout, stage, group, entry, &place, report) else { continue };
@@ -113,9 +85,17 @@ pub fn published(
                 report.push(diagnostic.help("put the group's directory back, or take its APIs offline"));
                 continue;
             }
+            let Some(stages) = context.stages_of.get(group) else { continue };
+            if let Some(diagnostic) = stages.missing(stage) {
+                let help = format!("put the stage back, or `lockgate offline {group} --stage {stage}`");
+                report.push(diagnostic.related(place, "APIs of the group are published there").help(help));
+                continue;
+            }
+            let Some(stage_id) = context.stages.find(stage) else { continue };
+            let variables = stages.variables(stage);
             for (name, current) in &of_group.document.current {
                 let entry = Entry { stage, group, name, current, place: Place::of(&of_group.source, current) };
-                if let Some(api) = entry.api(stage_id, context, &mut conflicts, report) {
+                if let Some(api) = entry.api(stage_id, &variables, context, &mut conflicts, report) {
                     apis.push(api);
                 }
             }
@@ -134,11 +114,19 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    fn api(&self, stage: StageId, context: &Context<'_>, conflicts: &mut Conflicts, report: &mut Report) -> Option<Api> {
+    fn api(
+        &self,
+        stage: StageId,
+        variables: &Variables<'_>,
+        context: &Context<'_>,
+        conflicts: &mut Conflicts,
+        report: &mut Report,
+    ) -> Option<Api> {
         let version = version_of(context.layout, self.stage, self.group, self.name, self.current, &self.place, report)?;
         let mut checked = Checked { source: &version.source, report };
         let document = &version.document.definition;
-        let definition = definition(document, self.name, context.vpc_accesses, Some(&self.place), &mut checked)?;
+        let within = Within { vpc_accesses: context.vpc_accesses, variables: variables.clone(), manifest: Some(&self.place) };
+        let definition = definition(document, self.name, &within, &mut checked)?;
         let group = context.groups.find(self.group)??;
         let claim = Claim {
             stage,

@@ -112,6 +112,7 @@ pub fn catalog() -> Catalog {
     let apps = [("24601001", "sEcReT-Alpha-0123456789abcdef"), ("app-bravo_2", "密钥Bravo🔑"), ("appKey", "appSecret")];
     let apps = apps.into_iter().map(|(key, secret)| App {
         name: format!("app of {key}"),
+        owner: None,
         keys: vec![AppKey::new(key.into(), secret.into())],
         app_codes: if key == "24601001" { vec![Secret::new("other".into()), Secret::new(APP_CODE.into())] } else { Vec::new() },
         authorizations: Vec::new(),
@@ -141,7 +142,7 @@ pub fn catalog() -> Catalog {
         access_log: AccessLog::Off,
         log_format: crate::catalog::LogFormat::Text,
         admin: None,
-        stages: vec!["RELEASE".into()],
+        stages: STAGES.map(String::from).into(),
         vpc_accesses: Vec::new(),
         sites: Vec::new(),
         groups: vec![Group {
@@ -152,9 +153,12 @@ pub fn catalog() -> Catalog {
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         }],
         apis: ["api", "another"].map(api).into(),
         apps: apps.collect(),
+        policies: Vec::new(),
     }
 }
 
