@@ -73,7 +73,7 @@ fn contended(criterion: &mut Criterion) {
                     }
                     let mut lessee = quotas.lessee(0);
                     let before = processor_time();
-                    (0..times).for_each(|_| drop(black_box(take(&quotas, &mut lessee, &ids))));
+                    (0..times).for_each(|_| _ = black_box(take(&quotas, &mut lessee, &ids)));
                     let took = processor_time() - before;
                     ends.store(true, Ordering::Relaxed);
                     took

@@ -5,11 +5,11 @@ use std::thread;
 
 use lockgate_test_support::{Api, App, Backend, Config, Request, Signer};
 
-const COPIES: usize = 2_000;
+const COPIES: usize = 10_000;
 const CONNECTIONS: usize = 50;
 
 #[test]
-fn of_two_thousand_copies_one_reaches_the_backend() {
+fn of_ten_thousand_copies_one_reaches_the_backend() {
     for workers in [2, 4] {
         let backend = Backend::ok();
         let gateway = Config::with_backend(backend.address)

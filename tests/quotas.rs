@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use lockgate_test_support::{Api, Backend, Client, Config, Gateway, Request, eventually};
+use lockgate_test_support::{Api, Backend, Client, Config, Gateway, Request, eventually, now_ms};
 
 /// Connections are shared out among these threads.
 const THREADS: usize = 8;
@@ -105,6 +105,93 @@ fn storm(gateway: &Gateway, host: &str, arrivals: Arrivals, random: &mut Random)
         }
     });
     passed.into_inner()
+}
+
+/// A gateway with the policy `p`, bound to the open API `g/all`.
+fn limited(backend: &Backend, workers: u64, limits: &str) -> Config {
+    let config = Config::open(backend.address).instance(&format!("workers = {workers}")).admin();
+    let bind = "[[bind]]\napi = \"g/all\"\nstages = [\"RELEASE\"]\n";
+    config.write("policies/p.toml", &format!("name = \"p\"\ntype = \"traffic-control\"\n{limits}\n\n{bind}"));
+    config
+}
+
+/// Calls without a pause over the edges of windows of a second. The gateway read its clock between the moments when a call
+/// was sent and answered: where both are in one second, it was counted there. Of a second in which one was refused, all
+/// calls of the limit have passed.
+#[test]
+fn at_the_edges_of_windows_each_has_exactly_its_limit() {
+    let seconds = if setting("LOCKGATE_QUOTA_RUNS").is_some() { 60 } else { 3 };
+    for (workers, limit) in [(2, 40), (4, 7)] {
+        let backend = Backend::ok();
+        let gateway = limited(&backend, workers, &format!("unit = \"second\"\nwindow = \"fixed\"\napi = {limit}")).start();
+        let request = Request::get("/x").bytes();
+        let first = now_ms() / 1000;
+        let calls: Vec<(u64, u64, bool)> = thread::scope(|scope| {
+            let callers: Vec<_> = (0..32)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let (mut client, mut calls) = (gateway.client(), Vec::new());
+                        // Whole seconds, and the halves before and after them.
+                        while now_ms() < (first + seconds) * 1000 + 1500 {
+                            let sent = now_ms();
+                            let answer = client.send(&request).response("GET");
+                            calls.push((sent, now_ms(), answer.code().is_empty()));
+                        }
+                        calls
+                    })
+                })
+                .collect();
+            callers.into_iter().flat_map(|caller| caller.join().expect("a caller ends well")).collect()
+        });
+        // Clocks of workers are a little apart.
+        const APART_MS: u64 = 5;
+        let second_of = |sent: u64, answered: u64| ((sent - APART_MS) / 1000, (answered + APART_MS) / 1000);
+        let passed = calls.iter().filter(|call| call.2).count() as u64;
+        let (begin, end) = (calls.iter().map(|call| call.0).min().unwrap(), calls.iter().map(|call| call.1).max().unwrap());
+        let (begin, end) = ((begin - APART_MS) / 1000, (end + APART_MS) / 1000);
+        let mut full = 0;
+        for second in begin..=end {
+            let within = |passes: bool| {
+                let of = |call: &&(u64, u64, bool)| call.2 == passes && second_of(call.0, call.1) == (second, second);
+                calls.iter().filter(of).count() as u64
+            };
+            assert!(within(true) <= limit, "{} of {limit} passed in one second", within(true));
+            full += u64::from(within(false) > 0);
+        }
+        // Of a second without a refusal that is surely its own, any number may have passed.
+        let least = full * limit;
+        let most = (end - begin + 1) * limit;
+        assert!((least..=most).contains(&passed), "{workers} workers: {passed} passed, of {least} to {most}");
+        assert!(full >= seconds - 1, "limits were reached in {full} seconds");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_the_queue_gives_its_place_up() {
+    let backend = Backend::ok();
+    let gateway = limited(&backend, 2, "unit = \"second\"\napi = 1\nqueue = 3\nqueue_wait_ms = 60000").start();
+    let request = Request::get("/x").bytes();
+    gateway.get("/x").assert_passed();
+    let queued = || gateway.metric("lockgate_quota_queued_total").unwrap_or(0.0);
+    // As many as may wait, and a few more; tokens come meanwhile, so that it takes some.
+    let mut waiting = Vec::new();
+    eventually("the queue is full", || {
+        let mut client = gateway.client();
+        client.send(&request);
+        waiting.push(client);
+        gateway.metric("lockgate_quota_refused_total{quota=\"api\"}").filter(|&refused| refused > 0.0)
+    });
+    let before = queued();
+    assert!(before >= 3.0, "{before}");
+    drop(waiting);
+    // Three places are free at once, and not one a second.
+    let mut later: Vec<Client> = Vec::new();
+    eventually("three others wait", || {
+        let mut client = gateway.client();
+        client.send(&request);
+        later.push(client);
+        (queued() >= before + 3.0).then_some(())
+    });
 }
 
 #[test]

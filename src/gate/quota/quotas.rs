@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use super::bucket;
 use super::lease::{Lessee, clear_mark};
 use super::look::{self, Reset, Seen};
 use super::map::Map;
@@ -47,6 +48,14 @@ impl Quotas {
     #[inline]
     pub fn take(&self, lessee: &mut Lessee, wants: &mut Wants<'_>, now_ms: u64) -> Result<(), (usize, Take)> {
         lessee.take_all(&*self.words, wants, now_ms)
+    }
+
+    /// Gives back a token that was taken a moment ago, and is not needed: the calls that wait keep their turns, and another may
+    /// wait behind them.
+    pub fn give_token_back(&self, id: u64) {
+        if let Some(at) = table::place(&*self.words, &self.map, id) {
+            bucket::give_back(&*self.words, at);
+        }
     }
 
     /// A process that shared the memory is no more: whatever its workers were in the middle of is over. What they had in
