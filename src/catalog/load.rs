@@ -42,6 +42,13 @@ pub fn load_layout(layout: Layout) -> Result<Arc<Catalog>, Report> {
     loader.finish(catalog).map(Arc::new)
 }
 
+/// What a gateway would serve of a directory as it would be with some files written.
+pub(super) fn load_as_served(layout: Layout) -> Result<Catalog, Report> {
+    let mut loader = Loader { layout, report: Report::default(), judges_drafts: false };
+    let catalog = loader.catalog();
+    loader.finish(catalog)
+}
+
 /// Where the gateway of this config directory keeps its state, which is also where it is spoken to.
 pub fn state_directory(config_dir: &Path) -> Result<PathBuf, Report> {
     let mut loader = Loader::served(config_dir);

@@ -10,8 +10,8 @@ use super::Failure;
 use super::service::{SIGN_OF_LIFE, Service};
 use super::signals::{Order, Signals};
 use crate::admin::{Admin, Sources};
-use crate::catalog::{self, Catalog, Driver, LogFormat, Scheme};
-use crate::document::Stamps;
+use crate::catalog::{self, Catalog, Driver, LastWhole, LogFormat, Scheme};
+use crate::document::{Diagnostic, Layout, Report, Stamps};
 use crate::live::{Control, Live};
 use crate::observe::event::Event;
 use crate::observe::log::{Format, Log};
@@ -24,15 +24,39 @@ const CONFIG_ERROR: u8 = 78;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
-pub struct Run {}
+pub struct Run {
+    /// Where a published file is damaged, do not start: without it, the last generation that is whole is served
+    #[arg(long)]
+    strict: bool,
+}
 
 impl Run {
     pub fn run(self, config: &Path) -> Result<(), Failure> {
         // Before anything is bound: a signal from now on is an order, not an end.
         let signals = Signals::listen()?;
         let (catalog, stamps) = catalog::load_served(config);
-        let catalog = Arc::new(catalog.map_err(|report| Failure::from(report).code(CONFIG_ERROR))?);
-        with_log(&catalog, || serve(start(config, catalog.clone(), stamps)?, &signals))
+        let (catalog, damage) = match catalog {
+            Ok(catalog) => (catalog, None),
+            Err(report) => self.last_whole(config, report)?,
+        };
+        let catalog = Arc::new(catalog);
+        with_log(&catalog, || serve(start(config, catalog.clone(), stamps, damage)?, &signals))
+    }
+
+    /// What is served instead of files with errors, if it is what is published that is damaged; and the errors.
+    fn last_whole(&self, config: &Path, mut report: Report) -> Result<(Catalog, Option<Report>), Failure> {
+        if !self.strict {
+            match catalog::last_whole(config) {
+                LastWhole::Found(catalog) => return Ok((*catalog, Some(report))),
+                LastWhole::None => {
+                    let kept = Layout::new(config).generations();
+                    let none = Diagnostic::file(&kept, "none of the generations that are kept here can be served instead");
+                    report.push(none.help("restore the damaged files from a backup, or publish anew"));
+                }
+                LastWhole::Undamaged => {}
+            }
+        }
+        Err(Failure::from(report).code(CONFIG_ERROR))
     }
 }
 
@@ -55,9 +79,15 @@ pub(super) struct Running {
 }
 
 /// Starts the gateway and says what it does.
-pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps) -> Result<Running, Failure> {
+///
+/// `damage`: why it does not serve the current generation, but the last that is whole.
+pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps, damage: Option<Report>) -> Result<Running, Failure> {
     // Before anything is bound: who finds a listener finds the way to give orders, too.
-    let control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
+    let mut control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
+    if let Some(damage) = damage {
+        Event::Damaged { generation: catalog.generation, report: &damage.render(false) }.tell();
+        control.damaged(&damage);
+    }
     let fails = |error: StartError| Failure::new(error.to_string());
     let bind = |address| Admin::bind(address).map_err(|error| StartError::Listen(address, error));
     let admin = catalog.admin.map(bind).transpose().map_err(fails)?;
