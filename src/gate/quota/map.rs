@@ -108,4 +108,10 @@ mod tests {
         assert_eq!(map.entry(map.buckets * BUCKET), map.words());
         assert!(map.buckets * BUCKET >= 1500);
     }
+
+    #[test]
+    fn a_million_counters_take_a_stated_room() {
+        let bytes = 8 * Map::new(1_000_000).words();
+        assert!(bytes < 118_500_000, "{bytes}");
+    }
 }
