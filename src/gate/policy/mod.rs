@@ -1,6 +1,6 @@
 //! Traffic control policies, compiled: which counters a call draws from, and what it is told when one is empty.
 //!
-//! A counter is known by its rule and its subject ([`counter`]). What the rule is (policy, API, stage, period) and what an app
+//! A counter is known by its rule and its subject ([`super::quota::quotas::counter`]). What the rule is (policy, API, stage, period) and what an app
 //! or an owner is known by are computed when tables are built; a call mixes two numbers. Only values of parameters are
 //! hashed when they come. As names are what is hashed, a counter goes on where it was when its limit is changed.
 
