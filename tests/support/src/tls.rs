@@ -117,7 +117,7 @@ pub fn client_config(
 
 type Secured = StreamOwned<ClientConnection, TcpStream>;
 
-/// One connection. Reads and writes give up after [`DEADLINE`].
+/// One connection. Reads and writes give up after [`crate::wait::DEADLINE`].
 pub struct TlsClient {
     stream: Arc<Mutex<Secured>>,
     pub reader: Reader,
