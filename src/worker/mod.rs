@@ -13,7 +13,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 
 use crate::catalog::{Driver, Scheme};
 use crate::gate::Shared;
@@ -25,6 +25,7 @@ use crate::net::listen::Listener;
 use crate::net::{Admission, runtime};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Timeout};
+use crate::observe::record::Ended;
 use crate::proxy::tally::Tally;
 use crate::proxy::{Core, Running};
 use crate::sys;
@@ -50,8 +51,11 @@ pub struct Provision {
     pub driver: Driver,
     /// Set when the worker is to finish what it has and end.
     pub stop: Arc<AtomicBool>,
-    /// Told once, when the worker accepts connections.
+    /// Told once, when the worker has all that it needs to serve.
     pub ready: Sender<io::Result<()>>,
+    /// Says when to take connections. Until then a worker takes none: the descriptors of clients may be the last there are,
+    /// and others may need theirs to start.
+    pub begin: Receiver<()>,
 }
 
 /// Runs a worker on this thread until it is told to stop and its last connection has ended.
@@ -63,7 +67,7 @@ pub fn run(provision: Provision) {
 }
 
 async fn live(provision: Provision) {
-    let Provision { number, generation, handover, bell, shared, admission, listeners, log, counters, stop, ready, .. } =
+    let Provision { number, generation, handover, bell, shared, admission, listeners, log, counters, stop, ready, begin, .. } =
         provision;
     counters.thread.set(sys::thread_id());
     let pools = Rc::new(Pools::new(counters.clone()));
@@ -80,18 +84,27 @@ async fn live(provision: Provision) {
             return;
         }
     };
+    let _ = ready.send(Ok(()));
+    // Nothing is under way yet that this could hold up. Nobody there to say so: the gateway does not start.
+    if begin.recv().is_err() {
+        return;
+    }
     for (listener, scheme) in &listeners {
         monoio::spawn(accept::accept(core.clone(), listener.clone(), *scheme));
     }
     spawn(&core, follow(core.clone(), handover, number, bell));
-    let _ = ready.send(Ok(()));
 
+    let mut last_call_ms = u64::MAX;
     loop {
         monoio::time::sleep(SWEEP_INTERVAL).await;
         sweep(&core);
         if stop.load(Ordering::Relaxed) {
             if !core.draining.replace(true) {
                 listeners.iter().for_each(|(listener, _)| listener.stop());
+                last_call_ms = core.clock.coarse_ms() + core.limits().drain_timeout.as_millis() as u64 * LAST_CALL / 100;
+            }
+            if core.clock.coarse_ms() >= last_call_ms {
+                core.upgraded.end_all(Ended::Drained);
             }
             core.watches.end_idle();
             if core.watches.is_empty() {
@@ -102,6 +115,10 @@ async fn live(provision: Provision) {
     core.log.finish();
     core.counters.swept_at_ms.set(u64::MAX);
 }
+
+/// When connections that have switched to another protocol are ended, in percent of the drain: their lines are then in the
+/// log when the process ends.
+const LAST_CALL: u64 = 90;
 
 /// What is done many times a second for all connections at once, instead of by a timer for each.
 fn sweep(core: &Core) {
@@ -115,6 +132,7 @@ fn sweep(core: &Core) {
     let counters = &core.counters;
     counters.quota_without_room.set(core.quota_without_room());
     counters.connections_open.set(core.watches.len() as u64);
+    counters.upgraded_open.set(core.upgraded.count());
     for (wait, timeout) in TIMEOUTS {
         counters.timed_out(timeout).set(core.watches.expirations(wait));
     }
@@ -122,7 +140,7 @@ fn sweep(core: &Core) {
 }
 
 /// The waits that are counted where they end.
-const TIMEOUTS: [(Wait, Timeout); 9] = [
+const TIMEOUTS: [(Wait, Timeout); 10] = [
     (Wait::Handshake, Timeout::Handshake),
     (Wait::Idle, Timeout::Idle),
     (Wait::Head, Timeout::Head),
@@ -132,6 +150,7 @@ const TIMEOUTS: [(Wait, Timeout); 9] = [
     (Wait::Forward, Timeout::Forward),
     (Wait::FirstByte, Timeout::FirstByte),
     (Wait::Answer, Timeout::Answer),
+    (Wait::Upgraded, Timeout::Upgraded),
 ];
 
 /// A generation as this worker runs it. What is unchanged since the one before is shared with it.
@@ -152,6 +171,7 @@ async fn follow(core: Rc<Core>, handover: Arc<Handover>, number: usize, mut bell
         if now.load != load {
             load = now.load;
             checks.iter().for_each(|checks| checks.follow(&core));
+            core.upgraded.follow(&now, core.clock.unix_ms(core.clock.now_us()));
             handover.runs(number, load);
         }
         if let Some(next) = handover.offered_to(number) {
@@ -170,3 +190,6 @@ fn spawn(core: &Rc<Core>, task: impl Future<Output = ()> + 'static) {
     let counters = core.counters.clone();
     monoio::spawn(CatchPanic::new(task, move || counters.panics.add(1)));
 }
+
+#[cfg(test)]
+mod tests;
