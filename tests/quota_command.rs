@@ -40,6 +40,7 @@ fn used(gateway: &Gateway, counts: &str, subject: &str) -> Option<(u64, u64)> {
 fn what_is_used_is_shown_and_begun_anew_while_the_gateway_runs() {
     let backend = Backend::ok();
     let gateway = gateway(&backend);
+    gateway.get("/none").assert_refused("I404NF");
     assert!(gateway.ok(&["quota"]).contains("nothing has been used"));
     // Each on a connection of its own, which any worker may have.
     (0..25).for_each(|_| gateway.call(&by("a")).assert_passed());
@@ -68,6 +69,7 @@ fn what_is_used_is_shown_and_begun_anew_while_the_gateway_runs() {
 fn it_says_what_there_is_not() {
     let backend = Backend::ok();
     let gateway = gateway(&backend);
+    gateway.get("/none").assert_refused("I404NF");
     assert!(gateway.fails(&["quota", "--policy", "silver"]).contains("no policy `silver` counts anything"));
     assert!(gateway.fails(&["quota", "reset", "silver", "a"]).contains("no policy `silver` counts anything"));
     assert!(gateway.fails(&["quota", "reset", "gold", "nobody"]).contains("has counted nothing of `nobody`"));
