@@ -79,7 +79,7 @@ const STILL: &[(&str, &str)] = &[
     ("lockgate_generation_loaded_time_seconds", "as above"),
     ("lockgate_loads_total", "as above"),
     ("lockgate_load_failing", "as above"),
-    ("lockgate_tls_handshakes_total", "this gateway has no HTTPS listener"),
+    ("lockgate_tls_handshakes_total", "this gateway has no HTTPS listener; tests/https.rs reads it"),
     ("lockgate_tls_resumptions_total", "as above"),
     ("lockgate_tls_handshake_failures_total", "as above"),
     ("lockgate_tls_handshakes_shed_total", "as above"),
