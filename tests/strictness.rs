@@ -194,7 +194,7 @@ const ANSWERS: &[(&str, &str, Seen)] = &[
     ("9112-6.3 a body until the end", "!HTTP/1.1 200 OK~~all of it", Passed(200, "all of it", &[])),
     ("9112-8 a length that is not reached", "!HTTP/1.1 200 OK~Content-Length: 9~~part", Broken),
     ("9112-8 chunks without their end", "!HTTP/1.1 200 OK~Transfer-Encoding: chunked~~4~part~", Broken),
-    ("9112-7.1 a chunk that is none", "HTTP/1.1 200 OK~Transfer-Encoding: chunked~~4~part~x~", Broken),
+    ("9112-7.1 a chunk that is none", "HTTP/1.1 200 OK~Transfer-Encoding: chunked~~4~part~x~", Refused),
     (
         "9112-6.3 more than the answer",
         "HTTP/1.1 200 OK~Content-Length: 1~~aHTTP/1.1 200 OK~Content-Length: 4~~evil",

@@ -142,12 +142,12 @@ fn passing_fields(received: &message::Request, forwarded: &message::Request) -> 
     let options = grammar::list(&options);
     let passes = |(name, value): &&Field| {
         let name = name.to_ascii_lowercase();
+        let counted_down = name == b"max-forwards" && received.method == b"OPTIONS";
         let app_code = name == b"authorization" && value.to_ascii_lowercase().starts_with(b"appcode");
         !STAYS.contains(&&*String::from_utf8_lossy(&name).replace('_', "-"))
             && !name.starts_with(b"x-ca-proxy-")
             && !options.contains(&&name[..])
-            // Counted down.
-            && !(name == b"max-forwards" && received.method == b"OPTIONS")
+            && !counted_down
             && !app_code
     };
     let mut rest = forwarded.fields.iter();
