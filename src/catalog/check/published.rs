@@ -156,6 +156,7 @@ impl Entry<'_> {
             methods: definition.methods,
             path: definition.path,
             body_bytes: definition.body_bytes,
+            upgrades: definition.upgrades,
             backend: definition.backend,
         })
     }
