@@ -59,6 +59,8 @@ pub struct Counters {
     pub refused: Box<[Count]>,
     /// Waits that took too long, by [`Timeout`].
     pub timeouts: [Count; Timeout::ALL.len()],
+    /// Requests that waited for their turn under a limit a second.
+    pub quota_queued: Count,
     /// Requests that needed a counter of a quota for which there was no room.
     pub quota_without_room: Count,
     /// Nonces for which there was no room.
@@ -230,6 +232,7 @@ impl Counters {
             ended: Default::default(),
             refused: codes.iter().map(|_| Count::default()).collect(),
             timeouts: Default::default(),
+            quota_queued: Count::default(),
             quota_without_room: Count::default(),
             nonces_without_room: Count::default(),
             panics: Count::default(),
