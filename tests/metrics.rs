@@ -76,8 +76,8 @@ fn prometheus_finds_nothing_wrong() {
 const STILL: &[(&str, &str)] = &[
     ("lockgate_panics_total", "no bug is known that a client can reach; counted by worker/mod.rs::spawn"),
     ("lockgate_accept_errors_total", "connections are closed before descriptors run out"),
-    ("lockgate_quota_queued_total", "tests/quotas.rs looks at it"),
     ("lockgate_upgraded_connections_open", "no API of it switches; tests/upgrades.rs reads it"),
+    ("lockgate_quota_queued_total", "tests/quotas.rs looks at it"),
     ("lockgate_quota_without_room_total", "its counters have room; src/gate/tests.rs fills them"),
     ("lockgate_workers_behind", "only for the moment in which workers switch"),
 ];

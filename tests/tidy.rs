@@ -17,8 +17,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("upstream", &["http", "tls", "observe", "catalog", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.
     ("net", &["http", "tls", "sys"]),
-    // Of `tls`, what a client has shown of itself.
-    ("gate", &["http", "catalog", "tls"]),
+    // Of `tls`, what a client has shown of itself; of `sys`, asking for memory ahead.
+    ("gate", &["http", "catalog", "tls", "sys"]),
     ("publish", &["catalog", "document", "sys"]),
     ("lint", &["catalog", "document", "tls"]),
     ("explain", &["gate", "http", "catalog", "document", "tls"]),
