@@ -128,6 +128,7 @@ fn every_metric_moves() {
     let quota = Request::get("/x").host("g.localhost");
     gateway.call(&quota).assert_passed();
     gateway.call(&quota).assert_refused("T429ID");
+    assert_eq!(gateway.metric("lockgate_default_domain_calls{group=\"g\"}"), Some(1.0));
     // One call holds the only connection, others wait for it.
     let mut held = gateway.client();
     held.send(Request::get("/held").bytes());
