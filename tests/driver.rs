@@ -47,17 +47,17 @@ fn io_uring_serves_the_same() {
     smoke("io_uring");
 }
 
-/// A machine that forbids io_uring, as containers do.
-fn without_io_uring(driver: &str, backend: &Backend) -> Config {
+/// A machine on which a ring may have so many entries; 0: it forbids io_uring, as containers do.
+fn limited_io_uring(entries: &str, driver: &str, backend: &Backend) -> Config {
     let mut launcher = python();
-    launcher.arg(repository().join("tests/driver/without_io_uring.py"));
+    launcher.arg(repository().join("tests/driver/limited_io_uring.py")).arg(entries);
     Config::open(backend.address).instance(&format!("workers = 2\ndriver = {driver:?}")).through(&launcher)
 }
 
 #[test]
 fn without_io_uring_a_gateway_runs_on_epoll_and_says_what_to_change() {
     let backend = Backend::ok();
-    let gateway = without_io_uring("auto", &backend).start();
+    let gateway = limited_io_uring("0", "auto", &backend).start();
     gateway.get("/x").assert_passed();
     for word in ["WARN io_uring cannot be used", "kernel.io_uring_disabled", "seccomp", "2 workers on epoll"] {
         gateway.wait_for_output(word);
@@ -67,9 +67,20 @@ fn without_io_uring_a_gateway_runs_on_epoll_and_says_what_to_change() {
 #[test]
 fn a_gateway_that_must_have_io_uring_does_not_start_without() {
     let backend = Backend::ok();
-    let (code, errors) = without_io_uring("io_uring", &backend).start_and_fail();
+    let (code, errors) = limited_io_uring("0", "io_uring", &backend).start_and_fail();
     assert_eq!(code, Some(1), "{errors}");
     assert!(errors.contains("kernel.io_uring_disabled") && errors.contains("driver = \"auto\""), "{errors}");
+}
+
+#[test]
+fn where_there_is_no_room_for_a_large_ring_a_smaller_one_does() {
+    let backend = Backend::ok();
+    let gateway = limited_io_uring("300", "io_uring", &backend).start();
+    gateway.get("/x").assert_passed();
+    gateway.wait_for_output("io_uring");
+    let (code, errors) = limited_io_uring("100", "io_uring", &backend).start_and_fail();
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("Cannot allocate memory"), "{errors}");
 }
 
 #[test]

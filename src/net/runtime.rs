@@ -12,6 +12,9 @@ use super::stream::Stream;
 
 /// Entries of a worker's submission queue; completions get four times as many.
 const RING_ENTRIES: u32 = 4096;
+/// Where the kernel finds no room for so large a ring, as on a machine whose memory is in pieces: a smaller one does the
+/// same in more turns.
+const FEWEST_RING_ENTRIES: u32 = 256;
 
 /// A pause through the timers, so that a worker looks at all its sockets and at its sweeper.
 pub(super) const PAUSE: Duration = Duration::from_millis(1);
@@ -47,10 +50,20 @@ pub fn run<F: Future + 'static>(ring_wanted: bool, future: F) -> io::Result<F::O
         let runtime = RuntimeBuilder::<TimeDriver<LegacyDriver>>::new().build()?;
         return Ok(to_the_end(runtime, future));
     }
-    let mut builder = ring();
-    builder.setup_cqsize(RING_ENTRIES * 4);
-    let runtime = RuntimeBuilder::<TimeDriver<IoUringDriver>>::new().uring_builder(builder).with_entries(RING_ENTRIES).build()?;
+    let mut entries = RING_ENTRIES;
+    let runtime = loop {
+        match ring_of(entries).build() {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && entries > FEWEST_RING_ENTRIES => entries /= 2,
+            outcome => break outcome?,
+        }
+    };
     Ok(to_the_end(runtime, future))
+}
+
+fn ring_of(entries: u32) -> RuntimeBuilder<TimeDriver<IoUringDriver>> {
+    let mut builder = ring();
+    builder.setup_cqsize(entries * 4);
+    RuntimeBuilder::<TimeDriver<IoUringDriver>>::new().uring_builder(builder).with_entries(entries)
 }
 
 /// A runtime that is dropped frees buffers the kernel may still write to; the process ends soon after, so it is kept.
