@@ -12,6 +12,7 @@ mod relay;
 mod request;
 mod ring;
 mod signature;
+mod size;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -33,6 +34,8 @@ enum Command {
     Relay(relay::Arguments),
     /// Measure the gateway beside other proxies and print what each request costs them
     Compare(compare::Arguments),
+    /// Write a config directory of a given size
+    Generate(size::Generate),
     /// Pin this process to a core, tie its life to its parent's, and become another program
     #[command(hide = true)]
     Launch(launch::Arguments),
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
         Command::Backend(arguments) => backend::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Generate(arguments) => size::generate(&arguments),
         Command::Launch(arguments) => launch::run(&arguments),
     }
 }

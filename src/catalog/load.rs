@@ -1,19 +1,33 @@
-//! From a config directory to a catalog: every document is read, all of them are checked together.
+//! From a config directory to a catalog: every document is read, all of them are checked together. What a load before has
+//! kept ([`Kept`]) is not read again; what is read is read on all cores.
 
-use std::collections::HashMap;
+pub mod apps;
+mod drafts;
+mod kept;
+mod parts;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::check::app::{Credentials, app};
+use super::check::app::Context as AppContext;
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
-use super::check::published::{Stages, published, root_manifest};
-use super::check::{Checked, Names, api, group, https, vpc_access};
-use super::check::{app as check_app, published as check_published};
-use super::{App, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
-use crate::document::{Diagnostic, Entry, Layout, Report, Stamps, gateway};
+use super::check::published::{Stages, root_manifest};
+use super::check::{Checked, Names, credentials, group, https, vpc_access};
+use super::parallel::each;
+use super::{Api, ApiName, ApiNames, Apps, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
+use crate::document::manifest::Manifest;
+use crate::document::{Diagnostic, Document, Entry, Layout, Parsed, Place, Report, Stamps, gateway};
+use apps::List;
+pub use apps::{AppDocument, app_documents};
+pub use kept::{Effort, Kept};
+use kept::Places;
+use parts::Part;
+
+/// Told what is done, how much of it, and how much there is.
+pub type Progress<'a> = &'a dyn Fn(&'static str, usize, usize);
 
 /// Reads and checks the whole config directory: what is served, and the drafts. The report has every error.
 pub fn load(config_dir: &Path) -> Result<Arc<Catalog>, Report> {
@@ -24,17 +38,22 @@ pub fn load(config_dir: &Path) -> Result<Arc<Catalog>, Report> {
 /// only the names count: what they say is not served, and a mistake in one keeps nobody from serving the rest.
 ///
 /// Also says how all that was read looked, good or bad: when a look changes, it is time to load again.
-pub fn load_served(config_dir: &Path) -> (Result<Catalog, Report>, Stamps) {
-    let mut loader = Loader::served(config_dir);
-    let catalog = loader.catalog();
+pub fn load_served(config_dir: &Path, kept: &mut Kept, progress: Progress<'_>) -> (Result<Catalog, Report>, Stamps) {
+    let mut loader = Loader { progress, ..Loader::served(config_dir) };
+    let catalog = loader.catalog(kept);
     let stamps = loader.layout.stamps();
     (loader.finish(catalog), stamps)
 }
 
 /// The same for a directory as it would be with some files written: how a change is checked before it is made.
 pub fn load_layout(layout: Layout) -> Result<Arc<Catalog>, Report> {
-    let mut loader = Loader { layout, report: Report::default(), judges_drafts: true };
-    let catalog = loader.catalog();
+    load_watched(layout, &|_, _, _| ())
+}
+
+/// The same, told how far it is.
+pub fn load_watched(layout: Layout, progress: Progress<'_>) -> Result<Arc<Catalog>, Report> {
+    let mut loader = Loader { layout, report: Report::default(), judges_drafts: true, progress };
+    let catalog = loader.catalog(&mut Kept::default());
     loader.finish(catalog).map(Arc::new)
 }
 
@@ -56,16 +75,24 @@ pub fn admin_address(config_dir: &Path) -> Result<Option<SocketAddr>, Report> {
     }
 }
 
-struct Loader {
+struct Loader<'p> {
     layout: Layout,
     report: Report,
     judges_drafts: bool,
+    progress: Progress<'p>,
 }
 
-impl Loader {
+/// Groups as they are checked, before their APIs are known.
+struct Groups {
+    list: Vec<Group>,
+    names: Names<GroupId>,
+    sites: Sites,
+}
+
+impl Loader<'_> {
     /// Of what a gateway serves, in which drafts have no part.
     fn served(config_dir: &Path) -> Self {
-        Self { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false }
+        Self { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false, progress: &|_, _, _| () }
     }
 
     fn finish(mut self, catalog: Option<Catalog>) -> Result<Catalog, Report> {
@@ -78,31 +105,34 @@ impl Loader {
         }
     }
 
-    fn catalog(&mut self) -> Option<Catalog> {
+    fn catalog(&mut self, kept: &mut Kept) -> Option<Catalog> {
         let _reading = self.layout.reading();
         if !self.layout.exists() {
             let diagnostic = Diagnostic::file(&self.layout.root, "there is no such config directory");
             self.report.push(diagnostic.help("`lockgate init DIR` makes one; `--config DIR` names another"));
             return None;
         }
+        kept.effort = Effort::default();
         let settings = self.settings();
         let suffix =
             settings.as_ref().map_or(DEFAULT_DOMAIN_SUFFIX, |settings| &settings.instance.default_domain_suffix).to_owned();
         let (vpc_accesses, vpc_access_names) = self.vpc_accesses();
         let directories = self.layout.directories(&self.layout.groups(), &mut self.report);
-        let (groups, group_names, sites) = self.groups(&directories, &suffix);
-        let mut apis_by_group = self.drafts(&directories, &vpc_access_names);
+        let Groups { list: groups, names: group_names, sites } = self.groups(&directories, &suffix);
+        let mut known = Known::default();
+        self.drafts(&directories, &vpc_access_names, kept, &mut known);
         let mut stages = Stages::new();
         let mut apis = Vec::new();
         let mut generation = 0;
         if let Some(manifest) = root_manifest(&self.layout, &mut self.report) {
             generation = manifest.document.generation;
-            let context =
-                check_published::Context { layout: &self.layout, groups: &group_names, vpc_accesses: &vpc_access_names };
-            apis = published(&manifest, &context, &mut stages, &mut apis_by_group, &mut self.report);
+            for stage in manifest.document.stage.keys() {
+                stages.add(stage);
+            }
+            let places = places(&groups, &vpc_accesses, &stages);
+            apis = self.published(&manifest, (&group_names, &vpc_access_names), (&stages, places), kept, &mut known);
         }
-        apis_by_group.values_mut().for_each(|names| names.sort_unstable());
-        let apps = self.apps(&check_app::Context { groups: &group_names, apis: &apis_by_group, stages: &stages });
+        let apps = self.apps(&group_names, &stages, kept, &known.0);
         let Settings { instance, listeners, security, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
             let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
@@ -125,6 +155,7 @@ impl Loader {
             groups,
             sites,
             apis,
+            names: kept.names.clone(),
             apps,
         })
     }
@@ -135,11 +166,27 @@ impl Loader {
         settings(&parsed.document, &self.layout.root, &mut checked)
     }
 
+    /// Documents of a kind, parsed on all cores.
+    fn parsed<T: Document + Send>(&mut self, paths: &[PathBuf]) -> Vec<Option<Parsed<T>>> {
+        let layout = &self.layout;
+        let parse = |path: &PathBuf| {
+            let mut report = Report::default();
+            (layout.parse(path, &mut report), report)
+        };
+        let mut all = Vec::with_capacity(paths.len());
+        for (parsed, report) in each(paths, parse, |_| ()) {
+            self.report.extend(report);
+            all.push(parsed);
+        }
+        all
+    }
+
     fn vpc_accesses(&mut self) -> (Vec<Arc<VpcAccess>>, Names<VpcAccessId>) {
         let mut list = Vec::new();
         let mut names = Names::new("VPC access");
-        for entry in self.layout.documents(&self.layout.vpc_accesses(), &mut self.report) {
-            let parsed = self.layout.parse(&entry.path, &mut self.report);
+        let entries = self.layout.documents(&self.layout.vpc_accesses(), &mut self.report);
+        let paths: Vec<PathBuf> = entries.iter().map(|entry| entry.path.clone()).collect();
+        for (entry, parsed) in entries.into_iter().zip(self.parsed(&paths)) {
             let good = parsed.and_then(|parsed| {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                 vpc_access::vpc_access(&parsed.document, &entry.name, &mut checked)
@@ -150,12 +197,12 @@ impl Loader {
         (list, names)
     }
 
-    fn groups(&mut self, directories: &[Entry], suffix: &str) -> (Vec<Group>, Names<GroupId>, Sites) {
+    fn groups(&mut self, directories: &[Entry], suffix: &str) -> Groups {
         let (mut list, mut sites) = (Vec::new(), Sites::default());
         let mut names = Names::new("group");
         let mut claims = Claims::default();
-        for entry in directories {
-            let parsed = self.layout.parse(&self.layout.group(&entry.name), &mut self.report);
+        let paths: Vec<PathBuf> = directories.iter().map(|entry| self.layout.group(&entry.name)).collect();
+        for (entry, parsed) in directories.iter().zip(self.parsed(&paths)) {
             let good = parsed.and_then(|parsed| {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                 let mut group = group::group(&parsed.document, &entry.name, suffix, &mut claims, &mut checked)?;
@@ -165,35 +212,135 @@ impl Loader {
             let id = good.map(|good| push(&mut list, good, GroupId));
             names.insert(entry.name.clone(), id);
         }
-        (list, names, sites)
+        Groups { list, names, sites }
     }
 
-    /// Checks the drafts, if they are to be judged; what they say does not exist for callers, only their names are kept.
-    fn drafts(&mut self, directories: &[Entry], vpc_accesses: &Names<VpcAccessId>) -> HashMap<String, Vec<String>> {
-        let mut names: HashMap<String, Vec<String>> = HashMap::new();
-        for group in directories {
-            for entry in self.layout.documents(&self.layout.apis(&group.name), &mut self.report) {
-                if self.judges_drafts
-                    && let Some(parsed) = self.layout.parse(&entry.path, &mut self.report)
-                {
-                    let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-                    api::definition(&parsed.document, &entry.name, vpc_accesses, None, &mut checked);
+    /// What is published: what the root names by the digest it had before is kept.
+    fn published(
+        &mut self,
+        manifest: &Parsed<Manifest>,
+        (groups, vpc_accesses): (&Names<GroupId>, &Names<VpcAccessId>),
+        (stages, places): (&Stages, Places),
+        kept: &mut Kept,
+        known: &mut Known,
+    ) -> Vec<Arc<Api>> {
+        let mut wanted = Vec::new();
+        for (stage, of_stage) in &manifest.document.stage {
+            let Some(stage_id) = stages.find(stage) else { continue };
+            wanted.extend(of_stage.iter().map(|(group, entry)| parts::Wanted {
+                stage,
+                stage_id,
+                group,
+                entry,
+                place: Place::of(&manifest.source, entry),
+            }));
+        }
+        let before = std::mem::replace(&mut kept.places, places);
+        let same_places = before == kept.places;
+        let context = parts::Context { layout: &self.layout, groups, vpc_accesses, before: &before, same_places };
+        let mut parts = std::mem::take(&mut kept.parts);
+        let key = |wanted: &parts::Wanted<'_>| (wanted.stage.to_owned(), wanted.group.to_owned());
+        // Those that the root names as before stay as they are.
+        let mut same: Vec<Option<Part>> = Vec::with_capacity(wanted.len());
+        for wanted in &wanted {
+            let part = parts.remove(&key(wanted));
+            let is_same = |part: &mut Part| {
+                let there = part.apis.is_empty() || groups.find(wanted.group).is_some();
+                let group = groups.find(wanted.group).flatten();
+                there && part.sha256 == wanted.entry.sha256 && part.moved(&context, group, wanted.stage_id).is_some()
+            };
+            same.push(part.and_then(|mut part| match is_same(&mut part) {
+                true => Some(part),
+                false => {
+                    parts.insert(key(wanted), part);
+                    None
                 }
-                names.entry(group.name.clone()).or_default().push(entry.name);
-            }
+            }));
         }
-        names
+        let to_read: Vec<&parts::Wanted<'_>> = wanted.iter().zip(&same).filter(|(_, part)| part.is_none()).map(|(w, _)| w).collect();
+        let (progress, all) = (self.progress, to_read.len());
+        let read = |wanted: &&parts::Wanted<'_>| parts::read(wanted, parts.get(&key(wanted)), &context);
+        let mut read = each(&to_read, read, |done| progress("reading", done, all)).into_iter();
+        let (mut apis, mut files) = (Vec::new(), Vec::new());
+        for (wanted, part) in wanted.iter().zip(same) {
+            let part = part.or_else(|| {
+                let (part, report) = read.next()?;
+                self.report.extend(report);
+                let part = part?;
+                kept.effort.groups += 1;
+                kept.effort.published_files += part.read;
+                let name = |api: &str| ApiNames::number(&mut kept.names, &format!("{}/{api}", wanted.group));
+                Some(Part::new(part, name))
+            });
+            let Some(part) = part else { continue };
+            known.add(&part.latest);
+            apis.extend(part.apis.iter().cloned());
+            files.push(part.files.clone());
+            kept.parts.insert(key(wanted), part);
+        }
+        self.layout.note_published(files);
+        apis
     }
 
-    fn apps(&mut self, context: &check_app::Context<'_>) -> Vec<App> {
-        let mut credentials = Credentials::default();
-        let mut apps = Vec::new();
-        for entry in self.layout.documents(&self.layout.apps(), &mut self.report) {
-            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else { continue };
-            let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-            apps.extend(app(&parsed.document, &entry.name, &self.layout, context, &mut credentials, &mut checked));
+    fn apps(&mut self, groups: &Names<GroupId>, stages: &Stages, kept: &mut Kept, known: &[bool]) -> Apps {
+        if kept.stages != stages.names {
+            kept.lists.clear();
+            kept.stages.clone_from(&stages.names);
         }
+        let context = AppContext { groups, names: &kept.names, known, stages, random: &kept.random };
+        let documents = app_documents(&self.layout, &mut self.report);
+        let (layout, lists) = (&self.layout, &kept.lists);
+        let list = |document: &Arc<AppDocument>| {
+            let mut report = Report::default();
+            let before = lists.get(&document.path).filter(|list| list.is_kept(layout, &context));
+            match before {
+                Some(list) => (Some(list.clone()), false, report),
+                None => (List::read(document.clone(), layout, &context, &mut report).map(Arc::new), true, report),
+            }
+        };
+        let (progress, all) = (self.progress, documents.len());
+        let mut lists = Vec::with_capacity(documents.len());
+        let mut read = 0;
+        for (list, is_new, report) in each(&documents, list, |done| progress("apps", done, all)) {
+            read += usize::from(is_new);
+            lists.extend(list);
+            self.report.extend(report);
+        }
+        let same = read == 0 && lists.len() == kept.lists.len();
+        if !same {
+            credentials::check(&lists, &self.layout, &mut self.report);
+        }
+        kept.effort.app_documents = read;
+        let apps = Apps::new(lists.iter().map(|list| list.apps.clone()).collect());
+        // With errors, what is wrong is to be found again.
+        kept.lists = match self.report.is_empty() {
+            true => lists.into_iter().map(|list| (list.document.path.clone(), list)).collect(),
+            false => Default::default(),
+        };
         apps
+    }
+}
+
+/// APIs that there are, by the numbers of their names.
+#[derive(Default)]
+struct Known(Vec<bool>);
+
+impl Known {
+    fn add(&mut self, names: &[ApiName]) {
+        for name in names {
+            if self.0.len() <= name.index() {
+                self.0.resize(name.index() + 1, false);
+            }
+            self.0[name.index()] = true;
+        }
+    }
+}
+
+fn places(groups: &[Group], vpc_accesses: &[Arc<VpcAccess>], stages: &Stages) -> Places {
+    Places {
+        groups: groups.iter().map(|group| group.name.clone()).collect(),
+        vpc_accesses: vpc_accesses.iter().map(|access| access.name.clone()).collect(),
+        stages: stages.names.clone(),
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Failure;
+use super::progress::Progress;
 use super::service::{SIGN_OF_LIFE, Service};
 use super::signals::{Order, Signals};
 use crate::admin::{Admin, Sources};
-use crate::catalog::{self, Catalog, Driver, LogFormat, Scheme};
+use crate::catalog::{self, Catalog, Driver, Kept, LogFormat, Scheme};
 use crate::document::Stamps;
 use crate::live::{Control, Live};
 use crate::observe::event::Event;
@@ -30,9 +31,11 @@ impl Run {
     pub fn run(self, config: &Path) -> Result<(), Failure> {
         // Before anything is bound: a signal from now on is an order, not an end.
         let signals = Signals::listen()?;
-        let (catalog, stamps) = catalog::load_served(config);
+        let (mut kept, progress) = (Kept::default(), Progress::new());
+        let (catalog, stamps) = catalog::load_served(config, &mut kept, &|what, done, all| progress.show(what, done, all));
+        drop(progress);
         let catalog = Arc::new(catalog.map_err(|report| Failure::from(report).code(CONFIG_ERROR))?);
-        with_log(&catalog, || serve(start(config, catalog.clone(), stamps)?, &signals))
+        with_log(&catalog, || serve(start(config, catalog.clone(), stamps, kept)?, &signals))
     }
 }
 
@@ -55,7 +58,7 @@ pub(super) struct Running {
 }
 
 /// Starts the gateway and says what it does.
-pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps) -> Result<Running, Failure> {
+pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps, kept: Kept) -> Result<Running, Failure> {
     // Before anything is bound: who finds a listener finds the way to give orders, too.
     let control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
     let fails = |error: StartError| Failure::new(error.to_string());
@@ -63,7 +66,7 @@ pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps) -> Res
     let admin = catalog.admin.map(bind).transpose().map_err(fails)?;
     let mut fleet = Fleet::start(catalog.clone()).map_err(fails)?;
     let swap = fleet.swap().ok_or_else(|| Failure::new("the gateway is followed already"))?;
-    let live = control.follow(config, swap, fleet.status.clone(), stamps)?;
+    let live = control.follow(config, swap, fleet.status.clone(), (stamps, kept))?;
     let (instance, driver) = (catalog.instance.name.as_str(), driver(&fleet));
     for listener in &catalog.listeners {
         let scheme = if listener.scheme == Scheme::Https { "https" } else { "http" };

@@ -77,7 +77,7 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
             Seen::Caller(None) => {
                 ("the API asks for no credentials".to_owned(), api.and_then(|api| places.api(api, Part::Authentication)))
             }
-            Seen::Caller(Some((app, credential))) => match catalog.apps.get(app.index()) {
+            Seen::Caller(Some((app, credential))) => match catalog.apps.get(*app) {
                 Some(app) => {
                     let key = text(call.request.field(FieldId::XCaKey).unwrap_or_default());
                     let by = by(*credential, &key);
@@ -100,7 +100,7 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
 pub fn refused(refusal: &Refusal, watch: &Watch, api: &Option<ApiId>, app: &Option<AppId>, places: &Places<'_>) -> Step {
     let name = NAMES.get(watch.0.len()).copied().unwrap_or("request");
     let api = api.and_then(|api| places.catalog.apis.get(api.index()));
-    let app = app.and_then(|app| places.catalog.apps.get(app.index()));
+    let app = app.and_then(|app| places.catalog.apps.get(app));
     let place = match (name, api, app) {
         ("protocol", Some(api), _) => places.api(api, Part::Protocols),
         ("authenticate", Some(api), _) => places.api(api, Part::Authentication),
@@ -185,8 +185,8 @@ fn caller(watch: &Watch) -> Option<AppId> {
 }
 
 fn authorized(api: &Api, id: AppId, catalog: &Catalog, places: &Places<'_>) -> (String, Option<crate::document::Place>) {
-    let Some(app) = catalog.apps.get(id.index()) else { return (String::new(), None) };
-    let of = app.authorizations.iter().find(|a| a.group == api.group && a.api == api.name && a.stage == api.stage);
+    let Some(app) = catalog.apps.get(id) else { return (String::new(), None) };
+    let of = app.authorization(api.id, api.stage);
     let ends = of.and_then(|authorization| authorization.expires_ms);
     let ends = ends.and_then(|ms| jiff::Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).ok());
     let until = ends.map_or("without an end".to_owned(), |time| format!("until {time}"));

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::authenticate::apps::Apps;
 use super::authenticate::nonce::NonceSet;
-use super::authorize::Authorizations;
 use super::quota::daily::DailyQuota;
 use super::route::Router;
 use crate::catalog::Catalog;
@@ -15,7 +14,6 @@ pub struct Tables {
     pub catalog: Arc<Catalog>,
     pub router: Router,
     pub apps: Apps,
-    pub authorizations: Authorizations,
     /// Calls of each group's default domain, by `GroupId`.
     pub default_domain_calls: Box<[Arc<DailyQuota>]>,
 }
@@ -29,9 +27,9 @@ pub struct Shared {
 
 impl Tables {
     pub fn build(catalog: Arc<Catalog>, shared: &Shared) -> Self {
-        let (router, apps, authorizations) = (Router::build(&catalog), Apps::build(&catalog), Authorizations::build(&catalog));
+        let (router, apps) = (Router::build(&catalog), Apps::build(&catalog));
         let default_domain_calls = shared.default_domain_calls(&catalog);
-        Self { catalog, router, apps, authorizations, default_domain_calls }
+        Self { catalog, router, apps, default_domain_calls }
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Judged<'s> {
 
 impl Side {
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        let apps = (0..).zip(&catalog.apps).map(|(id, app)| (app.name.clone(), AppId(id))).collect();
+        let apps = catalog.apps.ids().map(|(id, app)| (app.name.to_string(), id)).collect();
         let shared = Shared::for_preview(&catalog);
         Self { tables: Tables::build(catalog, &shared), apps }
     }

@@ -154,7 +154,6 @@ impl Swap {
         handover.ring_all();
         let status = &handover.status;
         handover.wait_for_all(|worker| status.worker(worker).is_none_or(|own| own.load() >= load))?;
-        self.tidy();
         Ok(load)
     }
 

@@ -110,10 +110,10 @@ fn id(name: &[u8]) -> FieldId {
 pub fn catalog() -> Catalog {
     let apps = [("24601001", "sEcReT-Alpha-0123456789abcdef"), ("app-bravo_2", "密钥Bravo🔑"), ("appKey", "appSecret")];
     let apps = apps.into_iter().map(|(key, secret)| App {
-        name: format!("app of {key}"),
-        keys: vec![AppKey::new(key.into(), secret.into())],
-        app_codes: if key == "24601001" { vec![Secret::new("other".into()), Secret::new(APP_CODE.into())] } else { Vec::new() },
-        authorizations: Vec::new(),
+        name: format!("app of {key}").into(),
+        keys: Box::new([AppKey::new(key.into(), secret.into())]),
+        app_codes: if key == "24601001" { [Secret::new("other".into()), Secret::new(APP_CODE.into())].into() } else { Box::default() },
+        authorizations: Box::default(),
     });
     Catalog {
         generation: 0,
@@ -150,8 +150,9 @@ pub fn catalog() -> Catalog {
             forward_app_code: false,
             https: Vec::new(),
         }],
-        apis: ["api", "another"].map(api).into(),
-        apps: apps.collect(),
+        apis: ["api", "another"].map(|name| std::sync::Arc::new(api(name))).into(),
+        names: Default::default(),
+        apps: Apps::new(vec![apps.collect()]),
     }
 }
 
@@ -159,6 +160,7 @@ fn api(name: &str) -> Api {
     Api {
         group: GroupId(0),
         name: name.into(),
+        id: ApiName(0),
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: RULES,
