@@ -34,6 +34,7 @@ fn catalog(apps: u32) -> Catalog {
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: rules(),
+        body_bytes: None,
         protocols: Protocols { http: true, https: true },
         methods: MethodSet::Any,
         path: PathTemplate { segments: vec![Segment::Rest] },
@@ -49,6 +50,7 @@ fn catalog(apps: u32) -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: PathBuf::from("state"),
@@ -56,6 +58,7 @@ fn catalog(apps: u32) -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
         security: Security {
             signature_window_ms: WINDOW_MS,
             nonce_capacity: 1_000_000,
@@ -125,7 +128,16 @@ impl Request {
         let request = RequestView { buffer: &self.buffer, head: &self.head };
         let mut parts = request.target().splitn(2, |&byte| byte == b'?');
         let target = Target { authority: None, path: parts.next().unwrap_or_default(), query: parts.next() };
-        Call { request, target, scheme: Scheme::Http, peer: [127, 0, 0, 1].into(), client: None, form: None, now_ms: NOW_MS }
+        Call {
+            request,
+            target,
+            body_bytes: 0,
+            scheme: Scheme::Http,
+            peer: [127, 0, 0, 1].into(),
+            client: None,
+            form: None,
+            now_ms: NOW_MS,
+        }
     }
 }
 

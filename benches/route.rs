@@ -27,6 +27,7 @@ fn catalog(apis: usize) -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "bench".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: "state".into(),
@@ -34,6 +35,7 @@ fn catalog(apis: usize) -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
         security: Security {
             signature_window_ms: 900_000,
             nonce_capacity: 1_000,
@@ -50,7 +52,7 @@ fn catalog(apis: usize) -> Catalog {
             name: "backend".into(),
             vpc_id: "vpc".into(),
             host: Some("backend.internal".into()),
-            scheme: Scheme::Http,
+            tls: None,
             instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
             balance: Default::default(),
             health: None,
@@ -84,6 +86,7 @@ fn api(number: usize) -> Api {
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: Authentication::None,
+        body_bytes: None,
         protocols: Protocols { http: true, https: true },
         methods: MethodSet::These(vec!["GET".into(), "POST".into()]),
         path: PathTemplate { segments: segments.clone() },
@@ -139,6 +142,7 @@ impl Request {
         Call {
             request: RequestView { buffer: &self.buffer, head: &self.head },
             target: Target { authority: None, path: &target[..query], query: Some(&target[query + 1..]) },
+            body_bytes: 0,
             scheme: Scheme::Http,
             peer: [192, 0, 2, 7].into(),
             client: None,
@@ -184,7 +188,7 @@ fn forward(criterion: &mut Criterion) {
     let catalog = Arc::new(catalog(10_000));
     let shared = Shared::new(&catalog, 0, [7; 16]);
     let tables = Tables::build(catalog, &shared);
-    let mut scratch = Scratch::default();
+    let mut scratch = Scratch::new(&shared, 0);
     let request = Request::new(4711);
     let call = request.call();
     criterion.bench_function("decide/anonymous", |b| b.iter(|| decide(black_box(&call), &tables, &shared, &mut scratch).api));

@@ -342,6 +342,65 @@ fn a_body_over_the_limit_is_refused() {
     assert_eq!(backend.count(), 1);
 }
 
+/// An API's own limit is kept before and behind that of the instance, with a length and in chunks, also where the body is
+/// a form that is read for its signature; a call refused for it uses up no nonce.
+#[test]
+fn an_api_may_have_a_body_limit_of_its_own() {
+    let app = App::alpha();
+    let backend = digesting();
+    let gateway = Config::with_backend(backend.address)
+        .table("limits", "body_bytes = 2000")
+        .published(&Api::open("small", "/small").body_bytes(1000))
+        .published(&Api::open("large", "/large").body_bytes(100_000))
+        .published(&Api::open("same", "/same"))
+        .published(&Api::app("signed", "/signed").body_bytes(1000))
+        .app(&app.clone().may_call("g/signed", &["RELEASE"]))
+        .start();
+    let mut passed = 0;
+    for (path, limit) in [("/small", 1000), ("/large", 100_000), ("/same", 2000)] {
+        for len in [limit, limit + 1] {
+            let in_chunks = Request::new("POST", path).field("Transfer-Encoding", "chunked").body(chunked(&large(len), 777));
+            for request in [Request::new("POST", path).body(large(len)), in_chunks] {
+                let answer = gateway.call(&request);
+                match len == limit {
+                    true => answer.assert_passed(),
+                    false => answer.assert_refused("I413RL"),
+                }
+                passed += usize::from(len == limit);
+            }
+        }
+    }
+    // It is over before it has come.
+    let mut client = gateway.client();
+    client.send("POST /small HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n");
+    client.response("POST").assert_refused("I413RL");
+    client.assert_closed();
+    // Nobody learns of a limit who does not find the API.
+    gateway.call(&Request::new("POST", "/none").body(large(5000))).assert_refused("I404NF");
+    let signer = Signer::new(&app.key, &app.secret);
+    let form = |len: usize| {
+        let body = format!("a={}", "x".repeat(len - 2));
+        let request = Request::post("/signed", "application/x-www-form-urlencoded", body);
+        signer.sign(request.field("X-Ca-Nonce", format!("of-{len}")))
+    };
+    let (whole, longer) = (form(1000), form(1001));
+    let in_chunks = |form: &Request| {
+        let body = chunked(&form.body, 100);
+        Request { body, ..form.clone() }.field("Transfer-Encoding", "chunked")
+    };
+    for _ in 0..2 {
+        gateway.call(&longer).assert_refused("I413RL");
+        gateway.call(&in_chunks(&longer)).assert_refused("I413RL");
+    }
+    gateway.call(&in_chunks(&whole)).assert_passed();
+    gateway.call(&whole).assert_refused("S403NU");
+    assert_eq!(backend.count(), passed + 1, "nothing that was refused became whole");
+    let shown = gateway.ok(&["limits"]);
+    for line in ["body_bytes                         2000 bytes", "1000 bytes  of the API g/small in RELEASE"] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+}
+
 #[test]
 fn a_body_that_disagrees_with_its_md5_never_becomes_whole() {
     let app = App::alpha();

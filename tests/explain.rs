@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer};
+use lockgate_test_support::{Api, App, Backend, Config, Gateway, Request, Signer, chunked};
 use sample::Sample;
 use serde_json::Value;
 
@@ -80,6 +80,13 @@ fn a_refusal_names_its_step_and_what_refuses() {
     refused(&[URL, "--stage", "none"], "stage", "I400SG", "");
     refused(&[URL, "--stage", "TEST"], "API", "I404NF", "");
     refused(&["-X", "POST", URL], "API", "I405UM", "");
+    let posted = Sample::new();
+    posted.edit("gateway.toml", "[access_log]", "[limits]\nbody_bytes = 4\n[access_log]");
+    fs::write(posted.path("../request.txt"), "GET /nginx HTTP/1.1\nHost: api.example.com\nContent-Length: 5\n\nabcde").unwrap();
+    let (exit, said) = explained(&posted, &["--request", "request.txt"]);
+    assert_eq!(exit, Some(3), "{said}");
+    assert!(said.contains("body  ") && said.contains("refused: I413RL Request body too Large"), "{said}");
+    assert!(places(&said).iter().any(|place| place.starts_with("body gateway.toml:")), "{said}");
     let authentication = "published/RELEASE/nginx-demo/nginx-test/.toml::";
     refused(&[URL], "authenticate", "A400MA", authentication);
     refused(&[URL, "-H", "Authorization: APPCODE wrong"], "authenticate", "A401AC", authentication);
@@ -123,7 +130,7 @@ fn a_saved_request_and_json() {
     assert_eq!((&said["version"], &said["outcome"]), (&1.into(), &"forward".into()));
     assert!(said["backendRequest"].as_str().unwrap().starts_with("GET / HTTP/1.1\nHost: nginx.internal\n"));
     let steps = said["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 10);
+    assert_eq!(steps.len(), 11);
     assert_eq!((&steps[1]["step"], &steps[1]["line"], &steps[1]["column"]), (&"domain".into(), &3.into(), &12.into()));
     let (code, said) = explained(&sample, &[URL, "--format", "json"]);
     let said: Value = serde_json::from_str(&said).unwrap();
@@ -153,6 +160,8 @@ fn a_running_gateway_decides_as_explained() {
         .published(&Api::app("signed", "/signed/*").methods(&["GET", "POST"]))
         .published(&Api::app("others", "/others"))
         .published(&Api::open("safe", "/safe").protocols(&["https"]))
+        .published(&Api::open("short", "/short").body_bytes(10))
+        .published(&Api::app("closed", "/closed").body_bytes(10))
         .app(&app)
         .start();
     let form = "application/x-www-form-urlencoded";
@@ -163,6 +172,9 @@ fn a_running_gateway_decides_as_explained() {
             .field("X-Drop", "1"),
         Request::new("PUT", "/open/1/2").body("abc"),
         Request::get("/open/1"),
+        Request::new("POST", "/short").body("0123456789a"),
+        Request::new("POST", "/short").field("Transfer-Encoding", "chunked").body(chunked(b"0123456789a", 4)),
+        Request::new("POST", "/closed").field("Transfer-Encoding", "chunked").body(chunked(b"0123456789a", 4)),
         Request::get("/none"),
         Request::get("/safe"),
         Request::get("/signed/x"),

@@ -29,7 +29,7 @@ fn a_plain_call_byte_by_byte() {
     answer.assert_passed();
     let expected = format!(
         "POST /a/b?x=1&y=%20+ HTTP/1.1\r\nHost: {}\r\nUser-Agent: test/1\r\nAccept: */*\r\nX-Custom: \u{540d}\r\nx-custom: two\r\n\
-         X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Ca-Request-Id: ID\r\nContent-Length: 5\r\n\r\n",
+         X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 test\r\nX-Ca-Request-Id: ID\r\nContent-Length: 5\r\n\r\n",
         backend.address
     );
     let received = backend.next();

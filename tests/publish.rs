@@ -275,7 +275,10 @@ fn an_authorization_keeps_the_comments_of_its_file() {
     // The same again gives it its new end.
     sample.ok(&["authorize", "demo-app", "nginx-demo/nginx-test", "--stage", "TEST", "--expires", "2031-01-01T00:00:00Z"]);
     let catalog = load(&sample);
-    assert_eq!(catalog.apps.iter().next().unwrap().authorizations.iter().map(|a| a.expires_ms).max(), Some(Some(1_924_992_000_000)));
+    assert_eq!(
+        catalog.apps.iter().next().unwrap().authorizations.iter().map(|a| a.expires_ms).max(),
+        Some(Some(1_924_992_000_000))
+    );
     assert_eq!(catalog.apps.iter().next().unwrap().authorizations.len(), 2);
 }
 

@@ -121,6 +121,8 @@ fn what_is_bad_does_not_validate() {
         (API, "method = \"GET\"                   # or a list", "method = [] # or a list"),
         (API, "\"GET\"                   # or \"ANY\"", "\"any\" # or \"ANY\""),
         (API, "= 10000", "= 0"),
+        (API, "\"pass-through\"", "\"pass-through\"\nbody_bytes = -1"),
+        (API, "\"pass-through\"", "\"pass-through\"\nbody_bytes = 1099511627777"),
         (APP, "app_secret =", "app_secre ="),
         (APP, "nginx-demo/nginx-test", "nginx-demo"),
         (APP, "[\"RELEASE\"]", "[]"),

@@ -14,14 +14,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("worker", &["state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
     ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
-    ("upstream", &["http", "observe", "catalog", "net", "sys"]),
+    ("upstream", &["http", "tls", "observe", "catalog", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.
     ("net", &["http", "tls", "sys"]),
     // Of `tls`, what a client has shown of itself.
     ("gate", &["http", "catalog", "tls"]),
     ("publish", &["catalog", "document", "sys"]),
     ("lint", &["catalog", "document", "tls"]),
-    ("explain", &["gate", "http", "catalog", "document"]),
+    ("explain", &["gate", "http", "catalog", "document", "tls"]),
     ("replay", &["gate", "http", "catalog"]),
     ("catalog", &["document", "http", "tls"]),
     ("document", &[]),

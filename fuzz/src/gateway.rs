@@ -65,7 +65,8 @@ pub struct Requests {
 impl Gateway {
     pub fn new() -> Self {
         let catalog = CATALOG.clone();
-        let (shared, scratch) = (Shared::new(&catalog, 0, [7; 16]), Scratch::default());
+        let shared = Shared::new(&catalog, 0, [7; 16]);
+        let scratch = Scratch::new(&shared, 0);
         Self { tables: Tables::build(catalog, &shared), shared, scratch }
     }
 
@@ -142,7 +143,16 @@ impl Gateway {
     /// The head of the backend request.
     fn forward(&mut self, view: &RequestView<'_>, framing: RequestFraming) -> Result<Option<Vec<u8>>, String> {
         let target = parse_target(view.method(), view.target()).map_err(debug)?;
-        let call = Call { request: *view, target, scheme: Scheme::Http, peer: PEER, client: None, form: None, now_ms: 0 };
+        let call = Call {
+            request: *view,
+            target,
+            body_bytes: framing.body.declared(),
+            scheme: Scheme::Http,
+            peer: PEER,
+            client: None,
+            form: None,
+            now_ms: 0,
+        };
         let Verdict::Forward(forward) = decide(&call, &self.tables, &self.shared, &mut self.scratch).verdict else {
             return Ok(None);
         };

@@ -186,6 +186,7 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
         }
         Metric::AuthenticationFailures => by_kind(sums, out, authentication_failure),
         Metric::QuotaRefused => by_kind(sums, out, quota),
+        Metric::QuotaWithoutRoom => out.sample(&[], sources.sum(|counters| counters.quota_without_room.get())),
         Metric::Timeouts => {
             for (timeout, name) in Timeout::ALL {
                 out.sample(&[name], sources.sum(|counters| counters.timed_out(timeout).get()));

@@ -17,6 +17,8 @@ pub struct Api {
     pub methods: MethodSet,
     /// Without the group's base path.
     pub path: PathTemplate,
+    /// Largest body of a request, in bytes; `None`: that of the instance.
+    pub body_bytes: Option<u64>,
     pub backend: Backend,
 }
 

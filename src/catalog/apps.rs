@@ -38,7 +38,8 @@ impl Apps {
 
     pub fn ids(&self) -> impl Iterator<Item = (AppId, &App)> {
         let of_list = |(list, apps): (u32, &'_ Arc<[App]>)| (list, apps.len() as u32);
-        let places = (0..).zip(self.lists.iter()).map(of_list).flat_map(|(list, len)| (0..len).map(move |nth| AppId { list, nth }));
+        let places =
+            (0..).zip(self.lists.iter()).map(of_list).flat_map(|(list, len)| (0..len).map(move |nth| AppId { list, nth }));
         places.filter_map(|id| Some((id, self.get(id)?)))
     }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 pub struct Instance {
     pub name: String,
+    /// What the instance is called in `Via`: a token; `None`: it does not say.
+    pub via: Option<String>,
     /// `None`: one for each core the process may use.
     pub workers: Option<NonZeroUsize>,
     /// Source addresses toward backends, used in turn; empty: the kernel chooses.
@@ -53,6 +55,22 @@ pub struct Security {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NonceFull {
     Refuse,
+    Accept,
+}
+
+/// The room for counters of quotas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Counters at one time, over all workers and rules.
+    pub counter_capacity: usize,
+    pub counter_full: CounterFull,
+}
+
+/// What happens to a call that needs a counter for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CounterFull {
+    Refuse,
+    /// It passes that rule, uncounted.
     Accept,
 }
 

@@ -15,6 +15,7 @@ use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
 use super::check::published::{Stages, root_manifest};
+use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, credentials, group, https, vpc_access};
 use super::parallel::each;
 use super::{Api, ApiName, ApiNames, Apps, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
@@ -22,8 +23,8 @@ use crate::document::manifest::Manifest;
 use crate::document::{Diagnostic, Document, Entry, Layout, Parsed, Place, Report, Stamps, gateway};
 use apps::List;
 pub use apps::{AppDocument, app_documents};
-pub use kept::{Effort, Kept};
 use kept::Places;
+pub use kept::{Effort, Kept};
 use parts::Part;
 
 /// Told what is done, how much of it, and how much there is.
@@ -133,7 +134,7 @@ impl Loader<'_> {
             apis = self.published(&manifest, (&group_names, &vpc_access_names), (&stages, places), kept, &mut known);
         }
         let apps = self.apps(&group_names, &stages, kept, &known.0);
-        let Settings { instance, listeners, security, limits, access_log, log_format, admin, .. } = settings?;
+        let Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
             let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
             sites.complain(&listener.address.to_string(), answers, &mut self.report);
@@ -146,6 +147,7 @@ impl Loader<'_> {
             instance,
             listeners,
             security,
+            quota,
             limits,
             access_log,
             log_format,
@@ -184,12 +186,13 @@ impl Loader<'_> {
     fn vpc_accesses(&mut self) -> (Vec<Arc<VpcAccess>>, Names<VpcAccessId>) {
         let mut list = Vec::new();
         let mut names = Names::new("VPC access");
+        let system = SystemTrust::default();
         let entries = self.layout.documents(&self.layout.vpc_accesses(), &mut self.report);
         let paths: Vec<PathBuf> = entries.iter().map(|entry| entry.path.clone()).collect();
         for (entry, parsed) in entries.into_iter().zip(self.parsed(&paths)) {
             let good = parsed.and_then(|parsed| {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-                vpc_access::vpc_access(&parsed.document, &entry.name, &mut checked)
+                vpc_access::vpc_access(&parsed.document, &entry.name, &self.layout, &system, &mut checked)
             });
             let id = good.map(|good| push(&mut list, Arc::new(good), VpcAccessId));
             names.insert(entry.name, id);
@@ -257,7 +260,8 @@ impl Loader<'_> {
                 }
             }));
         }
-        let to_read: Vec<&parts::Wanted<'_>> = wanted.iter().zip(&same).filter(|(_, part)| part.is_none()).map(|(w, _)| w).collect();
+        let to_read: Vec<&parts::Wanted<'_>> =
+            wanted.iter().zip(&same).filter(|(_, part)| part.is_none()).map(|(w, _)| w).collect();
         let (progress, all) = (self.progress, to_read.len());
         let read = |wanted: &&parts::Wanted<'_>| parts::read(wanted, parts.get(&key(wanted)), &context);
         let mut read = each(&to_read, read, |done| progress("reading", done, all)).into_iter();

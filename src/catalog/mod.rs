@@ -29,9 +29,14 @@ pub use apps::{AppId, Apps};
 pub use check::gateway::{STATE_DIRECTORY, Settings};
 pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
 pub use group::{Domain, DomainHttps, Group};
-pub use instance::{AccessLog, Driver, Instance, Listener, LogFormat, NonceFull, Retention, Scheme, Security, Tolerance};
+pub use instance::{
+    AccessLog, CounterFull, Driver, Instance, Listener, LogFormat, NonceFull, Quota, Retention, Scheme, Security, Tolerance,
+};
 pub use limits::Limits;
-pub use load::{AppDocument, Effort, Kept, Progress, admin_address, app_documents, load, load_layout, load_served, load_watched, state_directory};
+pub use load::{
+    AppDocument, Effort, Kept, Progress, admin_address, app_documents, load, load_layout, load_served, load_watched,
+    state_directory,
+};
 pub use names::ApiNames;
 pub use parallel::each;
 pub use publication::{Candidate, check_publication, instance_settings};
@@ -71,6 +76,7 @@ pub struct Catalog {
     pub instance: Instance,
     pub listeners: Vec<Listener>,
     pub security: Security,
+    pub quota: Quota,
     pub limits: Limits,
     pub access_log: AccessLog,
     pub log_format: LogFormat,
@@ -88,4 +94,11 @@ pub struct Catalog {
     /// Of APIs that are drafted, published, or were.
     pub names: Arc<ApiNames>,
     pub apps: Apps,
+}
+
+impl Catalog {
+    /// Largest body of a request to an API, in bytes.
+    pub fn body_bytes(&self, api: ApiId) -> u64 {
+        self.apis.get(api.index()).and_then(|api| api.body_bytes).unwrap_or(self.limits.body_bytes)
+    }
 }

@@ -10,6 +10,7 @@ use super::check::conflicts::{Claim, Conflicts};
 use super::check::domains::Claims;
 use super::check::gateway::{Settings, settings};
 use super::check::published::{group_manifest, version_of};
+use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, group, vpc_access};
 use super::{GroupId, StageId, VpcAccessId};
 use crate::document::manifest::Manifest;
@@ -118,7 +119,7 @@ impl Touched<'_> {
             && let Some(parsed) = self.layout.parse(&self.layout.vpc_access(name), self.report)
         {
             let mut checked = Checked { source: &parsed.source, report: self.report };
-            vpc_access::vpc_access(&parsed.document, name, &mut checked);
+            vpc_access::vpc_access(&parsed.document, name, self.layout, &SystemTrust::default(), &mut checked);
         }
     }
 }

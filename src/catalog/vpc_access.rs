@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Scheme;
+use crate::tls::client::Client;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VpcAccess {
@@ -11,7 +11,8 @@ pub struct VpcAccess {
     pub vpc_id: String,
     /// The Host that the backend sees; without it, address and port of the instance.
     pub host: Option<String>,
-    pub scheme: Scheme,
+    /// `None`: it is spoken to by HTTP.
+    pub tls: Option<Client>,
     /// At least one.
     pub instances: Vec<BackendInstance>,
     pub balance: Balance,

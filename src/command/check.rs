@@ -36,7 +36,8 @@ enum Format {
 impl Check {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let (layout, progress) = (Layout::new(config), Progress::new());
-        let (catalog, mut report) = match catalog::load_watched(layout.clone(), &|what, done, all| progress.show(what, done, all)) {
+        let (catalog, mut report) = match catalog::load_watched(layout.clone(), &|what, done, all| progress.show(what, done, all))
+        {
             Ok(catalog) => (Some(catalog), Report::default()),
             Err(report) => (None, report),
         };

@@ -85,7 +85,7 @@ impl Explain {
             Format::Json => writeln!(out, "{:#}", explanation.to_json())?,
         }
         match explanation.outcome {
-            Outcome::Forward { .. } => Ok(()),
+            Outcome::Forward { .. } | Outcome::Options => Ok(()),
             Outcome::Redirect | Outcome::Refuse(_) => Err(Failure::silent().code(REFUSED)),
         }
     }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::catalog;
-use crate::document::limits::Limit;
+use crate::document::limits::{Limit, Unit};
 
 #[derive(Args)]
 pub struct Limits {}
@@ -22,6 +22,16 @@ impl Limits {
             writeln!(out, "{:<24} {value:>14} {unit:<6} {:<24} {}", limit.key(), format!("{low} to {high}"), limit.about())?;
         }
         writeln!(out, "\nChange them in [limits] of gateway.toml.")?;
+        let name = |api: &catalog::Api| {
+            let group = catalog.groups.get(api.group.index()).map_or("", |group| &group.name);
+            let stage = catalog.stages.get(api.stage.index()).map_or("", String::as_str);
+            format!("{group}/{} in {stage}", api.name)
+        };
+        for api in &catalog.apis {
+            if let Some(bytes) = api.body_bytes {
+                writeln!(out, "{:<24} {bytes:>14} {:<6} of the API {}", Limit::BodyBytes.key(), Unit::Bytes.name(), name(api))?;
+            }
+        }
         Ok(())
     }
 }

@@ -36,6 +36,9 @@ pub struct Create {
     /// The Host that the backend sees
     #[arg(long)]
     host: Option<String>,
+    /// How the instances are spoken to
+    #[arg(long, value_name = "http|https", value_parser = ["http", "https"])]
+    scheme: Option<String>,
     /// Type of a load balancer among the instances
     #[arg(long, default_value = "vpc")]
     network: String,
@@ -75,6 +78,9 @@ impl Create {
         if let Some(host) = &self.host {
             text.push_str(&format!("host = {}\n", q(host)));
         }
+        if let Some(scheme) = &self.scheme {
+            text.push_str(&format!("scheme = {}\n", q(scheme)));
+        }
         text.push_str(&format!("network = {}\n", q(&self.network)));
         for (index, address) in self.address.iter().enumerate() {
             text.push_str("\n[[instance]]\n");
@@ -93,7 +99,8 @@ impl Create {
 fn list(config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     for access in &catalog::load(config)?.vpc_accesses {
         let host = access.host.as_deref().unwrap_or("-");
-        writeln!(out, "{}  vpc {}  host {host}", access.name, access.vpc_id)?;
+        let scheme = if access.tls.is_some() { "  https" } else { "" };
+        writeln!(out, "{}  vpc {}  host {host}{scheme}", access.name, access.vpc_id)?;
         for instance in &access.instances {
             writeln!(out, "  {}  {}  weight {}", instance.id, instance.address, instance.weight)?;
         }

@@ -8,6 +8,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::gateway::SchemeWord;
+use super::limits::BODY_BYTES;
 use super::schema::NAME;
 use super::{At, Document};
 
@@ -83,6 +84,9 @@ pub struct RequestTable {
     pub method: At<Methods>,
     /// Default: `pass-through`.
     pub mode: Option<At<ModeWord>>,
+    /// Largest body, in bytes. Default: `body_bytes` in `[limits]` of the instance.
+    #[schemars(range(min = *BODY_BYTES.start(), max = *BODY_BYTES.end()))]
+    pub body_bytes: Option<At<i64>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

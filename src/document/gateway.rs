@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::limits::LimitsTable;
 use super::{At, Document};
 
-pub const WORKERS: RangeInclusive<u64> = 1..=1024;
+/// Each has a place in the file of counters.
+pub const WORKERS: RangeInclusive<u64> = 1..=256;
 /// Ten years: clients whose clock is of no account, replayed recordings.
 pub const SIGNATURE_WINDOW_S: RangeInclusive<u64> = 1..=315_360_000;
 pub const NONCE_CAPACITY: RangeInclusive<u64> = 1024..=1 << 30;
+pub const COUNTER_CAPACITY: RangeInclusive<u64> = 1024..=1 << 30;
 /// Of versions, and of generations.
 pub const KEPT: RangeInclusive<u64> = 2..=10_000;
 
@@ -24,6 +26,8 @@ pub struct Gateway {
     pub listener: At<Vec<ListenerTable>>,
     #[serde(default)]
     pub security: SecurityTable,
+    #[serde(default)]
+    pub quota: QuotaTable,
     #[serde(default)]
     pub limits: LimitsTable,
     #[serde(default)]
@@ -44,12 +48,16 @@ impl Document for Gateway {}
 pub struct InstanceTable {
     /// Name of this gateway, in logs.
     pub name: At<String>,
+    /// Backends are told in `Via` what they are called through (RFC 9110, section 7.6.3), and a call that comes around to this
+    /// instance again is refused. The instance is named there by its name. Some backends do otherwise for calls through a
+    /// proxy: nginx does not compress their answers, unless `gzip_proxied` says so. Default: true.
+    pub via: Option<bool>,
     /// Workers; default: one per core the process may use, each pinned.
     #[schemars(range(min = *WORKERS.start(), max = *WORKERS.end()))]
     pub workers: Option<At<i64>>,
     /// Source addresses toward backends; empty: the kernel chooses.
     pub egress_addresses: Option<Vec<At<String>>>,
-    /// Where the gateway keeps what outlives the process (used nonces), and is spoken to by commands; relative to this file's
+    /// Where the gateway keeps what outlives the process (used nonces, counters of quotas), and is spoken to by commands; relative to this file's
     /// directory. One gateway uses it. Default: `state`.
     pub state_directory: Option<At<String>>,
     /// Group G answers on G.SUFFIX, for debugging, with a daily quota. Default: `localhost`.
@@ -121,6 +129,26 @@ pub struct SecurityTable {
 #[serde(rename_all = "lowercase")]
 pub enum NonceFullWord {
     Refuse,
+    Accept,
+}
+
+/// `[quota]`: the counters of quotas.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaTable {
+    /// Counters at one time, over all workers: one for each app, owner, API and parameter value that is counted in a window
+    /// that has not ended. Default: 200,000.
+    #[schemars(range(min = *COUNTER_CAPACITY.start(), max = *COUNTER_CAPACITY.end()))]
+    pub counter_capacity: Option<At<i64>>,
+    /// What happens to a call that needs a counter for which there is no room. Default: `refuse`.
+    pub counter_full: Option<At<CounterFullWord>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CounterFullWord {
+    Refuse,
+    /// It passes that rule, uncounted.
     Accept,
 }
 

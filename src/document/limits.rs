@@ -87,6 +87,9 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const HOUR_MS: u64 = 3_600_000;
 
+/// Of a request body: of the instance, and of an API.
+pub const BODY_BYTES: RangeInclusive<u64> = 0..=1024 * 1024 * MIB;
+
 limits! {
     /// Request line, and status line of a backend's answer.
     StartLineBytes start_line_bytes: Bytes in 256..=32 * KIB;
@@ -98,8 +101,8 @@ limits! {
     ChunkExtensionBytes chunk_extension_bytes: Bytes in 0..=64 * KIB;
     /// Trailer section of a chunked message.
     TrailerBytes trailer_bytes: Bytes in 0..=64 * KIB;
-    /// Largest request body.
-    BodyBytes body_bytes: Bytes in 0..=1024 * 1024 * MIB;
+    /// Largest request body, unless the API has a limit of its own ([request] body_bytes).
+    BodyBytes body_bytes: Bytes in BODY_BYTES;
     /// Largest form body read as parameters of a signature.
     FormBytes form_bytes: Bytes in 0..=64 * MIB;
     /// Requests in a row of a connection that came before the one ahead of them was answered; the connection ends after the last.
@@ -118,7 +121,7 @@ limits! {
     LingerTimeout linger_timeout_ms: Milliseconds in 0..=HOUR_MS;
     /// What is taken from it meanwhile, and thrown away.
     LingerBytes linger_bytes: Bytes in 0..=1024 * MIB;
-    /// Longest wait for a connection to a backend.
+    /// Longest wait for a connection to a backend, its TLS handshake included.
     ConnectTimeout connect_timeout_ms: Milliseconds in 10..=10 * 60_000;
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     AnswerTimeout answer_timeout_ms: Milliseconds in 10..=HOUR_MS;

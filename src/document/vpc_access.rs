@@ -36,6 +36,8 @@ pub struct VpcAccess {
     pub host: Option<At<String>>,
     /// How the backend is spoken to. Default: `http`.
     pub scheme: Option<At<SchemeWord>>,
+    /// How it is spoken to over HTTPS.
+    pub tls: Option<At<TlsTable>>,
     /// Type of a load balancer (ALB) among the instances: only `vpc` is allowed.
     #[schemars(extend("enum" = ["vpc"]))]
     pub network: Option<At<String>>,
@@ -53,6 +55,24 @@ pub struct VpcAccess {
 }
 
 impl Document for VpcAccess {}
+
+/// `[tls]`. Paths are relative to the directory of the document.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsTable {
+    /// The name that the instances' certificate must be for, and that they are asked for (SNI). Default: that of `host`, or
+    /// the address of the instance.
+    pub server_name: Option<At<String>>,
+    /// PEM: authorities of which one must have signed the instances' certificate. Default: those the system believes.
+    pub authorities: Option<At<String>>,
+    /// PEM: the gateway's own certificate, for instances that ask for one, then those that lead to an authority they know.
+    pub certificate: Option<At<String>>,
+    /// PEM: the private key of `certificate`.
+    pub key: Option<At<String>>,
+    /// false: any certificate is taken, so that whoever is between the gateway and an instance can pretend to be it.
+    /// Default: true.
+    pub verify: Option<At<bool>>,
+}
 
 /// `[[instance]]`
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]

@@ -3,10 +3,12 @@
 use super::places::{Part, Places};
 use super::request::RawRequest;
 use super::{Step, places};
+use crate::catalog::{BackendInstance, VpcAccess};
 use crate::gate::map::{Outgoing, backend_of, write_request};
 use crate::gate::{Call, ErrorCode, Forward, Refusal, Tables};
 use crate::http::framing::BodyLength;
 use crate::http::serialise::HeadWriter;
+use crate::tls::client::Client;
 
 /// Stands for the id that each request gets of its own.
 const REQUEST_ID: &[u8; 36] = b"00000000-0000-4000-8000-000000000000";
@@ -39,9 +41,10 @@ pub fn request(
         name: "backend",
         passed: true,
         says: format!(
-            "the VPC access `{}`, one of {}, within {} ms{}",
+            "the VPC access `{}`, one of {}{}, within {} ms{}",
             access.name,
             addresses.join(", "),
+            over(access, instance),
             timeout.as_millis(),
             named(access, places)
         ),
@@ -50,8 +53,14 @@ pub fn request(
     Ok((step, shown(&buffer[..length])))
 }
 
+/// How it is spoken to.
+fn over(access: &VpcAccess, instance: &BackendInstance) -> String {
+    let asked_for = |tls: &Client| format!(", over HTTPS as `{}`", tls.name(instance.address.ip()).to_str());
+    access.tls.as_ref().map_or(String::new(), asked_for)
+}
+
 /// The document of the VPC access.
-fn named(access: &crate::catalog::VpcAccess, places: &Places<'_>) -> String {
+fn named(access: &VpcAccess, places: &Places<'_>) -> String {
     let place = places.vpc_access(access);
     place.map_or(String::new(), |place| format!(" ({})", place.source.path.display()))
 }

@@ -35,6 +35,8 @@ pub enum Outcome {
     Forward {
         backend_request: String,
     },
+    /// The gateway answers it, with the options of the API.
+    Options,
     /// The domain is called over HTTP, and answers over HTTPS.
     Redirect,
     Refuse(Refusal),
@@ -59,7 +61,7 @@ pub fn explain(
 ) -> Result<Explanation, Refusal> {
     let shared = Shared::for_preview(&catalog);
     let tables = Tables::build(catalog, &shared);
-    let mut scratch = Scratch::default();
+    let mut scratch = Scratch::new(&shared, 0);
     let (mut call, mut watch) = (request.call(circumstances, false)?, Watch::default());
     let mut decision = decide_watched(&call, &tables, &shared, &mut scratch, &mut watch);
     if matches!(decision.verdict, Verdict::NeedForm) {
@@ -74,6 +76,11 @@ pub fn explain(
         false => None,
     };
     let outcome = match decision.verdict {
+        Verdict::Forward(forward) if request.body().len() as u64 > tables.catalog.body_bytes(forward.api) => {
+            let refusal = Refusal::new(crate::gate::ErrorCode::I413RL);
+            steps.push(steps::too_large(&refusal, forward.api, &places));
+            Outcome::Refuse(refusal)
+        }
         Verdict::Forward(forward) => {
             let (step, backend_request) = backend::request(&call, &forward, &tables, request, &places)?;
             steps.push(step);
@@ -83,9 +90,10 @@ pub fn explain(
             steps.push(steps::refused(&refusal, &watch, &decision.api, &decision.app, &places));
             Outcome::Refuse(refusal)
         }
+        Verdict::Options(_) => Outcome::Options,
         Verdict::Redirect => Outcome::Redirect,
-        // The form was there the second time.
-        Verdict::NeedForm => Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER)),
+        // The form was there the second time, and nobody else counts.
+        Verdict::NeedForm | Verdict::InDoubt(_) => Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER)),
     };
     Ok(Explanation { steps, signature, outcome })
 }

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use crate::catalog::{Api, App, Catalog, Group, VpcAccess};
 use crate::document::api::Api as Definition;
 use crate::document::app;
+use crate::document::gateway;
 use crate::document::group;
+use crate::document::limits::Limit;
 use crate::document::version::Version;
 use crate::document::{At, Document, Layout, Parsed, Place, Report, vpc_access};
 use crate::gate::authenticate::Credential;
@@ -21,6 +23,8 @@ pub struct Places<'a> {
 pub enum Part {
     Path,
     Protocols,
+    /// Its limit of a body, if it has one of its own.
+    Body,
     Authentication,
     Backend,
 }
@@ -76,9 +80,16 @@ impl Places<'_> {
                 Some(protocols) => place(protocols),
                 None => place(&definition.request.path),
             },
+            Part::Body => place(definition.request.body_bytes.as_ref()?),
             Part::Authentication => place(&definition.authentication.kind),
             Part::Backend => place(&definition.backend.vpc_access),
         })
+    }
+
+    /// A limit of the instance, if its document says one.
+    pub fn limit(&self, limit: Limit) -> Option<Place> {
+        let parsed = self.parse::<gateway::Gateway>(&self.layout.gateway())?;
+        parsed.document.limits.of(limit).map(|at| Place::of(&parsed.source, at))
     }
 
     fn app_document(&self, app: &App) -> Option<Parsed<app::App>> {

@@ -39,6 +39,9 @@ impl fmt::Display for Explanation {
                 writeln!(f, "\nIt passes. The backend would be sent:")?;
                 backend_request.lines().try_for_each(|line| writeln!(f, "  | {line}"))
             }
+            Outcome::Options => {
+                writeln!(f, "\nIt goes no further (Max-Forwards: 0): the gateway answers with the methods of the API.")
+            }
             Outcome::Redirect => writeln!(f, "\nIt is sent to the same address over HTTPS."),
             Outcome::Refuse(refusal) => {
                 let code = refusal.code;
@@ -49,11 +52,12 @@ impl fmt::Display for Explanation {
 }
 
 impl Explanation {
-    /// `{version, outcome: "forward" | "redirect" | "refuse", errorCode, status, errorMessage, backendRequest, stringToSign, steps:
+    /// `{version, outcome: "forward" | "options" | "redirect" | "refuse", errorCode, status, errorMessage, backendRequest, stringToSign, steps:
     /// [{step, passed, says, file, line, column}]}`; what is not there is left out.
     pub fn to_json(&self) -> Value {
         let mut json = match &self.outcome {
             Outcome::Forward { backend_request } => json!({ "outcome": "forward", "backendRequest": backend_request }),
+            Outcome::Options => json!({ "outcome": "options" }),
             Outcome::Redirect => json!({ "outcome": "redirect" }),
             Outcome::Refuse(refusal) => json!({
                 "outcome": "refuse",

@@ -79,6 +79,8 @@ impl RawRequest {
         Ok(Call {
             request,
             target: parse_target(request.method(), request.target())?,
+            // Chunks have been counted by the time they have been read.
+            body_bytes: if with_body { self.body.len() as u64 } else { self.framing.body.declared() },
             scheme: circumstances.scheme,
             peer: circumstances.peer,
             client: None,

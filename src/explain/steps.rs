@@ -3,6 +3,8 @@
 use super::Step;
 use super::places::{Part, Places};
 use crate::catalog::{Api, ApiId, AppId, Catalog, MethodSet, Scheme, Segment};
+use crate::document::Place;
+use crate::document::limits::Limit;
 use crate::gate::authenticate::Credential;
 use crate::gate::map::write_query;
 use crate::gate::trace::{HowNamed, Observer, Seen};
@@ -22,7 +24,7 @@ impl Observer for Watch {
 }
 
 /// Names of the steps, as the gate takes them.
-const NAMES: [&str; 8] = ["domain", "base path", "stage", "API", "protocol", "authenticate", "authorize", "admit"];
+const NAMES: [&str; 9] = ["domain", "base path", "stage", "API", "protocol", "body", "authenticate", "authorize", "admit"];
 
 /// Longest message of a refusal, in bytes.
 const MESSAGE_BYTES: usize = 16 * 1024;
@@ -74,6 +76,7 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
                 None => continue,
             },
             Seen::Protocol => ("the API takes it".to_owned(), api.and_then(|api| places.api(api, Part::Protocols))),
+            Seen::Body => (body(call, api.map(|api| &**api), catalog), api.and_then(|api| limit_of_body(api, places))),
             Seen::Caller(None) => {
                 ("the API asks for no credentials".to_owned(), api.and_then(|api| places.api(api, Part::Authentication)))
             }
@@ -103,11 +106,23 @@ pub fn refused(refusal: &Refusal, watch: &Watch, api: &Option<ApiId>, app: &Opti
     let app = app.and_then(|app| places.catalog.apps.get(app));
     let place = match (name, api, app) {
         ("protocol", Some(api), _) => places.api(api, Part::Protocols),
+        ("body", Some(api), _) => limit_of_body(api, places),
         ("authenticate", Some(api), _) => places.api(api, Part::Authentication),
         ("authorize", Some(api), Some(app)) => places.authorization(app, api, refusal.code == ErrorCode::A403EP),
         _ => None,
     };
     Step { name, passed: false, says: format!("{} {}", refusal.code.as_str(), message(refusal)), place }
+}
+
+/// What refuses a body that is too large, and did not say so beforehand: it was found when it was passed on.
+pub fn too_large(refusal: &Refusal, api: ApiId, places: &Places<'_>) -> Step {
+    let place = places.catalog.apis.get(api.index()).and_then(|api| limit_of_body(api, places));
+    Step { name: "body", passed: false, says: format!("{} {}", refusal.code.as_str(), message(refusal)), place }
+}
+
+/// The limit of an API's body: its own, or that of the instance.
+fn limit_of_body(api: &Api, places: &Places<'_>) -> Option<Place> {
+    places.api(api, Part::Body).or_else(|| places.limit(Limit::BodyBytes))
 }
 
 /// The message of a refusal, as its answer has it.
@@ -169,6 +184,11 @@ fn found(api: &Api, path: &crate::gate::route::PathMatch, call: &Call<'_>, catal
     says
 }
 
+fn body(call: &Call<'_>, api: Option<&Api>, catalog: &Catalog) -> String {
+    let most = api.and_then(|api| api.body_bytes).unwrap_or(catalog.limits.body_bytes);
+    format!("{} bytes, of at most {most}", call.body_bytes)
+}
+
 fn by(credential: Credential, key: &str) -> String {
     match credential {
         Credential::AppCodeInHeader => "by its AppCode in the header".to_owned(),
@@ -184,7 +204,7 @@ fn caller(watch: &Watch) -> Option<AppId> {
     })
 }
 
-fn authorized(api: &Api, id: AppId, catalog: &Catalog, places: &Places<'_>) -> (String, Option<crate::document::Place>) {
+fn authorized(api: &Api, id: AppId, catalog: &Catalog, places: &Places<'_>) -> (String, Option<Place>) {
     let Some(app) = catalog.apps.get(id) else { return (String::new(), None) };
     let of = app.authorization(api.id, api.stage);
     let ends = of.and_then(|authorization| authorization.expires_ms);

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 pub use query::write_query;
 
-use super::{Call, Forward, Tables};
+use super::{Call, Forward, Tables, hops};
 use crate::catalog::{
     Api, AppCodePlace, Authentication, Backend, BackendInstance, Group, PathTemplate, Scheme, VpcAccess, VpcAccessId,
 };
 use crate::http::connection::HopByHop;
 use crate::http::field::FieldId;
 use crate::http::framing::BodyLength;
-use crate::http::head::RequestView;
+use crate::http::head::{RequestView, Version};
 use crate::http::serialise::{HeadWriter, PassingLines};
 
 /// What the proxy knows and the gate does not: the instance picked, the id of the request, how the body goes out.
@@ -61,6 +61,14 @@ pub fn write_request(call: &Call<'_>, forward: &Forward, tables: &Tables, out: &
     write_client_fields(call, group, writer);
     write_forwarded_for(call, writer);
     writer.field(b"X-Forwarded-Proto", if call.scheme == Scheme::Https { b"https" } else { b"http" });
+    if let Some(own) = &tables.catalog.instance.via {
+        writer.bytes(if call.request.head.version == Version::Http11 { b"Via: 1.1 " } else { b"Via: 1.0 " });
+        writer.bytes(own.as_bytes());
+        writer.bytes(b"\r\n");
+    }
+    if let Some(left) = hops::left(&call.request) {
+        writer.number_field(b"Max-Forwards", left.saturating_sub(1));
+    }
     if let Some(subject) = call.client.and_then(|client| client.subject.as_deref()) {
         writer.field(b"X-Client-S-Dn", subject.as_bytes());
     }
@@ -106,6 +114,8 @@ fn write_client_fields(call: &Call<'_>, group: &Group, writer: &mut HeadWriter<'
             // A plain line has no `_` in its name.
             FieldId::Other => field.plain || !imitates_gateway(field.name.of(call.request.buffer)),
             FieldId::Authorization => group.forward_app_code || !is_app_code(field.value.of(call.request.buffer)),
+            // Counted down, where it means something.
+            FieldId::MaxForwards => hops::left(&call.request).is_none(),
             id => !is_ours(id),
         };
         if passes && !hop_by_hop.drops(field) {

@@ -3,10 +3,13 @@
 //!
 //! Start at [`decide`]: its body is the list of steps, in order.
 
+pub mod admit;
 pub mod authenticate;
 pub mod authorize;
 pub mod client;
 pub mod error;
+pub mod fingerprint;
+pub mod hops;
 pub mod map;
 pub mod quota;
 pub mod route;
@@ -15,7 +18,7 @@ pub mod trace;
 pub mod verdict;
 
 #[cfg(test)]
-mod sample;
+pub mod sample;
 #[cfg(test)]
 mod tests;
 
@@ -24,14 +27,17 @@ use std::net::IpAddr;
 use crate::catalog::{Api, ApiId, AppId, Scheme, SiteId};
 use crate::http::field::FieldId;
 use crate::http::head::RequestView;
-use crate::http::target::Target;
+use crate::http::target::{self, Target};
 use crate::tls::server::Peer;
 
+use admit::{Admitted, Counted, admit};
 use authenticate::recorded::Recorded;
 use authenticate::{Credential, Outcome};
+use quota::Quotas;
 use route::Route;
 use trace::{Observer, Seen};
 
+pub use admit::Counting;
 pub use error::{ErrorCode, Refusal};
 pub use tables::{Shared, Tables};
 pub use verdict::{Decision, Forward, Verdict};
@@ -40,6 +46,8 @@ pub use verdict::{Decision, Forward, Verdict};
 pub struct Call<'a> {
     pub request: RequestView<'a>,
     pub target: Target<'a>,
+    /// Bytes of the body, where they are known beforehand; 0 otherwise.
+    pub body_bytes: u64,
     /// Of the listener.
     pub scheme: Scheme,
     pub peer: IpAddr,
@@ -51,10 +59,17 @@ pub struct Call<'a> {
     pub now_ms: u64,
 }
 
-/// Buffers that a worker keeps for the gate, so that a decision allocates nothing.
-#[derive(Default)]
+/// What a worker keeps for the gate: buffers, so that a decision allocates nothing, and its part in the counting.
 pub struct Scratch {
     pub authenticate: authenticate::Scratch,
+    pub counting: Counting,
+}
+
+impl Scratch {
+    /// Of a worker, by its number, which nobody else has.
+    pub fn new(shared: &Shared, worker: usize) -> Self {
+        Self { authenticate: Default::default(), counting: Counting::new(&shared.quotas, worker) }
+    }
 }
 
 /// Decides one call: each step of [`steps`] lets it pass or refuses it.
@@ -70,13 +85,31 @@ pub fn decide_watched<O: Observer>(
     scratch: &mut Scratch,
     observer: &mut O,
 ) -> Decision {
-    decision(call, tables, |api| authenticate(call, tables, shared, scratch, api), observer)
+    let Scratch { authenticate: buffers, counting } = scratch;
+    let authenticate = |api| authenticate(call, tables, shared, buffers, api);
+    decision(call, tables, authenticate, &mut Counted { quotas: &shared.quotas, counting }, observer)
 }
 
 /// Decides on the record of a call. Only who calls is taken from the record, which has no secrets to check; every other
 /// step is the live one.
-pub fn decide_recorded(call: &Call<'_>, tables: &Tables, recorded: &mut Recorded<'_>) -> Decision {
-    decision(call, tables, |api| recorded.authenticate(tables, api), &mut ())
+pub fn decide_recorded(
+    call: &Call<'_>,
+    tables: &Tables,
+    quotas: &Quotas,
+    counting: &mut Counting,
+    recorded: &mut Recorded<'_>,
+) -> Decision {
+    decision(call, tables, |api| recorded.authenticate(tables, api), &mut Counted { quotas, counting }, &mut ())
+}
+
+/// Decides what [`Verdict::InDoubt`] left open; everything else stands.
+pub fn admit_again(call: &Call<'_>, tables: &Tables, shared: &Shared, scratch: &mut Scratch, forward: Forward) -> Verdict {
+    let counted = &mut Counted { quotas: &shared.quotas, counting: &mut scratch.counting };
+    match admit(call, tables, &forward, counted) {
+        Ok(Admitted::Now) => passed(call, forward),
+        Ok(Admitted::InDoubt) => Verdict::InDoubt(forward),
+        Err(refusal) => Verdict::Refuse(refusal),
+    }
 }
 
 #[inline]
@@ -84,10 +117,11 @@ fn decision<O: Observer>(
     call: &Call<'_>,
     tables: &Tables,
     authenticate: impl FnOnce(ApiId) -> Result<Outcome, Refusal>,
+    counted: &mut Counted<'_>,
     observer: &mut O,
 ) -> Decision {
     let mut known = Known::default();
-    let verdict = steps(call, tables, authenticate, &mut known, observer).unwrap_or_else(Verdict::Refuse);
+    let verdict = steps(call, tables, authenticate, counted, &mut known, observer).unwrap_or_else(Verdict::Refuse);
     let Known { api, caller } = known;
     let (app, credential) = caller.unzip();
     Decision { verdict, api, app, credential, debug: wants_debug(call) }
@@ -105,6 +139,7 @@ fn steps<O: Observer>(
     call: &Call<'_>,
     tables: &Tables,
     authenticate: impl FnOnce(ApiId) -> Result<Outcome, Refusal>,
+    counted: &mut Counted<'_>,
     known: &mut Known,
     observer: &mut O,
 ) -> Result<Verdict, Refusal> {
@@ -115,11 +150,19 @@ fn steps<O: Observer>(
     if call.scheme == Scheme::Http && route.redirect {
         return Ok(Verdict::Redirect);
     }
-    protocol(call.scheme, api)?;
+    protocol(call, tables, api)?;
+    if let Some(own) = &tables.catalog.instance.via {
+        hops::no_loop(&call.request, own.as_bytes())?;
+    }
     if let Some(site) = route.site {
         vouched(call, tables, site)?;
     }
     observer.saw(Seen::Protocol);
+
+    if call.body_bytes > tables.catalog.body_bytes(route.api) {
+        return Err(Refusal::new(ErrorCode::I413RL));
+    }
+    observer.saw(Seen::Body);
 
     let body_md5 = match authenticate(route.api)? {
         Outcome::NeedForm => return Ok(Verdict::NeedForm),
@@ -136,16 +179,31 @@ fn steps<O: Observer>(
     };
     observer.saw(Seen::Authorized);
 
-    admit(call, tables, &route)?;
+    let Route { api, path, default_domain, .. } = route;
+    let forward = Forward { api, path, default_domain, body_md5 };
+    match admit(call, tables, &forward, counted)? {
+        Admitted::Now => {}
+        Admitted::InDoubt => return Ok(Verdict::InDoubt(forward)),
+    }
     observer.saw(Seen::Admitted);
-    Ok(Verdict::Forward(Forward { api: route.api, path: route.path, body_md5 }))
+    Ok(passed(call, forward))
 }
 
-/// The API takes calls over the listener's protocol.
-fn protocol(scheme: Scheme, api: &Api) -> Result<(), Refusal> {
-    match scheme {
+/// Every step has let the call pass.
+fn passed(call: &Call<'_>, forward: Forward) -> Verdict {
+    if hops::ends_here(&call.request) { Verdict::Options(forward.api) } else { Verdict::Forward(forward) }
+}
+
+/// The API takes calls over the listener's protocol. A call to an `https` URI that came without TLS is refused, unless it is
+/// a proxy's that is trusted to have had it (RFC 9110, section 7.4).
+fn protocol(call: &Call<'_>, tables: &Tables, api: &Api) -> Result<(), Refusal> {
+    match call.scheme {
         Scheme::Http if !api.protocols.http => Err(Refusal::because(ErrorCode::I403PT, "HTTP")),
         Scheme::Https if !api.protocols.https => Err(Refusal::because(ErrorCode::I403PT, "HTTPS")),
+        Scheme::Http if call.target.authority.is_some() && target::is_https(call.request.target()) => {
+            let trusted = || tables.catalog.security.trusted_proxies.iter().any(|network| network.contains(&call.peer));
+            if trusted() { Ok(()) } else { Err(Refusal::because(ErrorCode::I403PT, "HTTP")) }
+        }
         Scheme::Http | Scheme::Https => Ok(()),
     }
 }
@@ -163,23 +221,11 @@ fn authenticate(
     call: &Call<'_>,
     tables: &Tables,
     shared: &Shared,
-    scratch: &mut Scratch,
+    buffers: &mut authenticate::Scratch,
     api: ApiId,
 ) -> Result<Outcome, Refusal> {
     let (catalog, rules) = (&*tables.catalog, &tables.catalog.apis[api.index()].authentication);
-    authenticate::authenticate(call, api, rules, catalog, &tables.apps, &shared.nonces, &mut scratch.authenticate)
-}
-
-/// Access rules, then quotas. Last of the steps, and quotas last in it: a refused call uses up nothing.
-fn admit(call: &Call<'_>, tables: &Tables, route: &Route) -> Result<(), Refusal> {
-    if route.default_domain {
-        let budget = tables.catalog.groups[route.group.index()].default_domain_calls_per_day;
-        let calls = tables.default_domain_calls.get(route.group.index());
-        if !calls.is_some_and(|calls| calls.take(budget, call.now_ms)) {
-            return Err(Refusal::because(ErrorCode::T429ID, "daily quota of the default domain is used up"));
-        }
-    }
-    Ok(())
+    authenticate::authenticate(call, api, rules, catalog, &tables.apps, &shared.nonces, buffers)
 }
 
 fn wants_debug(call: &Call<'_>) -> bool {

@@ -22,6 +22,7 @@ impl Default for Sample {
     fn default() -> Self {
         let instance = Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: "state".into(),
@@ -39,7 +40,7 @@ impl Default for Sample {
             name: "nginx-microservice".into(),
             vpc_id: "vpc-demo".into(),
             host: Some("nginx.internal".into()),
-            scheme: Scheme::Http,
+            tls: None,
             instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
             balance: Default::default(),
             health: None,
@@ -50,6 +51,7 @@ impl Default for Sample {
             instance,
             listeners: Vec::new(),
             security,
+            quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
             limits: Limits::default(),
             access_log: AccessLog::Off,
             log_format: crate::catalog::LogFormat::Text,
@@ -98,6 +100,7 @@ impl Sample {
             stage: StageId(stage),
             version: "20260101000000000".into(),
             authentication: Authentication::None,
+            body_bytes: None,
             protocols: Protocols { http: true, https: true },
             methods: if methods == "ANY" {
                 MethodSet::Any
@@ -160,6 +163,7 @@ pub struct Request {
     buffer: Vec<u8>,
     head: RequestHead,
     target: Span,
+    body_bytes: u64,
     pub scheme: Scheme,
     pub peer: IpAddr,
     pub now_ms: u64,
@@ -171,6 +175,7 @@ impl Request {
             buffer: Vec::new(),
             head: RequestHead::default(),
             target: Span::default(),
+            body_bytes: 0,
             scheme: Scheme::Http,
             peer: [192, 0, 2, 7].into(),
             now_ms: 1_767_225_600_000,
@@ -187,6 +192,11 @@ impl Request {
         self
     }
 
+    pub fn body_bytes(mut self, bytes: u64) -> Self {
+        self.body_bytes = bytes;
+        self
+    }
+
     /// Of the version that may come without `Host`.
     pub fn http10(mut self) -> Self {
         self.head.version = Version::Http10;
@@ -200,6 +210,7 @@ impl Request {
         Call {
             request: RequestView { buffer: &self.buffer, head: &self.head },
             target: Target { authority: None, path, query: parts.next() },
+            body_bytes: self.body_bytes,
             scheme: self.scheme,
             peer: self.peer,
             client: None,

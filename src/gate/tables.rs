@@ -1,11 +1,10 @@
 //! The catalog compiled for a worker, and what all workers share.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::authenticate::apps::Apps;
 use super::authenticate::nonce::NonceSet;
-use super::quota::daily::DailyQuota;
+use super::quota::Quotas;
 use super::route::Router;
 use crate::catalog::Catalog;
 
@@ -14,47 +13,39 @@ pub struct Tables {
     pub catalog: Arc<Catalog>,
     pub router: Router,
     pub apps: Apps,
-    /// Calls of each group's default domain, by `GroupId`.
-    pub default_domain_calls: Box<[Arc<DailyQuota>]>,
+    /// The counter of each group's default domain, by `GroupId`. It is known by the group's name: a group that was taken out
+    /// and put back goes on with its count.
+    pub default_domain_counters: Box<[u64]>,
 }
 
 /// Counters and sets that all workers share.
 pub struct Shared {
     pub nonces: NonceSet,
-    /// Calls of each group's default domain, by the group's name: they outlive a generation. Locked to build tables only.
-    default_domain_calls: Mutex<HashMap<String, Arc<DailyQuota>>>,
+    pub quotas: Quotas,
 }
 
 impl Tables {
     pub fn build(catalog: Arc<Catalog>, shared: &Shared) -> Self {
         let (router, apps) = (Router::build(&catalog), Apps::build(&catalog));
-        let default_domain_calls = shared.default_domain_calls(&catalog);
-        Self { catalog, router, apps, default_domain_calls }
+        let counter = |group: &str| shared.quotas.id(&[b"default-domain", group.as_bytes()]);
+        let default_domain_counters = catalog.groups.iter().map(|group| counter(&group.name)).collect();
+        Self { catalog, router, apps, default_domain_counters }
     }
 }
 
 impl Shared {
-    /// In memory alone. `key`: random, for the fingerprints of nonces.
+    /// In memory alone. `key`: random, for fingerprints.
     pub fn new(catalog: &Catalog, now_ms: u64, key: [u8; 16]) -> Self {
         let (capacity, window_ms) = (catalog.security.nonce_capacity, catalog.security.signature_window_ms);
-        Self::with(NonceSet::new(capacity, window_ms, now_ms, key))
+        let workers = catalog.instance.workers.map_or(1, usize::from);
+        let quotas = Quotas::own(catalog.quota.counter_capacity, workers, key);
+        Self { nonces: NonceSet::new(capacity, window_ms, now_ms, key), quotas }
     }
 
-    /// With nonces that may outlive the process.
-    pub fn with(nonces: NonceSet) -> Self {
-        Self { nonces, default_domain_calls: Mutex::default() }
-    }
-
-    /// For decisions that are not served: without room for the nonces of others.
+    /// For decisions that are not served: without room for the nonces of others, and with counters of their own.
     pub fn for_preview(catalog: &Catalog) -> Self {
         let nonces = NonceSet::new(0, catalog.security.signature_window_ms, 0, [0; 16]);
-        Self { nonces, default_domain_calls: Mutex::default() }
-    }
-
-    /// A group that was taken out and put back goes on with its count: nobody gets a second budget by a reload.
-    fn default_domain_calls(&self, catalog: &Catalog) -> Box<[Arc<DailyQuota>]> {
-        let mut known = self.default_domain_calls.lock().unwrap_or_else(PoisonError::into_inner);
-        catalog.groups.iter().map(|group| known.entry(group.name.clone()).or_default().clone()).collect()
+        Self { nonces, quotas: Quotas::own(catalog.quota.counter_capacity, 1, [0; 16]) }
     }
 
     /// Called about once a second, off the workers: moves the nonce window on.

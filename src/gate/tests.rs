@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::sample::{Request, Sample};
 use super::*;
-use crate::catalog::{AppCodePlace, Authentication, SignatureMethods};
+use crate::catalog::{AppCodePlace, Authentication, CounterFull, Limits, Quota, SignatureMethods};
 
 struct Gate {
     tables: Tables,
@@ -17,12 +17,13 @@ impl Gate {
         Self { tables: Tables::build(Arc::new(sample.catalog), &shared), shared }
     }
     fn decide(&self, request: &Request) -> Decision {
-        decide(&request.call(), &self.tables, &self.shared, &mut Scratch::default())
+        decide(&request.call(), &self.tables, &self.shared, &mut Scratch::new(&self.shared, 0))
     }
     fn code(&self, request: &Request) -> Option<ErrorCode> {
         match self.decide(request).verdict {
             Verdict::Refuse(refusal) => Some(refusal.code),
-            Verdict::Forward(_) | Verdict::NeedForm | Verdict::Redirect => None,
+            Verdict::Forward(_) | Verdict::NeedForm | Verdict::InDoubt(_) => None,
+            Verdict::Redirect | Verdict::Options(_) => None,
         }
     }
 }
@@ -38,8 +39,7 @@ fn gate(change: impl FnOnce(&mut Sample)) -> Gate {
     sample.api(group, "open", 0, "GET", "/open");
     let closed = sample.api(group, "closed", 0, "GET", "/closed");
     let methods = SignatureMethods { hmac_sha256: true, hmac_sha1: false };
-    sample.api_mut(closed).authentication =
-        Authentication::App { app_code: AppCodePlace::Header, methods, require_nonce: false };
+    sample.api_mut(closed).authentication = Authentication::App { app_code: AppCodePlace::Header, methods, require_nonce: false };
     let app = sample.app("app");
     sample.app("stranger");
     sample.authorize(app, group, "closed", 0, Some(2_000_000_000_000));
@@ -91,6 +91,15 @@ fn the_protocol_is_checked_before_who_calls() {
 }
 
 #[test]
+fn a_body_that_is_too_large_is_refused_before_who_calls() {
+    let gate = gate(|sample| sample.api_mut(ApiId(1)).body_bytes = Some(1000));
+    let code = |path: &str, body_bytes: u64| gate.code(&get("x.example", path).body_bytes(body_bytes));
+    assert_eq!([code("/closed", 1000), code("/closed", 1001)], [Some(ErrorCode::A400MA), Some(ErrorCode::I413RL)]);
+    let of_instance = Limits::default().body_bytes;
+    assert_eq!([code("/open", of_instance), code("/open", of_instance + 1)], [None, Some(ErrorCode::I413RL)]);
+}
+
+#[test]
 fn debug_is_asked_for_in_any_case() {
     let gate = gate(|_| {});
     let asks = |mode: &str| gate.decide(&get("x.example", "/none").field("X-Ca-Request-Mode", mode)).debug;
@@ -107,6 +116,33 @@ fn the_default_domain_has_a_quota_and_other_domains_do_not() {
     let mut tomorrow = get("g.localhost", "/open");
     tomorrow.now_ms += 24 * 60 * 60 * 1000;
     assert_eq!(gate.code(&tomorrow), None);
+}
+
+#[test]
+fn what_happens_without_room_for_a_counter_is_a_setting() {
+    let asks = |full: CounterFull| {
+        let gate = gate(|sample| {
+            sample.catalog.quota = Quota { counter_capacity: 1, counter_full: full };
+            for n in 0..500 {
+                let group = sample.group(&format!("g{n}"), "", &[]);
+                sample.api(group, "open", 0, "GET", "/open");
+            }
+        });
+        let mut scratch = Scratch::new(&gate.shared, 0);
+        let mut codes = Vec::new();
+        for n in 0..500 {
+            let request = get(&format!("g{n}.localhost"), "/open");
+            let decision = decide(&request.call(), &gate.tables, &gate.shared, &mut scratch);
+            if let Verdict::Refuse(refusal) = decision.verdict {
+                codes.push(refusal.code);
+            }
+        }
+        (codes, scratch.counting.without_room)
+    };
+    let (refused, without_room) = asks(CounterFull::Refuse);
+    assert!(refused.len() > 400 && refused.len() as u64 == without_room, "{without_room}");
+    assert!(refused.iter().all(|&code| code == ErrorCode::T429ID));
+    assert_eq!(asks(CounterFull::Accept), (Vec::new(), without_room));
 }
 
 #[test]
@@ -133,6 +169,7 @@ impl trace::Observer for Told {
             Seen::Stage(_) => "stage",
             Seen::Api(_) => "api",
             Seen::Protocol => "protocol",
+            Seen::Body => "body",
             Seen::Caller(_) => "caller",
             Seen::Authorized => "authorized",
             Seen::Admitted => "admitted",
@@ -145,20 +182,22 @@ fn an_observer_is_told_of_every_step_up_to_the_refusal() {
     let gate = gate(|_| {});
     let told = |request: &Request| {
         let mut told = Told(Vec::new());
-        let watched = decide_watched(&request.call(), &gate.tables, &gate.shared, &mut Scratch::default(), &mut told);
+        let watched = decide_watched(&request.call(), &gate.tables, &gate.shared, &mut Scratch::new(&gate.shared, 0), &mut told);
         let refused = matches!(watched.verdict, Verdict::Refuse(_));
         assert_eq!(refused, gate.code(request).is_some(), "the decision is the same one");
         told.0.join(" ")
     };
     let code = |app: &str| format!("APPCODE code-of-{app}");
-    let all = "domain group stage api protocol caller authorized admitted";
+    let all = "domain group stage api protocol body caller authorized admitted";
     assert_eq!(told(&get("x.example", "/open")), all);
     assert_eq!(told(&get("x.example", "/closed").field("Authorization", &code("app"))), all);
     assert_eq!(
         told(&get("x.example", "/closed").field("Authorization", &code("stranger"))),
-        "domain group stage api protocol caller"
+        "domain group stage api protocol body caller"
     );
-    assert_eq!(told(&get("x.example", "/closed")), "domain group stage api protocol");
+    assert_eq!(told(&get("x.example", "/closed")), "domain group stage api protocol body");
+    let long = get("x.example", "/open").body_bytes(u64::MAX);
+    assert_eq!(told(&long), "domain group stage api protocol");
     assert_eq!(told(&get("x.example", "/none")), "domain group stage");
     assert_eq!(told(&get("x.example", "/open").field("X-Ca-Stage", "none")), "domain group");
     assert_eq!(told(&get("y.example", "/open")), "");

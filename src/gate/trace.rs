@@ -27,6 +27,8 @@ pub enum Seen {
     Stage(StageId),
     Api(Route),
     Protocol,
+    /// Of a length that the API takes.
+    Body,
     /// Who calls; `None`: the API does not ask.
     Caller(Option<(AppId, Credential)>),
     Authorized,

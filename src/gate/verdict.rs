@@ -22,6 +22,11 @@ pub enum Verdict {
     Forward(Forward),
     /// The signature covers the form body: read it (at most `limits.form_bytes`), then decide again with `Call::form`.
     NeedForm,
+    /// Whether there is a unit of every quota left hangs on a worker that is giving some back: ask
+    /// [`super::admit_again`] in a moment.
+    InDoubt(Forward),
+    /// A call for the options of an API, that is to go no further.
+    Options(ApiId),
     /// The domain is called over HTTP, and answers over HTTPS.
     Redirect,
     Refuse(Refusal),
@@ -30,6 +35,8 @@ pub enum Verdict {
 pub struct Forward {
     pub api: ApiId,
     pub path: PathMatch,
+    /// The call came under the group's default domain.
+    pub default_domain: bool,
     /// MD5 that the body must have (`Content-MD5`), to be checked while it streams.
     pub body_md5: Option<[u8; 16]>,
 }

@@ -18,6 +18,16 @@ pub enum BodyLength {
     UntilClose,
 }
 
+impl BodyLength {
+    /// The length, where it is said beforehand; 0 otherwise.
+    pub fn declared(self) -> u64 {
+        match self {
+            Self::Exact(length) => length,
+            Self::None | Self::Chunked | Self::UntilClose => 0,
+        }
+    }
+}
+
 /// What the framing fields of a request say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestFraming {

@@ -78,6 +78,11 @@ fn after_scheme(target: &[u8]) -> Option<&[u8]> {
     strip(b"http://").or_else(|| strip(b"https://"))
 }
 
+/// The target is an `https` URI.
+pub fn is_https(target: &[u8]) -> bool {
+    target.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https:"))
+}
+
 /// A well-formed path that no backend resolves to another one: without dot segments (RFC 3986, section 5.2.4), which many
 /// servers also find behind an escaped slash or dot, a backslash, or before path parameters (`/..;x/`), and without NUL.
 fn check_path(path: &[u8]) -> Result<(), HeadError> {

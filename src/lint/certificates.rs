@@ -1,11 +1,12 @@
 //! Certificates whose time is over, or nearly so, and keys that every user of the machine can read.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::apps::is_readable;
 use super::documents::Documents;
-use crate::document::group::{CertificateTable, Group};
-use crate::document::{At, Diagnostic, Layout, Parsed, Place, Report};
+use crate::document::{At, Diagnostic, Layout, Place, Report, Source};
 use crate::tls::certificate::Certificate;
 
 /// Certificates with less time than this left are told of: renewals happen before, and this one did not.
@@ -16,23 +17,42 @@ const FILE_BYTES: u64 = 1024 * 1024;
 pub fn find(documents: &Documents, layout: &Layout, now_ms: u64, report: &mut Report) {
     for (name, group) in &documents.groups {
         for table in &group.document.certificate {
-            look(name, group, table, layout, Duration::from_millis(now_ms), report);
+            look(&group.source, &layout.groups().join(name), [&table.chain, &table.key], layout, now_ms, report);
+        }
+    }
+    for access in &documents.vpc_accesses {
+        let Some(tls) = access.document.tls.as_ref().map(|tls| &tls.value) else { continue };
+        if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
+            look(&access.source, &layout.vpc_accesses(), [certificate, key], layout, now_ms, report);
+        }
+        if let Some(verify) = tls.verify.as_ref().filter(|verify| !verify.value) {
+            let message = "whoever is between the gateway and an instance can pretend to be the instance";
+            let diagnostic = Diagnostic::at(Place::of(&access.source, verify), message);
+            let help = "name the authority of the instances' certificate in `authorities` instead";
+            report.push(diagnostic.help(help).warning("unverified-backend"));
         }
     }
 }
 
-fn look(name: &str, group: &Parsed<Group>, table: &CertificateTable, layout: &Layout, now: Duration, report: &mut Report) {
-    let directory = layout.groups().join(name);
-    let at = |value: &At<String>, message: String| Diagnostic::at(Place::of(&group.source, value), message);
-    let key = directory.join(&table.key.value);
+fn look(
+    source: &Arc<Source>,
+    directory: &Path,
+    [chain_file, key_file]: [&At<String>; 2],
+    layout: &Layout,
+    now_ms: u64,
+    report: &mut Report,
+) {
+    let now = Duration::from_millis(now_ms);
+    let at = |value: &At<String>, message: String| Diagnostic::at(Place::of(source, value), message);
+    let key = directory.join(&key_file.value);
     if is_readable(&key) {
         let message = "every user of this machine can read this key".to_owned();
-        report.push(at(&table.key, message).help(format!("chmod o-rwx {}", key.display())).warning("readable-secret"));
+        report.push(at(key_file, message).help(format!("chmod o-rwx {}", key.display())).warning("readable-secret"));
     }
     let read =
         |path: &At<String>| layout.file(&directory.join(&path.value), FILE_BYTES).ok().and_then(|b| String::from_utf8(b).ok());
     // What cannot be read is the catalog's to report.
-    let (Some(chain), Some(key)) = (read(&table.chain), read(&table.key)) else { return };
+    let (Some(chain), Some(key)) = (read(chain_file), read(key_file)) else { return };
     let Ok(certificate) = Certificate::read(&chain, &key) else { return };
     let (message, kind) = if now < certificate.not_before {
         (format!("this certificate is good only from {} on", day(certificate.not_before)), "early-certificate")
@@ -45,7 +65,7 @@ fn look(name: &str, group: &Parsed<Group>, table: &CertificateTable, layout: &La
         return;
     };
     let help = "put the new certificate and its key into these files; a running gateway takes them at its next reload";
-    report.push(at(&table.chain, message).help(help).warning(kind));
+    report.push(at(chain_file, message).help(help).warning(kind));
 }
 
 fn day(unix: Duration) -> String {

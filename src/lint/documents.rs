@@ -9,11 +9,13 @@ use crate::document::gateway::{Gateway, SchemeWord};
 use crate::document::group::Group;
 use crate::document::manifest::{GroupManifest, Manifest};
 use crate::document::version::Version;
+use crate::document::vpc_access::VpcAccess;
 use crate::document::{At, Document, Entry, Layout, Parsed, Place, Report, Source};
 
 pub struct Documents {
     pub gateway: Option<Parsed<Gateway>>,
     pub groups: BTreeMap<String, Parsed<Group>>,
+    pub vpc_accesses: Vec<Parsed<VpcAccess>>,
     /// By group.
     pub drafts: BTreeMap<String, Vec<Api>>,
     /// By group and stage.
@@ -51,7 +53,9 @@ impl Documents {
                 groups.insert(directory.name.clone(), group);
             }
         }
-        Self { gateway, groups, drafts, published: published(layout) }
+        let entries = layout.documents(&layout.vpc_accesses(), &mut errors);
+        let vpc_accesses = entries.into_iter().filter_map(|entry| good(layout, &entry.path)).collect();
+        Self { gateway, groups, vpc_accesses, drafts, published: published(layout) }
     }
 }
 

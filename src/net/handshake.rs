@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::runtime::{self, PAUSE};
 use super::secure::Secure;
 use super::stream::Stream;
 use super::turn::Turns;
+use crate::tls::client::Client;
 use crate::tls::handshake::{HANDSHAKE_BYTES, HELLO_BYTES, Handshake, Hello, Next};
 use crate::tls::record;
 use crate::tls::server::{Peer, Site};
@@ -107,7 +109,7 @@ pub struct Means<'a> {
     pub until_ms: u64,
 }
 
-/// `choose`: how the domain of this name is served, or, where the client names none, the address that
+/// The server's side. `choose`: how the domain of this name is served, or, where the client names none, the address that
 /// it has called. Returns whether the client was known from before.
 pub async fn accept(
     stream: &Stream,
@@ -133,6 +135,13 @@ pub async fn accept(
     let (peer, resumed) = (handshake.peer(&site), handshake.is_resumed());
     secure(stream, means, handshake, received, peer)?;
     Ok(resumed)
+}
+
+/// The client's side.
+pub async fn connect(stream: &Stream, means: &Means<'_>, client: &Client, address: IpAddr) -> Result<(), Failure> {
+    let mut handshake = Handshake::client(client, address)?;
+    let received = drive(stream, means, &mut handshake, means.blocks.small()).await?;
+    secure(stream, means, handshake, received, Peer::default())
 }
 
 fn secure(stream: &Stream, means: &Means<'_>, handshake: Handshake, received: Block, peer: Peer) -> Result<(), Failure> {

@@ -57,6 +57,8 @@ pub struct Counters {
     pub refused: Box<[Count]>,
     /// Waits that took too long, by [`Timeout`].
     pub timeouts: [Count; Timeout::ALL.len()],
+    /// Requests that needed a counter of a quota for which there was no room.
+    pub quota_without_room: Count,
     /// Connections that a bug ended.
     pub panics: Count,
     /// Access log lines lost because their writer did not keep up.
@@ -220,6 +222,7 @@ impl Counters {
             ended: Default::default(),
             refused: codes.iter().map(|_| Count::default()).collect(),
             timeouts: Default::default(),
+            quota_without_room: Count::default(),
             panics: Count::default(),
             log_lines_dropped: Count::default(),
             thread: Count::default(),

@@ -117,6 +117,8 @@ metrics! {
     AuthenticationFailures: Counter "lockgate_authentication_failures_total" ["reason"];
     /// Requests refused because a budget was used up, by what it was a budget of.
     QuotaRefused: Counter "lockgate_quota_refused_total" ["quota"];
+    /// Requests that needed a counter of a quota for which there was no room (`counter_capacity`).
+    QuotaWithoutRoom: Counter "lockgate_quota_without_room_total" [];
     /// Waits that were ended because they took too long.
     Timeouts: Counter "lockgate_timeouts_total" ["wait"];
 

@@ -74,7 +74,10 @@ const ENDED_AT_ONCE: usize = 16;
 const HEADS_KEPT: usize = 1024;
 
 impl Core {
+    /// Of the worker with this number.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub fn new(
+        number: usize,
         running: Running,
         order: Arc<AtomicU64>,
         shared: Arc<Shared>,
@@ -84,6 +87,7 @@ impl Core {
         counters: Arc<Counters>,
     ) -> Self {
         Self {
+            scratch: RefCell::new(gate::Scratch::new(&shared, number)),
             shortages: Cell::new(admission.shortages()),
             admission,
             order,
@@ -100,7 +104,6 @@ impl Core {
             log,
             counters,
             draining: Cell::new(false),
-            scratch: RefCell::default(),
             response_head: RefCell::default(),
             head_buffer: RefCell::new(vec![0; HEAD_BUFFER_BYTES].into()),
             request_heads: RefCell::default(),
@@ -169,6 +172,11 @@ impl Core {
         if self.shortages.replace(self.admission.shortages()) != self.admission.shortages() {
             (0..ENDED_AT_ONCE).take_while(|_| self.end_an_idle_one()).for_each(drop);
         }
+    }
+
+    /// Calls so far that needed a counter for which there was no room.
+    pub fn quota_without_room(&self) -> u64 {
+        self.scratch.borrow().counting.without_room
     }
 
     pub(super) fn request_head(&self) -> Box<RequestHead> {

@@ -9,6 +9,7 @@ use super::answer::{self, Answer};
 use super::connection::{After, Connection};
 use super::failure::{AttemptFailure, Failure};
 use super::forward::{ClientSide, Outgoing, client_side};
+use super::options::options;
 use super::reach::{connection, no_instance, turn};
 use super::redirect::redirect;
 use super::refuse::refuse;
@@ -41,10 +42,11 @@ pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Blo
                 match decision.verdict {
                     // Map, pick, forward, relay.
                     Verdict::Forward(forward) => pass(c, ready, &mut request, &forward, &story).await,
+                    Verdict::Options(api) => Ok(options(c, &mut request, api, &story).await),
                     Verdict::Redirect => Ok(redirect(c, &mut request, &story).await),
                     Verdict::Refuse(refusal) => Err(Failure::Tell(refusal)),
-                    // Not asked for twice: the form has been read.
-                    Verdict::NeedForm => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
+                    // Not asked for twice: the form has been read, and doubts have ended.
+                    Verdict::NeedForm | Verdict::InDoubt(_) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
                 }
             }
             Err(failure) => Err(failure),

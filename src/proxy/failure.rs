@@ -5,8 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::gate::{ErrorCode, Refusal};
-use crate::net::{Wait, Watch};
+use crate::net::{Wait, Watch, handshake};
 use crate::observe::record::Ended;
+use crate::tls::client;
 
 #[derive(Debug)]
 pub enum Failure {
@@ -59,6 +60,21 @@ impl Failure {
             Wait::Nothing => Refusal::because(ErrorCode::D504CO, reason(Some(error))),
             _ => Refusal::connect_timeout(address),
         })
+    }
+
+    /// The connection to the backend could not be made secure.
+    pub fn not_secured(watch: &Watch, failure: &handshake::Failure) -> Self {
+        if watch.client_gone.get() {
+            return Self::End(Ended::ClientGone);
+        }
+        let why = match failure {
+            _ if watch.backend_expired() != Wait::Nothing => "Timeout in the handshake",
+            handshake::Failure::Tls(error) => client::reason(error),
+            handshake::Failure::Io(error) if error.kind() == io::ErrorKind::InvalidData => client::NO_TLS,
+            handshake::Failure::Io(error) => reason(Some(error)),
+            handshake::Failure::UnknownName | handshake::Failure::TooLong => client::FAILED,
+        };
+        Self::Tell(Refusal::because(ErrorCode::D504CS, why))
     }
 
     /// The same, once an answer has begun: the client can no longer be told.

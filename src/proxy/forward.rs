@@ -58,7 +58,7 @@ impl Outgoing {
     pub fn new(request: &mut Request, forward: &Forward, timeout: Duration) -> Result<Self, Refusal> {
         let (transfer, mut first) = request.first_part(forward.body_md5.is_some())?;
         let mut check = forward.body_md5.map(|expected| BodyCheck { expected, digest: Md5::new() });
-        let content_limit = request.tables.catalog.limits.body_bytes;
+        let content_limit = request.tables.catalog.body_bytes(forward.api);
         if first.content > content_limit {
             return Err(Refusal::new(ErrorCode::I413RL));
         }

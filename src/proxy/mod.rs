@@ -10,6 +10,7 @@ mod core;
 mod exchange;
 mod failure;
 mod forward;
+mod options;
 mod pace;
 mod reach;
 mod redirect;

@@ -3,6 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
@@ -13,10 +14,12 @@ use crate::gate::error::connect::{LEASE_TIMEOUT, NO_INSTANCE};
 use crate::gate::{ErrorCode, Refusal};
 use crate::http::head::Version;
 use crate::net::deadline::HALF_CLOSE_PROBE;
+use crate::net::handshake::{self, Means};
 use crate::net::{self, Ready, Stream, Wait, Watch};
 use crate::observe::counters::Timeout;
 use crate::observe::record::Ended;
 use crate::sys::Peeked;
+use crate::tls::client::Client;
 use crate::upstream::connect::Connecting;
 use crate::upstream::health::Fault;
 use crate::upstream::{NoPick, Pick};
@@ -28,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A connection to the instance picked: the warmest idle one, or a new one. True: it has been used before.
 pub async fn connection(
     c: &Connection<'_>,
-    ready: Pin<&mut dyn Ready>,
+    mut ready: Pin<&mut dyn Ready>,
     pick: &Pick,
     fresh: bool,
     can_be_repeated: bool,
@@ -45,9 +48,17 @@ pub async fn connection(
     };
     c.watch.set_backend(Some(connecting.stream().fd()));
     c.watch.to_backend.arm(Wait::Connect, now_ms, c.core.limits().connect_timeout);
-    let made = while_client_stays(c, ready, connecting.finish()).await;
-    let failure = made.as_ref().err().map(|e| Failure::not_connected(&c.watch, address, e));
-    if let Some(fault) = made.as_ref().err().and_then(|e| fault_of(&c.watch, e)) {
+    let made = while_client_stays(c, ready.as_mut(), connecting.finish()).await.map_err(Unmade::Tcp);
+    // Boxed, because it is rare, and would make every connection's future as large as a handshake.
+    let made = match &pick.instance.tls {
+        Some(tls) if made.is_ok() => Box::pin(secured(c, ready, tls, address.ip(), made)).await,
+        _ => made,
+    };
+    let failure = made.as_ref().err().map(|why| match why {
+        Unmade::Tcp(error) => Failure::not_connected(&c.watch, address, error),
+        Unmade::Tls(failure) => Failure::not_secured(&c.watch, failure),
+    });
+    if let Some(fault) = made.as_ref().err().and_then(|why| fault_of(&c.watch, why)) {
         pick.failed(fault, c.core.clock.coarse_ms());
     }
     c.watch.set_backend(None);
@@ -58,6 +69,27 @@ pub async fn connection(
         (Err(_), Some(failure)) => Err(failure),
         (Err(_), None) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
     }
+}
+
+/// Why there is no connection.
+enum Unmade {
+    Tcp(io::Error),
+    Tls(handshake::Failure),
+}
+
+/// Makes a new connection secure, within the time that is left for making it.
+async fn secured(
+    c: &Connection<'_>,
+    ready: Pin<&mut dyn Ready>,
+    tls: &Client,
+    address: IpAddr,
+    made: Result<Stream, Unmade>,
+) -> Result<Stream, Unmade> {
+    let stream = made?;
+    let until_ms = c.core.clock.coarse_ms().saturating_add(c.core.limits().connect_timeout.as_millis() as u64);
+    let means = Means { handshakes: &c.core.handshakes, blocks: &c.core.blocks, until_ms };
+    let done = while_client_stays(c, ready, handshake::connect(&stream, &means, tls, address)).await;
+    done.map(|()| stream).map_err(Unmade::Tls)
 }
 
 /// The process or the machine has none left.
@@ -82,11 +114,15 @@ async fn connect_when_there_is_room(c: &Connection<'_>, pick: &Pick) -> Result<C
 }
 
 /// What a connection that was not made says of its instance; nothing, where its client left or the fault is ours.
-fn fault_of(watch: &Watch, error: &io::Error) -> Option<Fault> {
+fn fault_of(watch: &Watch, why: &Unmade) -> Option<Fault> {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
+    let error = match why {
+        _ if watch.client_gone.get() => return None,
+        _ if watch.backend_expired() != Wait::Nothing => return Some(Fault::TimedOut),
+        Unmade::Tls(_) => return Some(Fault::Refused),
+        Unmade::Tcp(error) => error,
+    };
     match error.kind() {
-        _ if watch.client_gone.get() => None,
-        _ if watch.backend_expired() != Wait::Nothing => Some(Fault::TimedOut),
         ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable => Some(Fault::Refused),
         _ => None,
     }

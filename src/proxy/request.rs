@@ -1,6 +1,7 @@
 //! A request as it comes in: its head, then as much of its body as the gate asks for.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::connection::{After, Connection};
 use super::core::Running;
@@ -9,12 +10,12 @@ use super::forward::HEADROOM;
 use super::pace::Pace;
 use super::request_id::RequestId;
 use super::transfer::{Passed, Transfer};
-use crate::gate::{self, Call, Decision, ErrorCode, Forward, Refusal};
+use crate::gate::{self, Call, Decision, ErrorCode, Forward, Refusal, Verdict};
 use crate::http::framing::{BodyLength, RequestFraming, request_framing};
 use crate::http::head::{Parsed, RequestHead, RequestView, parse_request};
 use crate::http::serialise::HeadWriter;
 use crate::http::target::parse_target;
-use crate::net::{Block, Wait};
+use crate::net::{Block, Wait, pause};
 use crate::observe::record::Ended;
 
 pub struct Request {
@@ -32,6 +33,11 @@ pub struct Request {
     /// Where the next request begins in the block, once the whole body is known to be there.
     pub next_at: Option<usize>,
 }
+
+/// How often, and for how long in between, a call is asked about again that hangs on another worker's units. One that was
+/// killed is found out about within a second or two.
+const DOUBTS: usize = 5000;
+const DOUBT_PAUSE: Duration = Duration::from_millis(1);
 
 /// How reading a head can end without one.
 pub enum NoRequest {
@@ -112,17 +118,31 @@ impl Request {
 
     /// Asks the gate. Where the signature covers a form body, the body is read first.
     pub async fn decide(&mut self, c: &Connection<'_>) -> Result<Decision, Failure> {
-        if let BodyLength::Exact(n) = self.framing.body
-            && n > self.tables.catalog.limits.body_bytes
-        {
-            return Err(Refusal::new(ErrorCode::I413RL).into());
+        let mut form = None;
+        let mut decision = self.judge(c, form)?;
+        if matches!(decision.verdict, Verdict::NeedForm) {
+            self.read_form(c).await?;
+            form = Some(());
+            decision = self.judge(c, form)?;
         }
-        let decision = self.judge(c, None)?;
-        if !matches!(decision.verdict, gate::Verdict::NeedForm) {
-            return Ok(decision);
+        match decision.verdict {
+            // Boxed, because it is rare.
+            Verdict::InDoubt(forward) => Ok(Decision { verdict: Box::pin(self.doubt(c, form, forward)).await?, ..decision }),
+            _ => Ok(decision),
         }
-        self.read_form(c).await?;
-        self.judge(c, Some(()))
+    }
+
+    /// Waits until it is known whether there is a unit left of every quota.
+    async fn doubt(&self, c: &Connection<'_>, form: Option<()>, mut forward: Forward) -> Result<Verdict, Failure> {
+        for _ in 0..DOUBTS {
+            pause(DOUBT_PAUSE).await;
+            let call = self.call(c, form)?;
+            match gate::admit_again(&call, &self.tables, &c.core.shared, &mut c.core.scratch.borrow_mut(), forward) {
+                Verdict::InDoubt(again) => forward = again,
+                verdict => return Ok(verdict),
+            }
+        }
+        Err(Refusal::new(ErrorCode::X503BZ).into())
     }
 
     /// The gate's view of this request.
@@ -131,6 +151,7 @@ impl Request {
         Ok(Call {
             request,
             target: parse_target(request.method(), request.target())?,
+            body_bytes: self.framing.body.declared(),
             scheme: c.scheme,
             peer: c.peer,
             client: c.stream.session().map(|session| &session.peer),

@@ -7,7 +7,8 @@ use ahash::AHashMap;
 use super::line::{Line, Recorded as Call};
 use crate::catalog::{ApiId, AppId, Catalog};
 use crate::gate::authenticate::recorded::{REFUSALS, Recorded};
-use crate::gate::{ErrorCode, Shared, Tables, Verdict, decide_recorded};
+use crate::gate::quota::Quotas;
+use crate::gate::{Counting, ErrorCode, Shared, Tables, Verdict, decide_recorded};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Outcome {
 /// Tables, and the apps of their catalog by name.
 pub struct Side {
     tables: Tables,
+    quotas: Quotas,
+    counting: Counting,
     apps: AHashMap<String, AppId>,
 }
 
@@ -37,7 +40,9 @@ impl Side {
     pub fn new(catalog: Arc<Catalog>) -> Self {
         let apps = catalog.apps.ids().map(|(id, app)| (app.name.to_string(), id)).collect();
         let shared = Shared::for_preview(&catalog);
-        Self { tables: Tables::build(catalog, &shared), apps }
+        let tables = Tables::build(catalog, &shared);
+        let Shared { quotas, .. } = shared;
+        Self { tables, counting: Counting::new(&quotas, 0), quotas, apps }
     }
 
     pub fn judge(&mut self, line: &Line<'_>, recorded: &Call) -> Judged<'_> {
@@ -54,14 +59,16 @@ impl Side {
             refused: refused.filter(at_authentication).filter(|_| line.app.is_empty()),
             unknown: None,
         };
-        let decision = decide_recorded(&call, &self.tables, &mut caller);
+        let decision = decide_recorded(&call, &self.tables, &self.quotas, &mut self.counting, &mut caller);
         let outcome = match (caller.unknown, decision.verdict) {
             (Some(why), _) => Outcome::Unknown(why),
             (None, Verdict::Forward(forward)) => Outcome::Forward(forward.api),
             (None, Verdict::Refuse(refusal)) => Outcome::Refuse(refusal.code),
             (None, Verdict::Redirect) => Outcome::Redirect,
-            // A record asks for no form.
-            (None, Verdict::NeedForm) => Outcome::Unknown("the record has no body"),
+            // A record has no `Max-Forwards`.
+            (None, Verdict::Options(api)) => Outcome::Forward(api),
+            // A record asks for no form, and nobody else counts.
+            (None, Verdict::NeedForm | Verdict::InDoubt(_)) => Outcome::Unknown("the record has no body"),
         };
         let catalog = &self.tables.catalog;
         let api = decision.api.and_then(|id| catalog.apis.get(id.index()));

@@ -101,9 +101,9 @@ impl Line<'_> {
 
     /// Refused before any table was asked: for its head, or for its body.
     fn is_refused_for_itself(&self) -> bool {
-        use ErrorCode::{I400BD, I400HD, I400RU, I413RL, I413UL};
+        use ErrorCode::{I400BD, I400HD, I400RU, I413RL, I413UL, I508LD};
         let of_message = matches!(self.refusal(), Some(I400HD | I400RU | I400BD));
-        matches!(self.refusal(), Some(I413RL | I413UL)) || (of_message && self.api.is_empty())
+        matches!(self.refusal(), Some(I413RL | I413UL | I508LD)) || (of_message && self.api.is_empty())
     }
 }
 
@@ -113,6 +113,15 @@ impl Recorded {
         let request = RequestView { buffer: &self.buffer, head: &self.head };
         let target = parse_target(request.method(), request.target()).ok()?;
         request.field(FieldId::Host)?;
-        Some(Call { request, target, scheme: self.scheme, peer: self.peer, client: None, form: None, now_ms: self.unix_ms })
+        Some(Call {
+            request,
+            target,
+            body_bytes: 0,
+            scheme: self.scheme,
+            peer: self.peer,
+            client: None,
+            form: None,
+            now_ms: self.unix_ms,
+        })
     }
 }

@@ -12,7 +12,7 @@ use super::StateError;
 use crate::sys::map;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LOCKGATE");
-/// Of the layout of the words. One that is not known is not read.
+/// Of the layout of the words, `gate::quota::map`'s seats and leases included. One that is not known is not read.
 const VERSION: u64 = 1;
 /// One page, so that what follows begins on one.
 const HEADER_WORDS: usize = 512;
@@ -21,6 +21,7 @@ const HEADER_WORDS: usize = 512;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Nonces = 2,
+    Counters = 3,
 }
 
 /// What a file must be to be of use.

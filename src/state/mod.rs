@@ -1,9 +1,11 @@
-//! What outlives the process: nonces that have been used, in a file of the state directory that is mapped into memory.
+//! What outlives the process: nonces that have been used, and what has been counted, in files of the state directory that are
+//! mapped into memory.
 //!
 //! ```text
 //! state/nonces        the set (gate::authenticate::nonce)
+//! state/counters      counters of quotas, and what workers have leased of them (gate::quota)
 //! state/process-N     held by a running process, whose place is N; the kernel lets go of it when the process ends in any way
-//! state/tender        held by the one process that moves the window of nonces on
+//! state/tender        held by the one process that moves the window of nonces on, and clears up after processes that died
 //! state/lock          held while files are opened, made, or made anew in another size
 //! ```
 //!
@@ -23,10 +25,15 @@ use std::time::Duration;
 
 use crate::catalog::Catalog;
 use crate::gate::authenticate::nonce::{self, NonceSet};
-use crate::gate::quota::map::PROCESSES;
+use crate::gate::quota::Quotas;
+use crate::gate::quota::map::{Map, PROCESSES};
 use crate::gate::quota::memory::Words;
 pub use file::FileError;
 use file::{Kind, Region, Shape};
+
+const NONCES: &str = "nonces";
+const COUNTERS: &str = "counters";
+const LOCK: &str = "lock";
 
 /// How long a process waits for another that opens the files.
 const WAIT: Duration = Duration::from_secs(10);
@@ -36,8 +43,14 @@ const TRY_EVERY: Duration = Duration::from_millis(20);
 pub struct State {
     /// What happened to the files that an operator should know.
     pub notices: Vec<String>,
+    directory: PathBuf,
     nonces: Region,
+    counters: Region,
+    /// This process's, of [`PROCESSES`].
+    process: usize,
     _place: File,
+    /// Held while anyone opens the files.
+    lock: File,
     tender: File,
     tends: Cell<bool>,
 }
@@ -65,7 +78,9 @@ impl std::fmt::Display for StateError {
             }
             Self::File(path, error) => {
                 write!(f, "{}: {error}", path.display())?;
-                f.write_str("\n  help: its size follows `nonce_capacity` in [security]")
+                let is_nonces = path.file_stem().is_some_and(|name| name == NONCES);
+                let setting = if is_nonces { "`nonce_capacity` in [security]" } else { "`counter_capacity` in [quota]" };
+                write!(f, "\n  help: its size follows {setting}")
             }
             Self::NoPlace(directory) => {
                 write!(f, "{PROCESSES} processes already share the state directory {}", directory.display())?;
@@ -86,29 +101,23 @@ impl State {
         let directory = &catalog.instance.state_directory;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(|error| StateError::Io(directory.clone(), error))?;
-        let lock = held(directory, "lock")?;
-        let (place, alone) = take_place(directory)?;
+        let lock = held(directory, LOCK)?;
+        let (place, process, alone) = take_place(directory)?;
         let mut notices = Vec::new();
-        let (capacity, window_ms) = (catalog.security.nonce_capacity, catalog.security.signature_window_ms);
-        let shape = Shape { kind: Kind::Nonces, words: nonce::words(capacity), sizes: [capacity as u64, window_ms] };
-        let path = directory.join("nonces");
-        let mut lost = 0;
-        let carry = |old: &Region, new: &Region| lost = set_of(new, now_ms).carry_over(&set_of(old, now_ms));
-        let nonces = file::open(&path, &shape, alone, now_ms, &mut notices, carry)?;
-        if lost > 0 {
-            notices.push(format!("{}: there was no room for {lost} nonces in the smaller set", path.display()));
-        }
-        if nonces.sizes[1] != window_ms {
-            return Err(StateError::OtherWindow { path, window_ms: nonces.sizes[1] });
-        }
-        drop(lock);
+        let nonces = open_nonces(catalog, alone, now_ms, &mut notices)?;
+        let counters = open_counters(catalog, process, alone, now_ms, &mut notices)?;
         let tender = open_lock(&directory.join("tender"))?;
-        let tends = Cell::new(false);
-        Ok(Self { notices, nonces, _place: place, tender, tends })
+        lock.unlock().map_err(|error| StateError::Io(directory.join(LOCK), error))?;
+        let (directory, tends) = (directory.clone(), Cell::new(false));
+        Ok(Self { notices, directory, nonces, counters, process, _place: place, lock, tender, tends })
     }
 
     pub fn nonces(&self, now_ms: u64) -> NonceSet {
         set_of(&self.nonces, now_ms)
+    }
+
+    pub fn quotas(&self) -> Quotas {
+        quotas_of(&self.counters, self.process)
     }
 
     /// Whether this process looks after what all of them share. Asked about once a second: when the one that does ends,
@@ -119,6 +128,63 @@ impl State {
         }
         self.tends.get()
     }
+
+    /// Ends what processes were in the middle of that are no more: others wait for it.
+    pub fn bury_the_dead(&self, quotas: &Quotas) {
+        // Nobody takes a place meanwhile.
+        if self.lock.try_lock().is_err() {
+            return;
+        }
+        for process in (0..PROCESSES).filter(|&process| process != self.process && quotas.was_used_by(process)) {
+            let place = open_lock(&place_of(&self.directory, process));
+            if place.is_ok_and(|place| place.try_lock().is_ok()) {
+                quotas.bury(process);
+            }
+        }
+        // It was locked a moment ago.
+        let _ = self.lock.unlock();
+    }
+}
+
+fn open_nonces(catalog: &Catalog, alone: bool, now_ms: u64, notices: &mut Vec<String>) -> Result<Region, StateError> {
+    let (capacity, window_ms) = (catalog.security.nonce_capacity, catalog.security.signature_window_ms);
+    let shape = Shape { kind: Kind::Nonces, words: nonce::words(capacity), sizes: [capacity as u64, window_ms] };
+    let path = catalog.instance.state_directory.join(NONCES);
+    let mut lost = 0;
+    let carry = |old: &Region, new: &Region| lost = set_of(new, now_ms).carry_over(&set_of(old, now_ms));
+    let nonces = file::open(&path, &shape, alone, now_ms, notices, carry)?;
+    if lost > 0 {
+        notices.push(format!("{}: there was no room for {lost} nonces in the smaller set", path.display()));
+    }
+    match nonces.sizes {
+        [_, of_others] if of_others != window_ms => Err(StateError::OtherWindow { path, window_ms: of_others }),
+        _ => Ok(nonces),
+    }
+}
+
+fn open_counters(
+    catalog: &Catalog,
+    process: usize,
+    alone: bool,
+    now_ms: u64,
+    notices: &mut Vec<String>,
+) -> Result<Region, StateError> {
+    let capacity = catalog.quota.counter_capacity;
+    let shape = Shape { kind: Kind::Counters, words: Map::new(capacity).words(), sizes: [capacity as u64, 0] };
+    let path = catalog.instance.state_directory.join(COUNTERS);
+    let mut lost = 0;
+    let carry = |old: &Region, new: &Region| lost = quotas_of(new, process).carry_over(&quotas_of(old, process), now_ms);
+    let counters = file::open(&path, &shape, alone, now_ms, notices, carry)?;
+    if lost > 0 {
+        notices.push(format!("{}: there was no room for {lost} counters in the smaller table", path.display()));
+    }
+    let quotas = quotas_of(&counters, process);
+    if alone {
+        quotas.bury_all()
+    } else {
+        quotas.bury(process)
+    }
+    Ok(counters)
 }
 
 fn set_of(region: &Region, now_ms: u64) -> NonceSet {
@@ -126,20 +192,29 @@ fn set_of(region: &Region, now_ms: u64) -> NonceSet {
     NonceSet::over(Words::Mapped(region.words), capacity as usize, window_ms, now_ms, region.key)
 }
 
-/// A free place, held as long as the file is open; and whether no other is taken.
-fn take_place(directory: &Path) -> Result<(File, bool), StateError> {
+fn quotas_of(region: &Region, process: usize) -> Quotas {
+    Quotas::shared(region.words, region.sizes[0] as usize, process, region.key)
+}
+
+/// A free place, held as long as the file is open; which it is; and whether no other is taken.
+fn take_place(directory: &Path) -> Result<(File, usize, bool), StateError> {
     let (mut mine, mut alone) = (None, true);
     for process in 0..PROCESSES {
-        let path = directory.join(format!("process-{process}"));
+        let path = place_of(directory, process);
         let file = open_lock(&path)?;
         match file.try_lock() {
-            Ok(()) if mine.is_none() => mine = Some(file),
+            Ok(()) if mine.is_none() => mine = Some((file, process)),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => alone = false,
             Err(TryLockError::Error(error)) => return Err(StateError::Io(path, error)),
         }
     }
-    Ok((mine.ok_or_else(|| StateError::NoPlace(directory.to_owned()))?, alone))
+    let (file, process) = mine.ok_or_else(|| StateError::NoPlace(directory.to_owned()))?;
+    Ok((file, process, alone))
+}
+
+fn place_of(directory: &Path, process: usize) -> PathBuf {
+    directory.join(format!("process-{process}"))
 }
 
 fn open_lock(path: &Path) -> Result<File, StateError> {

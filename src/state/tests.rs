@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::file::{Kind, Region, Shape, open};
 use super::*;
+use crate::gate::quota::window::Period;
+use crate::gate::quota::{Budget, Lessee, Take, Want, Wants};
 
 const NOW_MS: u64 = 1_800_000_000_000;
 
@@ -86,9 +88,69 @@ fn a_damaged_or_foreign_file_is_set_aside_and_never_a_crash() {
 fn places_are_taken_in_turn_and_there_are_so_many() {
     let directory = tempfile::tempdir().unwrap();
     let take = || take_place(directory.path());
-    let mut held: Vec<_> = (0..PROCESSES).map(|n| take().map(|(place, alone)| (place, alone, n)).ok().unwrap()).collect();
-    assert!(held.iter().all(|(_, alone, n)| *alone == (*n == 0)));
+    let mut held: Vec<_> =
+        (0..PROCESSES).map(|n| take().map(|(place, process, alone)| (place, process, alone, n)).ok().unwrap()).collect();
+    assert!(held.iter().all(|(_, process, alone, n)| process == n && *alone == (*n == 0)));
     assert!(matches!(take(), Err(StateError::NoPlace(_))));
     held.remove(1);
     assert!(take().is_ok());
+}
+
+/// What a gateway with this configuration opens.
+fn gateway(directory: &Path, capacity: usize) -> State {
+    let mut catalog = crate::gate::sample::Sample::default().catalog;
+    catalog.instance.state_directory = directory.to_owned();
+    catalog.quota.counter_capacity = capacity;
+    State::open(&catalog, NOW_MS).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// One call of a counter with this limit a day.
+fn passes(quotas: &Quotas, lessee: &mut Lessee, limit: u64) -> bool {
+    let budget = Budget::window(Period::Day, NOW_MS, 0);
+    let mut wants = Wants::default();
+    assert!(wants.push(Want { id: quotas.id(&[b"a"]), budget, limit, ..Want::default() }));
+    quotas.take(lessee, &mut wants, NOW_MS).is_ok()
+}
+
+#[test]
+fn a_days_count_goes_on_after_the_process_and_in_another_size() {
+    let directory = tempfile::tempdir().unwrap();
+    for (day, capacity) in [1000, 1000, 4000, 500].into_iter().enumerate() {
+        let state = gateway(directory.path(), capacity);
+        assert!(state.notices.is_empty(), "{:?}", state.notices);
+        let quotas = state.quotas();
+        let mut lessee = quotas.lessee(0);
+        let passed = (0..200).filter(|_| passes(&quotas, &mut lessee, 100 * (day as u64 + 1))).count();
+        assert_eq!(passed, 100, "by process {day}");
+    }
+}
+
+#[test]
+fn processes_share_counters_and_the_dead_hold_nobody_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, second) = (gateway(directory.path(), 1000), gateway(directory.path(), 9000));
+    assert!(second.notices[0].contains("another process uses it"), "{:?}", second.notices);
+    let (ours, theirs) = (first.quotas(), second.quotas());
+    let (mut our, mut their) = (ours.lessee(0), theirs.lessee(0));
+    let mut passed = 0;
+    for _ in 0..60 {
+        passed += u32::from(passes(&ours, &mut our, 100)) + u32::from(passes(&theirs, &mut their, 100));
+    }
+    assert_eq!(passed, 100);
+    // The second is killed with units in its hands; it has the second place of 256 marks.
+    let map = Map::new(1000);
+    first.counters.words[map.mark(map.seat(1, 0))].fetch_or(1, Ordering::SeqCst);
+    assert!(passes(&ours, &mut our, 101));
+    let doubt = |our: &mut Lessee| {
+        let mut wants = Wants::default();
+        let budget = Budget::window(Period::Day, NOW_MS, 0);
+        assert!(wants.push(Want { id: ours.id(&[b"a"]), budget, limit: 101, ..Want::default() }));
+        ours.take(our, &mut wants, NOW_MS).unwrap_err().1
+    };
+    assert_eq!(doubt(&mut our), Take::InDoubt);
+    first.bury_the_dead(&ours);
+    assert_eq!(doubt(&mut our), Take::InDoubt, "it lives");
+    drop(second);
+    first.bury_the_dead(&ours);
+    assert_eq!(doubt(&mut our), Take::Dry);
 }

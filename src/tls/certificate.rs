@@ -86,6 +86,11 @@ impl Certificate {
         &self.names
     }
 
+    /// DER, in the order they are sent.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
     pub fn certified(&self, ocsp: Option<Vec<u8>>) -> CertifiedKey {
         CertifiedKey { cert: self.chain.clone(), key: self.key.clone(), ocsp }
     }
@@ -138,6 +143,16 @@ pub fn authorities(pem: &str) -> Result<RootCertStore, String> {
         store.add(certificate).map_err(|_| "a certificate in it cannot be read".to_owned())?;
     }
     Ok(store)
+}
+
+/// The authorities that the system believes. Certificates among them that cannot be read are passed over.
+pub fn system_authorities() -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
+    let found = rustls_native_certs::load_native_certs().certs;
+    let mut store = RootCertStore::empty();
+    match store.add_parsable_certificates(found.iter().cloned()).0 {
+        0 => Err("this system has no authorities of its own".to_owned()),
+        _ => Ok((store, found)),
+    }
 }
 
 /// A good OCSP response (RFC 6960, section 4.2.1): DER, and its status is `successful`.

@@ -3,13 +3,17 @@
 //! A handshake is fed one record after the other, so that what the peer sends right behind its last message is left for
 //! the session. It ends with the keys: see [`super::session`].
 
-use rustls::Error;
-use rustls::server::{Acceptor, ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
+use std::net::IpAddr;
 
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::{Acceptor, UnbufferedServerConnection};
+use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
+use rustls::{CommonState, Error};
+
+use super::client::Client;
 use super::record;
 use super::server::{Peer, Site};
-use super::session::Session;
+use super::session::{Keys, Session};
 
 /// Longest first message of a client, in bytes.
 pub const HELLO_BYTES: usize = 16 * 1024;
@@ -46,7 +50,10 @@ impl Hello {
     }
 }
 
-pub struct Handshake(UnbufferedServerConnection);
+pub enum Handshake {
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
+}
 
 /// What a handshake needs before it can go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,42 +69,69 @@ pub enum Next {
 
 impl Handshake {
     pub fn server(site: &Site) -> Result<Self, Error> {
-        UnbufferedServerConnection::new(site.config.clone()).map(Self)
+        UnbufferedServerConnection::new(site.config.clone()).map(Self::Server)
+    }
+
+    pub fn client(client: &Client, address: IpAddr) -> Result<Self, Error> {
+        client.begin(address).map(Self::Client)
     }
 
     /// Takes records off the front of `incoming`, which holds whole ones; what is to be sent goes behind `outgoing`.
     /// Returns how many bytes were taken. After an error, `outgoing` holds what the peer is told.
     pub fn step(&mut self, incoming: &mut [u8], outgoing: &mut Vec<u8>) -> Result<(usize, Next), Error> {
-        let stepped = follow(self.0.process_tls_records(incoming), outgoing);
+        let stepped = match self {
+            Self::Server(connection) => follow(connection.process_tls_records(incoming), outgoing),
+            Self::Client(connection) => follow(connection.process_tls_records(incoming), outgoing),
+        };
         match stepped {
-            Ok((taken, Next::Receive)) if !self.0.is_handshaking() => Ok((taken, Next::Done)),
+            Ok((taken, Next::Receive)) if !self.common().is_handshaking() => Ok((taken, Next::Done)),
             Ok(step) => Ok(step),
             Err(error) => {
                 // The alert comes with the steps after the error.
-                let _ = follow(self.0.process_tls_records(&mut []), outgoing);
+                let told = match self {
+                    Self::Server(connection) => follow(connection.process_tls_records(&mut []), outgoing),
+                    Self::Client(connection) => follow(connection.process_tls_records(&mut []), outgoing),
+                };
+                let _ = told;
                 Err(error)
             }
         }
     }
 
+    fn common(&self) -> &CommonState {
+        match self {
+            Self::Server(connection) => connection,
+            Self::Client(connection) => connection,
+        }
+    }
+
     /// What is known of a client whose handshake is done.
     pub fn peer(&self, site: &Site) -> Peer {
-        Peer::of(site, self.0.peer_certificates())
+        Peer::of(site, self.common().peer_certificates())
     }
 
     /// Whether the peer knew us from before.
     pub fn is_resumed(&self) -> bool {
-        self.0.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+        self.common().handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
     /// The session that the handshake has made.
     pub fn finish(self) -> Result<Session, super::Error> {
-        let (secrets, keys) = self.0.dangerous_into_kernel_connection().map_err(|_| super::Error::Internal)?;
+        let (secrets, keys) = match self {
+            Self::Server(connection) => {
+                let (secrets, keys) = connection.dangerous_into_kernel_connection().map_err(|_| super::Error::Internal)?;
+                (secrets, Keys::Server(keys))
+            }
+            Self::Client(connection) => {
+                let (secrets, keys) = connection.dangerous_into_kernel_connection().map_err(|_| super::Error::Internal)?;
+                (secrets, Keys::Client(keys))
+            }
+        };
         Session::new(&secrets, keys)
     }
 }
 
-fn follow(status: UnbufferedStatus<'_, '_, ServerConnectionData>, outgoing: &mut Vec<u8>) -> Result<(usize, Next), Error> {
+fn follow<Data>(status: UnbufferedStatus<'_, '_, Data>, outgoing: &mut Vec<u8>) -> Result<(usize, Next), Error> {
     let next = match status.state? {
         ConnectionState::EncodeTlsData(mut data) => {
             let at = outgoing.len();

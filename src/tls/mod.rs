@@ -2,9 +2,11 @@
 //!
 //! rustls does handshakes ([`handshake`]), by its unbuffered API, in the connection's own block. It then hands over the
 //! keys, and records are opened and sealed by [`record`] where they lie; [`session`] is what that leaves to do of the
-//! protocol. [`server`] is the settings of the listening side, [`certificate`] is what files hold.
+//! protocol. [`server`] is the settings of the listening side, [`client`] those of the side that calls backends,
+//! [`certificate`] is what files hold.
 
 pub mod certificate;
+pub mod client;
 pub mod handshake;
 pub mod record;
 pub mod server;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;
 use rustls::server::ServerConnectionData;
 use rustls::{ExtractedSecrets, ProtocolVersion};
@@ -11,16 +12,22 @@ use super::record::{Content, Opener, Sealer};
 
 /// Records without content, key updates and warnings that are taken in a row without any content between them.
 const IDLE_RECORDS: u32 = 32;
-/// Longest message after the handshake, in bytes: a client's are a few bytes long, and may come in several records.
-const MESSAGE_BYTES: usize = 64;
+/// Longest message of a client after the handshake, in bytes: a few bytes, that may come in several records.
+const CLIENT_MESSAGE_BYTES: usize = 64;
+/// Of a server: a ticket.
+const SERVER_MESSAGE_BYTES: usize = 64 * 1024;
 
 const CLOSE_NOTIFY: [u8; 2] = [1, 0];
 const USER_CANCELED: u8 = 90;
+const NEW_SESSION_TICKET: u8 = 4;
 const KEY_UPDATE: u8 = 24;
 const UPDATE: [u8; 5] = [KEY_UPDATE, 0, 0, 1, 0];
 
 /// What rustls keeps for a session whose records it no longer sees.
-pub type Keys = KernelConnection<ServerConnectionData>;
+pub enum Keys {
+    Server(KernelConnection<ServerConnectionData>),
+    Client(KernelConnection<ClientConnectionData>),
+}
 
 pub struct Session {
     version: ProtocolVersion,
@@ -46,7 +53,10 @@ pub enum Opened {
 
 impl Session {
     pub fn new(secrets: &ExtractedSecrets, keys: Keys) -> Result<Self, Error> {
-        let version = keys.protocol_version();
+        let version = match &keys {
+            Keys::Server(keys) => keys.protocol_version(),
+            Keys::Client(keys) => keys.protocol_version(),
+        };
         Ok(Self {
             version,
             opener: Opener::new(version, secrets.rx.0, &secrets.rx.1)?,
@@ -118,7 +128,11 @@ impl Session {
         if self.version != ProtocolVersion::TLSv1_3 || plain.is_empty() {
             return Err(Error::UnexpectedMessage);
         }
-        if self.message.len() + plain.len() > MESSAGE_BYTES {
+        let longest = match self.keys {
+            Keys::Server(_) => CLIENT_MESSAGE_BYTES,
+            Keys::Client(_) => SERVER_MESSAGE_BYTES,
+        };
+        if self.message.len() + plain.len() > longest {
             return Err(Error::TooMany);
         }
         let mut messages = std::mem::take(&mut self.message);
@@ -126,15 +140,16 @@ impl Session {
         let mut rest = &messages[..];
         while let [kind, a, b, c, after @ ..] = rest {
             let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
-            if length > MESSAGE_BYTES {
+            if length > longest {
                 return Err(Error::Decode);
             }
             let Some((body, next)) = after.split_at_checked(length) else { break };
-            // Nothing that was sealed with the new key may come with the message that announces it.
-            if *kind != KEY_UPDATE || !next.is_empty() {
-                return Err(Error::UnexpectedMessage);
+            match (*kind, &mut self.keys) {
+                // Nothing that was sealed with the new key may come with the message that announces it.
+                (KEY_UPDATE, _) if next.is_empty() => self.key_update(body)?,
+                (NEW_SESSION_TICKET, Keys::Client(keys)) => keys.handle_new_session_ticket(body).map_err(|_| Error::Decode)?,
+                _ => return Err(Error::UnexpectedMessage),
             }
-            self.key_update(body)?;
             rest = next;
         }
         self.message = rest.to_vec();
@@ -147,7 +162,11 @@ impl Session {
             [1] => self.owes_update = true,
             _ => return Err(Error::Decode),
         }
-        let (sequence, secrets) = self.keys.update_rx_secret().map_err(|_| Error::Internal)?;
+        let secrets = match &mut self.keys {
+            Keys::Server(keys) => keys.update_rx_secret(),
+            Keys::Client(keys) => keys.update_rx_secret(),
+        };
+        let (sequence, secrets) = secrets.map_err(|_| Error::Internal)?;
         self.opener = Opener::new(self.version, sequence, &secrets)?;
         Ok(())
     }
@@ -179,7 +198,11 @@ impl Session {
         let mut used = 0;
         if !self.is_ready()? {
             used = self.sealer.seal_to(Content::Handshake, &UPDATE, out)?;
-            let (sequence, secrets) = self.keys.update_tx_secret().map_err(|_| Error::Internal)?;
+            let secrets = match &mut self.keys {
+                Keys::Server(keys) => keys.update_tx_secret(),
+                Keys::Client(keys) => keys.update_tx_secret(),
+            };
+            let (sequence, secrets) = secrets.map_err(|_| Error::Internal)?;
             self.sealer = Sealer::new(self.version, sequence, &secrets)?;
             self.owes_update = false;
         }

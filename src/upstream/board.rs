@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::health::{Health, State};
-use crate::catalog::{BackendInstance, Catalog, Scheme, VpcAccess};
+use crate::catalog::{BackendInstance, Catalog, VpcAccess};
 
 /// Seats of a segment: counts in a cache line, and the line beside it that the processor fetches along with it.
 const SEATS: usize = 32;
@@ -27,7 +27,8 @@ struct Line([AtomicU32; SEATS]);
 pub struct Key {
     access: String,
     address: SocketAddr,
-    scheme: Scheme,
+    /// How it is spoken to: behind another name, or for other authorities, it is another instance.
+    tls: Option<[u8; 32]>,
 }
 
 impl Key {
@@ -37,7 +38,7 @@ impl Key {
     }
 
     pub fn of(access: &VpcAccess, instance: &BackendInstance) -> Self {
-        Self { access: access.name.clone(), address: instance.address, scheme: access.scheme }
+        Self { access: access.name.clone(), address: instance.address, tls: access.tls.as_ref().map(|tls| *tls.digest()) }
     }
 }
 

@@ -11,7 +11,9 @@ use super::board::Entry;
 use super::{Instance, Upstreams};
 use crate::catalog::{HealthCheck, VpcAccess};
 use crate::http::head::{HeadLimits, Parsed, ResponseHead, parse_response};
-use crate::net::{Block, Clock, Stream, Wait};
+use crate::net::handshake::{self, Handshakes, Means};
+use crate::net::{Block, Blocks, Clock, Stream, Wait};
+use crate::tls::client::Client;
 
 /// The largest head of an answer to a check, in bytes.
 const HEAD_BYTES: usize = 8 * 1024;
@@ -71,6 +73,7 @@ impl Running {
 pub struct Checker {
     running: Running,
     address: SocketAddr,
+    tls: Option<Client>,
     findings: Findings,
     head: Box<ResponseHead>,
 }
@@ -88,7 +91,7 @@ impl Checker {
         let findings = Findings { down: instance.entry.health().is_down(), against: 0 };
         let (entry, wanted) = (instance.entry.clone(), Rc::new(Cell::new(true)));
         let running = Running { plan: plan.clone(), request: request.into_bytes().into(), entry, wanted };
-        Self { running, address, findings, head: Box::default() }
+        Self { running, address, tls: access.tls.clone(), findings, head: Box::default() }
     }
 
     pub fn running(&self) -> Running {
@@ -105,8 +108,11 @@ impl Checker {
     }
 
     /// Makes one check and tells all workers what it means. Returns within the time-out, and a sweep.
-    pub async fn check(&mut self, upstreams: &Upstreams, clock: &Clock) {
-        let good = matches!(self.probe(upstreams, clock).await, Ok(status) if self.running.plan.expected_status.has(status));
+    pub async fn check(&mut self, upstreams: &Upstreams, clock: &Clock, handshakes: &Handshakes, blocks: &Rc<Blocks>) {
+        let until_ms = clock.coarse_ms().saturating_add(self.running.plan.timeout.as_millis() as u64);
+        let means = Means { handshakes, blocks, until_ms };
+        let good =
+            matches!(self.probe(upstreams, clock, &means).await, Ok(status) if self.running.plan.expected_status.has(status));
         if self.is_wanted()
             && let Some(up) = self.findings.note(good, &self.running.plan)
         {
@@ -116,12 +122,16 @@ impl Checker {
 
     /// The status that the instance answers with. What is overdue is shut down by the sweeper, so that every operation
     /// runs to its end.
-    async fn probe(&mut self, upstreams: &Upstreams, clock: &Clock) -> io::Result<u16> {
+    async fn probe(&mut self, upstreams: &Upstreams, clock: &Clock, means: &Means<'_>) -> io::Result<u16> {
         let connecting = upstreams.reach(self.address)?;
         let watched = upstreams.pools.checks.add(connecting.stream().fd(), None);
         // One deadline for all of it.
         watched.to_client.arm(Wait::Connect, clock.coarse_ms(), self.running.plan.timeout);
         let stream = connecting.finish().await?;
+        if let Some(tls) = &self.tls {
+            let secured = handshake::connect(&stream, means, tls, self.address.ip()).await;
+            secured.map_err(|_| io::ErrorKind::ConnectionAborted)?;
+        }
         let mut block = Block::with_room(HEAD_BYTES.max(self.running.request.len()));
         block.append(&self.running.request);
         let (sent, mut block) = stream.send(block).await;

@@ -23,7 +23,7 @@ pub struct Policy {
 /// How an instance failed a call, before any byte of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It refused a connection, or there is no way to it.
+    /// It refused a connection or a TLS handshake, or there is no way to it.
     Refused,
     /// It reset a new connection.
     Reset,

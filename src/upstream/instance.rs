@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use ahash::RandomState;
 
@@ -11,12 +10,15 @@ use super::balance::{Load, Standing, weight};
 use super::board::Entry;
 use super::health::{Fault, State};
 use super::pool::Pool;
-use crate::catalog::BackendInstance;
+use crate::catalog::{BackendInstance, VpcAccess};
 use crate::net::turn::{NoTurn, Turn};
 use crate::observe::counters::VpcAccessCells;
+use crate::tls::client::Client;
 
 pub struct Instance {
     pub backend: BackendInstance,
+    /// How it is spoken to over HTTPS; `None`: by HTTP.
+    pub tls: Option<Client>,
     pub(super) entry: Entry,
     pub(super) standing: Standing,
     pub(super) pool: Rc<Pool>,
@@ -49,21 +51,22 @@ pub struct Pick {
 
 impl Instance {
     pub(super) fn new(
+        access: &VpcAccess,
         backend: &BackendInstance,
         entry: Entry,
         pool: Rc<Pool>,
         standing: Standing,
-        slow_start: Duration,
         watched: bool,
         settings: Rc<Settings>,
     ) -> Self {
         Self {
             backend: backend.clone(),
+            tls: access.tls.clone(),
             entry,
             standing,
             pool,
             settings,
-            slow_start_ms: slow_start.as_millis() as u64,
+            slow_start_ms: access.balance.slow_start.as_millis() as u64,
             watched,
             chance: RandomState::new(),
         }

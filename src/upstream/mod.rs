@@ -195,8 +195,7 @@ impl Access {
         let instances = written.instances.iter().zip(seats).enumerate().map(|(place, (backend, seat))| {
             let standing = if place == first { Standing::ahead() } else { Standing::default() };
             let pool = pools.of(Key::of(written, backend));
-            let slow_start = written.balance.slow_start;
-            Rc::new(Instance::new(backend, seat.entry(worker), pool, standing, slow_start, watched, settings.clone()))
+            Rc::new(Instance::new(written, backend, seat.entry(worker), pool, standing, watched, settings.clone()))
         });
         let budget = before.map_or_else(Rc::default, |before| before.budget.clone());
         Self { written: written.clone(), instances: instances.collect(), budget, fail_fast }

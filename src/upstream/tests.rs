@@ -1,7 +1,7 @@
 use super::board::Board;
 use super::health::Fault;
 use super::*;
-use crate::catalog::{BackendInstance, Balance, Scheme};
+use crate::catalog::{BackendInstance, Balance};
 
 const LIMITS: fn() -> Limits = Limits::default;
 
@@ -15,7 +15,7 @@ pub(super) fn access(weights: &[u32], when_all_down: WhenAllDown) -> VpcAccess {
         name: "a".into(),
         vpc_id: "v".into(),
         host: None,
-        scheme: Scheme::Http,
+        tls: None,
         instances: (1..).zip(weights).map(instance).collect(),
         balance: Balance { when_all_down, ..Balance::default() },
         health: None,

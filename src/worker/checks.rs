@@ -43,7 +43,7 @@ async fn check(core: Rc<Core>, mut checker: Checker) {
     while !core.draining.get() && checker.is_wanted() {
         // Held no longer than one check: a generation that is gone must not stay for it.
         let running = core.running();
-        checker.check(&running.upstreams, &core.clock).await;
+        checker.check(&running.upstreams, &core.clock, &core.handshakes, &core.blocks).await;
         drop(running);
         monoio::time::sleep(checker.interval()).await;
     }

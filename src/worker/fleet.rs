@@ -110,7 +110,7 @@ impl Fleet {
         let log = open_log(&catalog.access_log).map_err(StartError::AccessLog)?;
         let state = State::open(&catalog, clock::unix_ms()).map_err(StartError::State)?;
         state.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
-        let shared = Arc::new(Shared::with(state.nonces(clock::unix_ms())));
+        let shared = Arc::new(Shared { nonces: state.nonces(clock::unix_ms()), quotas: state.quotas() });
         tend(&state, &shared);
         let board = Arc::new(Board::new(count));
         let admission = Admission::new(descriptors);
@@ -269,6 +269,7 @@ impl Fleet {
 fn tend(state: &State, shared: &Shared) {
     if state.tends() {
         shared.tend(clock::unix_ms());
+        state.bury_the_dead(&shared.quotas);
     }
 }
 

@@ -69,7 +69,7 @@ async fn live(provision: Provision) {
     let pools = Rc::new(Pools::new(counters.clone()));
     let first = running(&generation, number, &pools, None);
     drop(generation);
-    let core = Rc::new(Core::new(first, handover.order.clone(), shared, pools, admission, log, counters));
+    let core = Rc::new(Core::new(number, first, handover.order.clone(), shared, pools, admission, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
         listeners.into_iter().map(|(socket, scheme)| Ok((Rc::new(Listener::adopt(socket)?), scheme))).collect();
@@ -113,6 +113,7 @@ fn sweep(core: &Core) {
     core.relieve();
     core.log.hand_over();
     let counters = &core.counters;
+    counters.quota_without_room.set(core.quota_without_room());
     counters.connections_open.set(core.watches.len() as u64);
     for (wait, timeout) in TIMEOUTS {
         counters.timed_out(timeout).set(core.watches.expirations(wait));

@@ -10,6 +10,7 @@ use crate::document::api::{
     Api, AppCodeWord, AuthenticationTable, AuthenticationWord, BackendTable, METHODS, Methods, SignatureMethodWord, TIMEOUT_MS,
 };
 use crate::document::gateway::SchemeWord;
+use crate::document::limits::BODY_BYTES;
 use crate::document::{At, Diagnostic, Place, nearest};
 
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
@@ -20,6 +21,7 @@ pub struct Definition {
     pub protocols: Protocols,
     pub methods: MethodSet,
     pub path: PathTemplate,
+    pub body_bytes: Option<u64>,
     pub backend: Backend,
 }
 
@@ -40,9 +42,14 @@ pub fn definition(
     };
     let methods = methods(&request.method, checked);
     let path = template(&request.path, checked);
+    let body_bytes = match &request.body_bytes {
+        Some(bytes) => checked.number("body_bytes", bytes, BODY_BYTES).map(Some),
+        None => Some(None),
+    };
     let backend = backend(&document.backend, &request.path, path.as_ref(), vpc_accesses, manifest, checked);
     name?;
-    Some(Definition { authentication: authentication?, protocols: protocols?, methods: methods?, path: path?, backend: backend? })
+    let (authentication, protocols, methods) = (authentication?, protocols?, methods?);
+    Some(Definition { authentication, protocols, methods, path: path?, body_bytes: body_bytes?, backend: backend? })
 }
 
 fn authentication(table: &AuthenticationTable, checked: &mut Checked<'_>) -> Option<Authentication> {

@@ -228,7 +228,8 @@ fn api(target: &At<String>, context: &Context<'_>, checked: &mut Checked<'_>) ->
         return None;
     }
     let in_group = (0..context.names.len() as u32).map(ApiName).filter(|name| context.knows(*name));
-    let names = in_group.map(|name| context.names.name(name)).filter(|name| name.split_once('/').is_some_and(|(of, _)| of == group));
+    let names =
+        in_group.map(|name| context.names.name(name)).filter(|name| name.split_once('/').is_some_and(|(of, _)| of == group));
     let names: Vec<&str> = names.filter_map(|name| name.split_once('/').map(|(_, api)| api)).collect();
     let near = nearest(api, names).map(|near| format!("{group}/{near}"));
     let diagnostic = checked.at(target, format!("there is no API `{api}` in group `{group}`"));

@@ -1,4 +1,4 @@
-//! `gateway.toml` -> instance, listeners, security, limits, access log.
+//! `gateway.toml` -> instance, listeners, security, quota, limits, access log.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -9,20 +9,24 @@ use ipnet::IpNet;
 use super::Checked;
 use super::domains::domain_name;
 use crate::catalog::{
-    AccessLog, Driver, Instance, Limits, Listener, LogFormat, NonceFull, Retention, Scheme, Security, Tolerance,
+    AccessLog, CounterFull, Driver, Instance, Limits, Listener, LogFormat, NonceFull, Quota, Retention, Scheme, Security,
+    Tolerance,
 };
 use crate::document::At;
 use crate::document::gateway::{
-    AccessLogTable, DriverWord, Gateway, InstanceTable, KEPT, ListenerTable, LogFormatWord, NONCE_CAPACITY, NonceFullWord,
-    PublishTable, SIGNATURE_WINDOW_S, SchemeWord, SecurityTable, ToleranceWord, WORKERS,
+    AccessLogTable, COUNTER_CAPACITY, CounterFullWord, DriverWord, Gateway, InstanceTable, KEPT, ListenerTable, LogFormatWord,
+    NONCE_CAPACITY, NonceFullWord, PublishTable, QuotaTable, SIGNATURE_WINDOW_S, SchemeWord, SecurityTable, ToleranceWord,
+    WORKERS,
 };
 use crate::document::limits::{Limit, LimitsTable};
+use crate::http::field::is_token_byte;
 
 pub const DEFAULT_DOMAIN_SUFFIX: &str = "localhost";
 /// Where state is kept, when nothing else is said.
 pub const STATE_DIRECTORY: &str = "state";
 const DEFAULT_SIGNATURE_WINDOW_S: u64 = 900;
 const DEFAULT_NONCE_CAPACITY: usize = 2_000_000;
+const DEFAULT_COUNTER_CAPACITY: usize = 200_000;
 const DEFAULT_VERSIONS_KEPT: usize = 20;
 const DEFAULT_GENERATIONS_KEPT: usize = 10;
 
@@ -31,6 +35,7 @@ pub struct Settings {
     pub instance: Instance,
     pub listeners: Vec<Listener>,
     pub security: Security,
+    pub quota: Quota,
     pub limits: Limits,
     pub access_log: AccessLog,
     pub retention: Retention,
@@ -43,6 +48,7 @@ pub fn settings(document: &Gateway, directory: &Path, checked: &mut Checked<'_>)
     let instance = instance(&document.instance, directory, checked);
     let listeners = listeners(&document.listener, checked);
     let security = security(&document.security, checked);
+    let quota = quota(&document.quota, checked);
     let limits = limits(&document.limits, checked);
     let access_log = access_log(&document.access_log, directory, checked);
     let admin = document.admin.as_ref().and_then(|table| admin(&table.address, &listeners, checked));
@@ -52,7 +58,7 @@ pub fn settings(document: &Gateway, directory: &Path, checked: &mut Checked<'_>)
     };
     let retention = retention(&document.publish, checked);
     let (instance, access_log) = (instance?, access_log?);
-    Some(Settings { instance, listeners, security, limits, access_log, log_format, admin, retention })
+    Some(Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, retention })
 }
 
 fn retention(table: &PublishTable, checked: &mut Checked<'_>) -> Retention {
@@ -89,14 +95,21 @@ fn instance(table: &InstanceTable, directory: &Path, checked: &mut Checked<'_>) 
         Some(DriverWord::IoUring) => Driver::IoUring,
         Some(DriverWord::Epoll) => Driver::Epoll,
     };
+    let name = name?;
     Some(Instance {
-        name: name?,
+        via: table.via.unwrap_or(true).then(|| pseudonym(&name)),
+        name,
         workers: workers.and_then(|workers| NonZeroUsize::new(workers as usize)),
         egress_addresses,
         state_directory: state?,
         default_domain_suffix: suffix?,
         driver,
     })
+}
+
+/// A name as `received-by` of `Via` may have it: a token (RFC 9110, section 7.6.3).
+fn pseudonym(name: &str) -> String {
+    name.bytes().map(|byte| if is_token_byte(byte) { char::from(byte) } else { '-' }).collect()
 }
 
 fn not_an_address(checked: &Checked<'_>, value: &At<String>) -> crate::document::Diagnostic {
@@ -198,6 +211,18 @@ fn security(table: &SecurityTable, checked: &mut Checked<'_>) -> Security {
         },
         tolerances,
         trusted_proxies,
+    }
+}
+
+fn quota(table: &QuotaTable, checked: &mut Checked<'_>) -> Quota {
+    let capacity = table.counter_capacity.as_ref();
+    let capacity = capacity.and_then(|value| checked.number("counter_capacity", value, COUNTER_CAPACITY));
+    Quota {
+        counter_capacity: capacity.map_or(DEFAULT_COUNTER_CAPACITY, |capacity| capacity as usize),
+        counter_full: match table.counter_full.as_ref().map(|word| word.value) {
+            None | Some(CounterFullWord::Refuse) => CounterFull::Refuse,
+            Some(CounterFullWord::Accept) => CounterFull::Accept,
+        },
     }
 }
 

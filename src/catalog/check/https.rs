@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::Checked;
 use super::domains::domain;
+use super::files::{Files, file_error};
 use crate::catalog::{Domain, DomainHttps, Group, Site, SiteId};
 use crate::document::group::{CertificateTable, ClientCertificateTable, Group as Document, HttpsPolicyWord};
 use crate::document::{At, Diagnostic, Layout, Place};
-use crate::tls::certificate::{Certificate, Problem, authorities, ocsp_response};
+use crate::tls::certificate::{Certificate, ocsp_response};
 use crate::tls::server::{ClientAuthentication, Versions};
 
 /// Sites of all groups, and who has claimed which domain for them.
@@ -171,25 +170,14 @@ fn redirected(document: &Document, group: &Group, checked: &mut Checked<'_>) -> 
 }
 
 fn bound(table: &CertificateTable, group: &Group, files: &Files<'_>, checked: &mut Checked<'_>) -> Option<Bound> {
-    let chain = files.text(&table.chain, "chain", checked);
-    let key = files.text(&table.key, "key", checked);
+    let certificate = files.certificate([&table.chain, &table.key], ["chain", "key"], checked);
     let ocsp = table.ocsp_response.as_ref().map(|path| {
         let (path, read) = files.read(path, "ocsp_response", checked)?;
         ocsp_response(read)
             .map_err(|problem| checked.push(file_error(checked, table.ocsp_response.as_ref(), &path, &problem)))
             .ok()
     });
-    let certificate = match Certificate::read(&chain?, &key?) {
-        Ok(certificate) => certificate,
-        Err(Problem::Chain(problem)) => {
-            checked.push(file_error(checked, Some(&table.chain), &files.path(&table.chain), &problem));
-            return None;
-        }
-        Err(Problem::Key(problem)) => {
-            checked.push(file_error(checked, Some(&table.key), &files.path(&table.key), &problem));
-            return None;
-        }
-    };
+    let certificate = certificate?;
     let names = match certificate.names() {
         [] => "it names no domain (subject alternative names)".to_owned(),
         names => format!("it is good for: {}", names.join(", ")),
@@ -229,65 +217,16 @@ fn covers(certificate: &Certificate, domain: &Domain) -> bool {
 }
 
 fn demand(table: &ClientCertificateTable, group: &Group, files: &Files<'_>, checked: &mut Checked<'_>) -> Option<Demand> {
-    let text = files.text(&table.authorities, "authorities", checked)?;
-    let store = match authorities(&text) {
-        Ok(store) => store,
-        Err(problem) => {
-            checked.push(file_error(checked, Some(&table.authorities), &files.path(&table.authorities), &problem));
-            return None;
-        }
-    };
+    let (authorities, digest) = files.authorities(&table.authorities, checked)?;
     let domains = match &table.domains {
         Some(written) => named(written, group, checked).into_iter().map(|(domain, _)| domain).collect(),
         None => group.domains.clone(),
     };
     let authentication = ClientAuthentication {
-        authorities: Arc::new(store),
-        digest: Sha256::digest(text.as_bytes()).into(),
+        authorities,
+        digest,
         required: table.required.unwrap_or(true),
         pass_subject: table.pass_subject.unwrap_or(false),
     };
     Some(Demand { authentication, domains })
-}
-
-/// Files that a document names.
-pub struct Files<'a> {
-    pub layout: &'a Layout,
-    /// What their paths are relative to.
-    pub directory: &'a Path,
-}
-
-/// Longest file of certificates, keys or OCSP responses, in bytes.
-const FILE_BYTES: u64 = 1024 * 1024;
-
-impl Files<'_> {
-    pub fn path(&self, path: &At<String>) -> std::path::PathBuf {
-        self.directory.join(&path.value)
-    }
-
-    pub fn text(&self, path: &At<String>, key: &str, checked: &mut Checked<'_>) -> Option<String> {
-        let (file, bytes) = self.read(path, key, checked)?;
-        String::from_utf8(bytes)
-            .map_err(|_| checked.push(file_error(checked, Some(path), &file, "this is not text, and no PEM")))
-            .ok()
-    }
-
-    fn read(&self, path: &At<String>, key: &str, checked: &mut Checked<'_>) -> Option<(std::path::PathBuf, Vec<u8>)> {
-        let file = self.directory.join(checked.text(key, path)?);
-        match self.layout.file(&file, FILE_BYTES) {
-            Ok(bytes) => Some((file, bytes)),
-            Err(problem) => {
-                checked.push(file_error(checked, Some(path), &file, &problem));
-                None
-            }
-        }
-    }
-}
-
-/// What is wrong with a file, at the value that names it.
-pub fn file_error(checked: &Checked<'_>, named: Option<&At<String>>, file: &Path, problem: &str) -> Diagnostic {
-    match named {
-        Some(named) => checked.at(named, problem).note(format!("the file is {}", file.display())),
-        None => Diagnostic::file(file, problem),
-    }
 }

@@ -6,11 +6,13 @@ pub(super) mod app;
 pub(super) mod conflicts;
 pub(super) mod credentials;
 pub(super) mod domains;
+pub(super) mod files;
 pub(super) mod gateway;
 pub(super) mod group;
 mod health;
 pub(super) mod https;
 pub(super) mod published;
+pub(super) mod tls;
 pub(super) mod vpc_access;
 
 pub use published::{STAGES, group_manifest, root_manifest, version_of};

@@ -5,16 +5,23 @@ use std::time::Duration;
 
 use super::Checked;
 use super::domains::domain_name;
+use super::files::Files;
 use super::health;
-use crate::catalog::{BackendInstance, Balance, Scheme, VpcAccess, WhenAllDown};
-use crate::document::gateway::SchemeWord;
+use super::tls::{self, SystemTrust};
+use crate::catalog::{BackendInstance, Balance, VpcAccess, WhenAllDown};
 use crate::document::vpc_access::{InstanceTable, SLOW_START_MS, VpcAccess as Document, WEIGHT, WhenAllDownWord};
-use crate::document::{At, Diagnostic};
+use crate::document::{At, Diagnostic, Layout};
 
 const DEFAULT_WEIGHT: u32 = 100;
 
 /// `None` stands for errors in the report.
-pub fn vpc_access(document: &Document, by_path: &str, checked: &mut Checked<'_>) -> Option<VpcAccess> {
+pub fn vpc_access(
+    document: &Document,
+    by_path: &str,
+    layout: &Layout,
+    system: &SystemTrust,
+    checked: &mut Checked<'_>,
+) -> Option<VpcAccess> {
     let name = checked.name("a VPC access", &document.name, by_path);
     let vpc_id = checked.text("vpc_id", &document.vpc_id);
     let port = document.port.as_ref().map(|port| checked.port(port));
@@ -26,10 +33,7 @@ pub fn vpc_access(document: &Document, by_path: &str, checked: &mut Checked<'_>)
              and would take calls that never passed the gateway",
         ));
     }
-    if let Some(scheme) = document.scheme.as_ref().filter(|scheme| scheme.value == SchemeWord::Https) {
-        let message = "a backend cannot be spoken to by https: TLS is not available yet in this version";
-        checked.push(checked.at(scheme, message).note("allowed: `http`"));
-    }
+    let tls = tls::client(document, &Files { layout, directory: &layout.vpc_accesses() }, system, checked);
     if document.instance.is_empty() {
         checked.push(
             checked.at(&document.instance, "a VPC access has at least one instance").help("add `[[instance]]` with `address`"),
@@ -52,7 +56,7 @@ pub fn vpc_access(document: &Document, by_path: &str, checked: &mut Checked<'_>)
         name: name?,
         vpc_id: vpc_id?,
         host: host.flatten(),
-        scheme: Scheme::Http,
+        tls: tls.ok()?,
         instances,
         balance,
         health: health.flatten(),
@@ -115,12 +119,17 @@ fn not_an_address(checked: &Checked<'_>, value: &At<String>) -> Diagnostic {
     }
 }
 
+/// Name and port of a Host.
+pub(super) fn parts_of_host(host: &str) -> (&str, Option<&str>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    }
+}
+
 /// A Host: a name or an address, with or without a port.
 pub(super) fn backend_host(host: &At<String>, checked: &mut Checked<'_>) -> Option<String> {
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
-        _ => (host.as_str(), None),
-    };
+    let (name, port) = parts_of_host(host);
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     let named = match bare {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),

@@ -19,13 +19,7 @@ enum Found {
 
 impl Loader<'_> {
     /// Checks the drafts, if they are to be judged; what they say does not exist for callers, only their names are kept.
-    pub(super) fn drafts(
-        &mut self,
-        groups: &[Entry],
-        vpc_accesses: &Names<VpcAccessId>,
-        kept: &mut Kept,
-        known: &mut Known,
-    ) {
+    pub(super) fn drafts(&mut self, groups: &[Entry], vpc_accesses: &Names<VpcAccessId>, kept: &mut Kept, known: &mut Known) {
         let (layout, judges, before) = (&self.layout, self.judges_drafts, &kept.drafts);
         let find = |group: &Entry| {
             let mut report = Report::default();

@@ -105,6 +105,7 @@ fn read_into(wanted: &Wanted<'_>, before: Option<&Part>, context: &Context<'_>, 
                     protocols: definition.protocols,
                     methods: definition.methods,
                     path: definition.path,
+                    body_bytes: definition.body_bytes,
                     backend: definition.backend,
                 };
                 (Arc::new(api), path_place, None)

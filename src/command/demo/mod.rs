@@ -11,7 +11,7 @@ use clap::Args;
 use super::Failure;
 use super::run::{serve, start, with_log};
 use super::signals::Signals;
-use crate::catalog::{Kept, self, AccessLog, Api, App, AppCodePlace, Authentication, Catalog};
+use crate::catalog::{self, AccessLog, Api, App, AppCodePlace, Authentication, Catalog, Kept};
 
 /// Run the sample instance with a backend of its own, and print calls to try
 #[derive(Args)]
@@ -47,8 +47,7 @@ impl Demo {
 fn callable(catalog: &Catalog) -> Option<(&Api, &App)> {
     catalog.apis.iter().find_map(|api| {
         let complete = |app: &&App| !app.keys.is_empty() && !app.app_codes.is_empty();
-        let allowed =
-            |app: &&App| app.authorization(api.id, api.stage).is_some();
+        let allowed = |app: &&App| app.authorization(api.id, api.stage).is_some();
         let app = catalog.apps.iter().find(|app| complete(app) && allowed(app))?;
         matches!(api.authentication, Authentication::App { app_code: AppCodePlace::HeaderQuery, .. }).then_some((&**api, app))
     })

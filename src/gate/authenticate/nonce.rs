@@ -19,11 +19,9 @@
 //! What it costs: 72 bytes for each nonce of `capacity`, for good. Capacity is spread over time: a slice (half a window)
 //! has room for half of it, and slots to spare. When an insert meets only taken slots the set is full for that nonce.
 
-use std::hash::Hasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
-use siphasher::sip::SipHasher24;
-
+use crate::gate::fingerprint::fingerprint;
 use crate::gate::quota::memory::Words;
 
 /// Slices behind the current one in which a nonce is looked for.
@@ -187,15 +185,8 @@ impl NonceSet {
         &self.words[start..start + self.slice_slots]
     }
 
-    /// Keyed with a random key and cryptographically strong, so that nobody can make two nonces collide. Parts are
-    /// preceded by their lengths, so that no two keys read alike.
     fn fingerprint(&self, key: &NonceKey<'_>) -> u64 {
-        let mut hasher = SipHasher24::new_with_key(&self.fingerprint_key);
-        for part in [key.app_key, key.group, key.api, key.nonce] {
-            hasher.write_u64(part.len() as u64);
-            hasher.write(part);
-        }
-        hasher.finish().max(EMPTY + 1)
+        fingerprint(&self.fingerprint_key, &[key.app_key, key.group, key.api, key.nonce]).max(EMPTY + 1)
     }
 }
 

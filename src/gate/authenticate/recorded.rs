@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::catalog::SignatureMethods;
     use crate::gate::sample::{Request, Sample};
-    use crate::gate::{Shared, Verdict, decide_recorded};
+    use crate::gate::{Counting, Shared, Verdict, decide_recorded};
 
     /// The code by which a recorded call of `g/a` is refused, or "passes", and what cannot be known.
     fn judged(rules: Authentication, mut recorded: Recorded<'_>) -> (&'static str, bool) {
@@ -112,7 +112,8 @@ mod tests {
         let shared = Shared::new(&sample.catalog, 0, [7; 16]);
         let tables = Tables::build(Arc::new(sample.catalog), &shared);
         let request = Request::new("GET", "/a").field("Host", "h");
-        match decide_recorded(&request.call(), &tables, &mut recorded).verdict {
+        let counting = &mut Counting::new(&shared.quotas, 0);
+        match decide_recorded(&request.call(), &tables, &shared.quotas, counting, &mut recorded).verdict {
             Verdict::Refuse(refusal) => (refusal.code.as_str(), recorded.unknown.is_some()),
             _ => ("passes", recorded.unknown.is_some()),
         }
@@ -124,7 +125,14 @@ mod tests {
     }
 
     fn recorded<'a>(credential: Option<Credential>, app_key: &'a str) -> Recorded<'a> {
-        Recorded { app: Some(AppId { list: 0, nth: 0 }), credential, app_key: app_key.as_bytes(), has_nonce: false, refused: None, unknown: None }
+        Recorded {
+            app: Some(AppId { list: 0, nth: 0 }),
+            credential,
+            app_key: app_key.as_bytes(),
+            has_nonce: false,
+            refused: None,
+            unknown: None,
+        }
     }
 
     #[test]

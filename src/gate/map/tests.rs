@@ -26,8 +26,7 @@ impl Case {
 
     fn app_code(mut self, app_code: AppCodePlace) -> Self {
         let methods = SignatureMethods { hmac_sha256: true, hmac_sha1: false };
-        self.sample.api_mut(self.api).authentication =
-            Authentication::App { app_code, methods, require_nonce: false };
+        self.sample.api_mut(self.api).authentication = Authentication::App { app_code, methods, require_nonce: false };
         self
     }
 
@@ -46,7 +45,7 @@ impl Case {
     fn send(self, request: Request, body: BodyLength) -> Vec<String> {
         let call = request.call();
         let route = Router::build(&self.sample.catalog).route(&call).expect("routes");
-        let forward = Forward { api: route.api, path: route.path, body_md5: None };
+        let forward = Forward { api: route.api, path: route.path, default_domain: route.default_domain, body_md5: None };
         let shared = Shared::new(&self.sample.catalog, 0, [7; 16]);
         let tables = Tables::build(Arc::new(self.sample.catalog), &shared);
         let instance = &backend_of(&tables, &forward).0.instances[0];
@@ -265,7 +264,7 @@ fn a_buffer_too_small_is_known_at_the_end() {
     let request = get("/base/a");
     let call = request.call();
     let route = Router::build(&case.sample.catalog).route(&call).expect("routes");
-    let forward = Forward { api: route.api, path: route.path, body_md5: None };
+    let forward = Forward { api: route.api, path: route.path, default_domain: route.default_domain, body_md5: None };
     let shared = Shared::new(&case.sample.catalog, 0, [7; 16]);
     let tables = Tables::build(Arc::new(case.sample.catalog), &shared);
     let (access, _, timeout) = backend_of(&tables, &forward);

@@ -19,6 +19,7 @@ use super::bucket::{self, Token};
 use super::map::Map;
 use super::memory::Memory;
 use super::table::{Find, find};
+use super::want::{Budget, Take, Want};
 use super::window::Window;
 use super::word::{DEAD, MOST_LEASED, Pool, lease_tag, leased};
 
@@ -33,46 +34,6 @@ const LARGEST: u64 = 1 << 16;
 const _: () = assert!(LARGEST + LARGEST < MOST_LEASED);
 /// Searches repeated at once because something moved meanwhile.
 const SEARCHES: usize = 4;
-
-/// One unit that a call needs: of which counter, and out of what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Want<'a> {
-    /// Of the counter: the same in every process and after every restart.
-    pub id: u64,
-    pub budget: Budget,
-    pub limit: u64,
-    /// For those who look at counters: which rule counts, and whom.
-    pub rule: u64,
-    pub subject: &'a [u8],
-    /// Of the bucket: how long until its token comes. After a refusal: until one comes that nobody waits for.
-    pub wait_ms: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Budget {
-    /// `limit` units of this window. Once answered: of the window that was counted to, which may have begun since the caller
-    /// read its clock.
-    Window(Window),
-    /// `limit` a second, with so many calls that wait.
-    Bucket { queue: u64 },
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self::Bucket { queue: 0 }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Take {
-    Taken,
-    /// Nothing is left.
-    Dry,
-    /// Units are in someone's hands: ask again in a moment.
-    InDoubt,
-    /// There is no room for another counter.
-    Full,
-}
 
 /// A counter that has been found: who it is, and where its pool stands.
 #[derive(Clone, Copy)]

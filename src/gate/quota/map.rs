@@ -3,7 +3,7 @@
 /// Processes that may share the memory at one time: two during an upgrade, and one that drains for long.
 pub const PROCESSES: usize = 4;
 /// Workers of a process that have a seat, and with it a mark and leases of their own.
-pub const WORKERS: usize = 64;
+pub const WORKERS: usize = 256;
 /// Leases of a worker at most.
 pub const LEASES: usize = 1024;
 

@@ -9,10 +9,11 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::lease::{Budget, Lessee, Take, Want, clear_mark};
+use super::lease::{Lessee, clear_mark};
 use super::map::Map;
 use super::memory::Memory;
 use super::table::find;
+use super::want::{Budget, Take, Want};
 use super::window::{Period, Window};
 use super::word::{lease_tag, leased};
 

@@ -4,9 +4,9 @@
 //! look, and a bucket's keys are one cache line. To make one takes the lock of its home, so that no counter is made twice;
 //! who finds it taken asks again in a moment. A counter whose window is over gives its place to a new one.
 
-use super::lease::{Budget, Want};
 use super::map::{BUCKET, ENTRY, Map};
 use super::memory::Memory;
+use super::want::{Budget, Want};
 use super::word::{DEAD, Pool};
 
 /// Buckets in which a counter may lie.
@@ -186,6 +186,21 @@ pub fn mend(memory: &(impl Memory + ?Sized), map: &Map) {
             memory.store(map.key(slot), EMPTY);
         }
     }
+}
+
+/// Brings the counters, and what workers had leased of them, into another table that has the same seats. Nobody uses either.
+/// How many found no room.
+pub fn carry_over<A: Memory + ?Sized, B: Memory + ?Sized>(from: &A, old: &Map, to: &B, new: &Map, now_ms: u64) -> usize {
+    (0..old.home(0)).for_each(|at| to.store(at, from.load(at)));
+    let mut lost = 0;
+    for found in counters(from, old).filter(|found| !is_over(from.load(found.at), from.load(found.at + UNTIL), now_ms)) {
+        let want = Want { id: found.id, ..Want::default() };
+        match find(to, new, 0, &want, now_ms) {
+            Find::At(at) => (0..ENTRY).for_each(|n| to.store(at + n, from.load(found.at + n))),
+            Find::Full | Find::Busy => lost += 1,
+        }
+    }
+    lost
 }
 
 #[cfg(test)]

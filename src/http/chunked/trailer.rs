@@ -76,13 +76,11 @@ fn is_harmless(id: FieldId, name: &[u8]) -> bool {
         "expires",
         "forwarded",
         "location",
-        "max-forwards",
         "pragma",
         "range",
         "retry-after",
         "set-cookie",
         "vary",
-        "via",
         "warning",
         "www-authenticate",
     ];

@@ -19,6 +19,7 @@ const WORDS: &[(&str, &str)] = &[
     ("request.method", "methods"),
     ("request.protocols", "protocols"),
     ("request.mode", "request mode"),
+    ("request.body_bytes", "largest body"),
     ("backend.vpc_access", "backend VPC access"),
     ("backend.timeout_ms", "backend timeout"),
     ("response.content_type", "content type"),
@@ -117,9 +118,17 @@ pub(super) fn sentence(change: &Change, f: &mut fmt::Formatter<'_>) -> fmt::Resu
     }
     match (&change.from, &change.to) {
         (Some(from), Some(to)) => write!(f, "{}{unit} -> {}{unit}", shown(from), shown(to)),
-        (Some(from), None) => write!(f, "{}{unit} -> none", shown(from)),
-        (None, Some(to)) => write!(f, "none -> {}{unit}", shown(to)),
+        (Some(from), None) => write!(f, "{}{unit} -> {}", shown(from), absent(&change.key)),
+        (None, Some(to)) => write!(f, "{} -> {}{unit}", absent(&change.key), shown(to)),
         (None, None) => Ok(()),
+    }
+}
+
+/// A key that is not there, for people.
+fn absent(key: &str) -> &'static str {
+    match key {
+        "request.body_bytes" => "that of the instance",
+        _ => "none",
     }
 }
 

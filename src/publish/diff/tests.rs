@@ -29,6 +29,7 @@ fn differences_are_said_in_words() {
         ("\"GET\"", "[\"PUT\", \"POST\"]", "methods: + PUT, + POST, - GET"),
         ("\"app\"", "\"app\"\nrequire_nonce = true", "a nonce is required: no -> yes"),
         ("\"app\"", "\"app\"\napp_code = \"header\"", "AppCode is taken from: off -> header"),
+        ("\"GET\"", "\"GET\"\nbody_bytes = 1000", "largest body: that of the instance -> 1000 bytes"),
         ("path = \"/a\"", "path = \"/b/[id]\"", "path: /a -> /b/[id]"),
         ("name = \"a\"", "name = \"a\"\ndescription = \"one\\ntwo\"", "description: none -> one\\ntwo"),
     ] {

@@ -8,6 +8,7 @@ pub struct Api {
     protocols: String,
     path: String,
     method: String,
+    body_bytes: Option<u64>,
     vpc_access: String,
     backend_path: String,
     backend_method: String,
@@ -28,6 +29,7 @@ impl Api {
             protocols: list(&["http", "https"]),
             path: path.into(),
             method: "\"ANY\"".into(),
+            body_bytes: None,
             vpc_access: "backend".into(),
             backend_path: path.into(),
             backend_method: "ANY".into(),
@@ -57,6 +59,11 @@ impl Api {
         self
     }
 
+    pub fn body_bytes(mut self, bytes: u64) -> Self {
+        self.body_bytes = Some(bytes);
+        self
+    }
+
     pub fn vpc_access(mut self, name: &str) -> Self {
         self.vpc_access = name.into();
         self
@@ -78,10 +85,12 @@ impl Api {
     }
 
     pub fn document(&self) -> String {
-        let Self { name, authentication, protocols, path, method, vpc_access, backend_path, backend_method, timeout_ms } = self;
+        let Self { name, authentication, protocols, path, method, vpc_access, backend_path, backend_method, timeout_ms, .. } =
+            self;
+        let body_bytes = self.body_bytes.map_or(String::new(), |bytes| format!("body_bytes = {bytes}\n"));
         format!(
             "name = {name:?}\n\n[authentication]\n{authentication}\n[request]\nprotocols = {protocols}\npath = {path:?}\n\
-             method = {method}\nmode = \"pass-through\"\n\n[backend]\ntype = \"vpc\"\nvpc_access = {vpc_access:?}\n\
+             method = {method}\nmode = \"pass-through\"\n{body_bytes}\n[backend]\ntype = \"vpc\"\nvpc_access = {vpc_access:?}\n\
              path = {backend_path:?}\nmethod = {backend_method:?}\ntimeout_ms = {timeout_ms}\n"
         )
     }

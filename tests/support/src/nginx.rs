@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::gateway::succeeds;
 use crate::ports::{Port, reserve};
+use crate::tls::Identity;
 use crate::tools;
 use crate::wait::eventually;
 
@@ -24,6 +25,17 @@ impl Nginx {
     /// `/` answers with the welcome page, `/echo` with the request as nginx understood it, `/files/` with the files of
     /// [`Nginx::root`]; everything else is 404.
     pub fn start() -> Self {
+        Self::start_as("", "", |_| {})
+    }
+
+    /// The same over HTTPS, with this certificate. `lines`: further directives of the server. Its log says besides, of each
+    /// request: whether the session was resumed (`r` or `.`), the name that was asked for, and the Host.
+    pub fn secured(identity: &Identity, lines: &str) -> Self {
+        let lines = format!("ssl_certificate server.pem; ssl_certificate_key server.key; {lines}");
+        Self::start_as("ssl", &lines, |prefix| identity.write(prefix, "server"))
+    }
+
+    fn start_as(how: &str, lines: &str, prepare: impl FnOnce(&Path)) -> Self {
         let port = reserve();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let prefix = directory.path();
@@ -32,7 +44,8 @@ impl Nginx {
         }
         fs::write(prefix.join("root/index.html"), "<h1>Welcome to nginx!</h1>\n").expect("the root can be written");
         let config = prefix.join("nginx.conf");
-        fs::write(&config, configuration(port.address)).expect("the configuration can be written");
+        prepare(prefix);
+        fs::write(&config, configuration(port.address, how, lines)).expect("the configuration can be written");
         let child = spawn(prefix);
         let nginx = Self { address: port.address, directory, child, _port: port };
         nginx.wait();
@@ -69,6 +82,12 @@ impl Nginx {
         succeeds(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
     }
 
+    /// From now on it shows this certificate; connections that there are end.
+    pub fn show(&mut self, identity: &Identity) {
+        identity.write(self.directory.path(), "server");
+        self.restart();
+    }
+
     /// The document root: `/files/x` is the file `files/x` in it.
     pub fn root(&self) -> PathBuf {
         self.directory.path().join("root")
@@ -102,14 +121,15 @@ fn spawn(prefix: &Path) -> Child {
         .expect("nginx runs; tests/run installs it")
 }
 
-fn configuration(address: SocketAddr) -> String {
+fn configuration(address: SocketAddr, how: &str, lines: &str) -> String {
+    let secure = if how == "ssl" { " $ssl_session_reused $ssl_server_name $http_host" } else { "" };
     format!(
         r#"pid nginx.pid;
 worker_processes 1;
 error_log stderr warn;
 events {{ worker_connections 512; }}
 http {{
-    log_format plain '$request_method $request_uri $status $connection $connection_requests';
+    log_format plain '$request_method $request_uri $status $connection $connection_requests{secure}';
     access_log access.log plain;
     client_body_temp_path temporary/body;
     proxy_temp_path temporary/proxy;
@@ -120,7 +140,8 @@ http {{
     keepalive_requests 100000;
     types {{ text/html html; application/octet-stream bin; }}
     server {{
-        listen {address};
+        listen {address} {how};
+        {lines}
         root root;
         location = / {{ index index.html; }}
         location /echo {{

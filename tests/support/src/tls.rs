@@ -124,9 +124,10 @@ pub struct TlsClient {
     pub reader: Reader,
 }
 
-struct Half(Arc<Mutex<Secured>>);
+/// The receiving side of a stream that is also written to.
+pub(crate) struct Half<S>(pub Arc<Mutex<S>>);
 
-impl Read for Half {
+impl<S: Read> Read for Half<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.lock().expect("one thread").read(buffer)
     }

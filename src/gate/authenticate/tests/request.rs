@@ -70,6 +70,7 @@ impl Request {
         judge(&Call {
             request: RequestView { buffer: &buffer, head: &head },
             target: Target { authority: None, path, query },
+            body_bytes: 0,
             scheme: Scheme::Http,
             peer: [127, 0, 0, 1].into(),
             client: None,
@@ -112,7 +113,11 @@ pub fn catalog() -> Catalog {
     let apps = apps.into_iter().map(|(key, secret)| App {
         name: format!("app of {key}").into(),
         keys: Box::new([AppKey::new(key.into(), secret.into())]),
-        app_codes: if key == "24601001" { [Secret::new("other".into()), Secret::new(APP_CODE.into())].into() } else { Box::default() },
+        app_codes: if key == "24601001" {
+            [Secret::new("other".into()), Secret::new(APP_CODE.into())].into()
+        } else {
+            Box::default()
+        },
         authorizations: Box::default(),
     });
     Catalog {
@@ -120,6 +125,7 @@ pub fn catalog() -> Catalog {
         sha256: String::new(),
         instance: Instance {
             name: "edge-1".into(),
+            via: None,
             workers: None,
             egress_addresses: Vec::new(),
             state_directory: PathBuf::from("state"),
@@ -127,6 +133,7 @@ pub fn catalog() -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
         security: Security {
             signature_window_ms: WINDOW_MS,
             nonce_capacity: 1000,
@@ -164,6 +171,7 @@ fn api(name: &str) -> Api {
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: RULES,
+        body_bytes: None,
         protocols: Protocols { http: true, https: true },
         methods: MethodSet::Any,
         path: PathTemplate { segments: vec![Segment::Rest] },

@@ -1,0 +1,142 @@
+//! The counters that workers share, as a process holds them.
+
+use std::sync::atomic::AtomicU64;
+
+use super::lease::{Lessee, clear_mark};
+use super::map::Map;
+use super::memory::{Memory, Words};
+use super::table::{self, FIRST_ID};
+use super::want::{Take, Wants};
+use super::word::mix;
+use crate::gate::fingerprint::fingerprint;
+
+/// The memory of the counters, and this process's place among those that share it.
+pub struct Quotas {
+    words: Words,
+    map: Map,
+    process: usize,
+    key: [u8; 16],
+}
+
+impl Quotas {
+    /// Of this process alone: with room for `counters`, and seats for `workers`.
+    pub fn own(counters: usize, workers: usize, key: [u8; 16]) -> Self {
+        let map = Map { processes: 1, workers, ..Map::new(counters) };
+        Self { words: Words::own(map.words()), map, process: 0, key }
+    }
+
+    /// Of several processes, of which this one is number `process`. The words are as many as [`Map::new`] wants for
+    /// `counters`.
+    pub fn shared(words: &'static [AtomicU64], counters: usize, process: usize, key: [u8; 16]) -> Self {
+        Self { words: Words::Mapped(words), map: Map::new(counters), process, key }
+    }
+
+    /// A worker's part. Each worker of a process has its own number, below the seats that there are.
+    pub fn lessee(&self, worker: usize) -> Lessee {
+        Lessee::sit(&*self.words, self.map, self.process, worker)
+    }
+
+    /// What a rule, or a subject of rules, is known by: the same in every process and after every restart, and not to be
+    /// guessed by callers. Made of names and values once, where that can be.
+    pub fn id(&self, parts: &[&[u8]]) -> u64 {
+        fingerprint(&self.key, parts).max(FIRST_ID)
+    }
+
+    /// Takes a unit of each counter, or of none: on failure, which there was no unit of, and why.
+    #[inline]
+    pub fn take(&self, lessee: &mut Lessee, wants: &mut Wants<'_>, now_ms: u64) -> Result<(), (usize, Take)> {
+        lessee.take_all(&*self.words, wants, now_ms)
+    }
+
+    /// A process that shared the memory is no more: whatever its workers were in the middle of is over. What they had in
+    /// hand is lost; what they had leased is there for the others.
+    pub fn bury(&self, process: usize) {
+        if !self.was_used_by(process) {
+            return;
+        }
+        (0..self.map.workers).for_each(|worker| clear_mark(&*self.words, self.map.mark(self.map.seat(process, worker))));
+        table::unlock(&*self.words, &self.map, process);
+    }
+
+    /// Whether a process with this number has ever had workers.
+    pub fn was_used_by(&self, process: usize) -> bool {
+        self.words.load(self.map.staff(process)) > 0
+    }
+
+    /// The same for every process: nobody else uses the memory.
+    pub fn bury_all(&self) {
+        (0..self.map.processes).for_each(|process| self.bury(process));
+        table::mend(&*self.words, &self.map);
+    }
+
+    /// Takes over the counters of another memory of the same key, which nobody uses any more. How many found no room.
+    pub fn carry_over(&self, old: &Self, now_ms: u64) -> usize {
+        table::carry_over(&*old.words, &old.map, &*self.words, &self.map, now_ms)
+    }
+}
+
+/// The rule of the quotas of default domains; those of policies have ids ([`Quotas::id`]).
+pub const DEFAULT_DOMAIN: u64 = 1;
+
+/// The counter of a subject under a rule, by what each is known by.
+#[inline]
+pub fn counter(rule: u64, subject: u64) -> u64 {
+    mix(rule, subject).max(FIRST_ID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::want::{Budget, Want};
+    use super::super::window::Period;
+    use super::*;
+
+    const NOW_MS: u64 = 1_800_000_000_000;
+
+    fn want(quotas: &Quotas, name: &str, limit: u64) -> Want<'static> {
+        let budget = Budget::window(Period::Day, NOW_MS, 0);
+        Want { id: quotas.id(&[name.as_bytes()]), budget, limit, ..Want::default() }
+    }
+
+    fn passes(quotas: &Quotas, lessee: &mut Lessee, name: &str, limit: u64) -> bool {
+        let mut wants = Wants::default();
+        assert!(wants.push(want(quotas, name, limit)));
+        quotas.take(lessee, &mut wants, NOW_MS).is_ok()
+    }
+
+    #[test]
+    fn a_larger_or_smaller_memory_goes_on_where_the_old_one_ended() {
+        let old = Quotas::own(100, 4, [7; 16]);
+        let mut lessee = old.lessee(2);
+        for n in 0..90 {
+            assert_eq!((0..10).filter(|_| passes(&old, &mut lessee, &format!("c{n}"), 9)).count(), 9);
+            assert!(passes(&old, &mut lessee, &format!("c{n}"), 10), "a lease of the larger limit may be out");
+        }
+        for counters in [1000, 100] {
+            let new = Quotas::own(counters, 4, [7; 16]);
+            assert_eq!(new.carry_over(&old, NOW_MS), 0);
+            new.bury_all();
+            let mut lessee = new.lessee(0);
+            for n in 0..90 {
+                assert!(!passes(&new, &mut lessee, &format!("c{n}"), 10));
+                assert!(passes(&new, &mut lessee, &format!("c{n}"), 11));
+            }
+        }
+        let tiny = Quotas::own(1, 4, [7; 16]);
+        assert!((1..90).contains(&tiny.carry_over(&old, NOW_MS)), "some find room, others do not");
+    }
+
+    #[test]
+    fn what_a_worker_was_in_the_middle_of_ends_with_its_process() {
+        let quotas = Quotas::own(100, 2, [7; 16]);
+        let mut first = quotas.lessee(0);
+        assert!(passes(&quotas, &mut first, "a", 1));
+        let mark = quotas.map.mark(1);
+        quotas.lessee(1);
+        quotas.words[mark].fetch_or(1, std::sync::atomic::Ordering::SeqCst);
+        let mut wants = Wants::default();
+        assert!(wants.push(want(&quotas, "a", 1)));
+        assert_eq!(quotas.take(&mut first, &mut wants, NOW_MS), Err((0, Take::InDoubt)));
+        quotas.bury(0);
+        assert_eq!(quotas.take(&mut first, &mut wants, NOW_MS), Err((0, Take::Dry)));
+    }
+}
