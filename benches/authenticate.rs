@@ -70,7 +70,7 @@ fn catalog(apps: u32) -> Catalog {
         access_log: AccessLog::Off,
         log_format: lockgate::catalog::LogFormat::Text,
         admin: None,
-        stages: vec!["RELEASE".into()],
+        stages: STAGES.map(String::from).into(),
         vpc_accesses: Vec::new(),
         sites: Vec::new(),
         groups: vec![Group {
@@ -81,6 +81,8 @@ fn catalog(apps: u32) -> Catalog {
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         }],
         apis: vec![api.into()],
         names: Default::default(),

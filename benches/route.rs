@@ -47,7 +47,7 @@ fn catalog(apis: usize) -> Catalog {
         access_log: AccessLog::Off,
         log_format: lockgate::catalog::LogFormat::Text,
         admin: None,
-        stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
+        stages: STAGES.map(String::from).into(),
         vpc_accesses: vec![Arc::new(VpcAccess {
             name: "backend".into(),
             vpc_id: "vpc".into(),
@@ -74,6 +74,8 @@ fn group(number: usize) -> Group {
         default_domain_calls_per_day: 1000,
         forward_app_code: false,
         https: Vec::new(),
+        stages: Vec::new(),
+        bound: Vec::new(),
     }
 }
 

@@ -292,6 +292,9 @@ const CASES: &[Case] = &[
         "19:10",
     ),
     case(API, "= 10000", "= 0", "timeout_ms = 0 is out of range", "20:14"),
+    case(API, "\"nginx-microservice\"", "\"#access\"", "a `#` stands alone: `#access`", "17:14"),
+    case(API, "\"nginx-microservice\"", "\"##\"", "`` is not a name of a variable: `##`", "17:14"),
+    case(API, "\"nginx-microservice\"", "\"#access#\"", "the stage RELEASE has no variable `access`", "17:14"),
     // apps/
     case(APP, "\"demo-app\"", "\"demo\"", "the name of an app differs from the one in its path", "2:8"),
     case(APP, "\"24601001\"", "\"a b\"", "this is not an app key", "3:11"),
@@ -422,7 +425,7 @@ fn an_error_is_shown_the_way_rustc_does() {
 3 | domain = [\"api.example.com\", \"*.example.net\"]   # names, \"*.name\", an IP address, or \"*\" (any Host)
   | ^^^^^^
   |
-  = note: keys allowed here: `name`, `description`, `base_path`, `domains`, `default_domain_calls_per_day`, `forward_app_code`, `https_policy`, `https_redirect`, `certificate`, `client_certificate`
+  = note: keys allowed here: `name`, `description`, `base_path`, `domains`, `default_domain_calls_per_day`, `forward_app_code`, `https_policy`, `https_redirect`, `certificate`, `client_certificate`, `stage`
   = help: did you mean `domains`?
 
 1 error

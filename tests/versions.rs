@@ -131,7 +131,11 @@ fn drafts_stages_and_versions_are_compared_by_meaning() {
     assert_eq!((&said[0]["changes"][0]["from"], &said[0]["changes"][0]["to"]), (&10_000.into(), &500.into()));
     let said = sample.ok(&["diff", "--from", "PRE"]);
     assert_eq!(said, format!("{NAME}: nothing -> draft\n"));
-    assert!(sample.fails(&["diff", "--from", "PRD"]).contains("`PRD` is neither `draft`"));
+    assert!(
+        sample
+            .fails(&["diff", "--from", "PRD"])
+            .contains("there is no stage `PRD`: there are RELEASE, PRE, TEST; did you mean `PRE`?; or a version")
+    );
 }
 
 #[test]

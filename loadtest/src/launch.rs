@@ -12,9 +12,9 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The core to run on
+    /// The core to run on; without it, any
     #[arg(long)]
-    core: usize,
+    core: Option<usize>,
     /// The process that started this one; without it, this one does not run
     #[arg(long)]
     parent: i32,
@@ -28,12 +28,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if getppid() != Pid::from_raw(arguments.parent) {
         bail!("the process that started this one is gone");
     }
-    if arguments.core >= CpuSet::MAX_CPU {
-        bail!("there is no core {}", arguments.core);
+    if let Some(core) = arguments.core {
+        pin(core)?;
     }
-    let mut cores = CpuSet::new();
-    cores.set(arguments.core);
-    sched_setaffinity(None, &cores).with_context(|| format!("pinning to core {}", arguments.core))?;
     let [program, rest @ ..] = arguments.command.as_slice() else { bail!("no command") };
     Err(Command::new(program).args(rest).exec()).with_context(|| format!("starting {}", program.display()))
+}
+
+fn pin(core: usize) -> Result<()> {
+    if core >= CpuSet::MAX_CPU {
+        bail!("there is no core {core}");
+    }
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).with_context(|| format!("pinning to core {core}"))
 }

@@ -5,6 +5,7 @@ mod answer;
 mod backend;
 mod clock;
 mod compare;
+mod counts;
 mod launch;
 mod load;
 mod payload;
@@ -36,6 +37,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Write a config directory of a given size
     Generate(size::Generate),
+    /// Count what a request costs the gateway, and compare with the figures kept
+    Counts(counts::Arguments),
     /// Pin this process to a core, tie its life to its parent's, and become another program
     #[command(hide = true)]
     Launch(launch::Arguments),
@@ -48,6 +51,7 @@ fn main() -> Result<()> {
         Command::Relay(arguments) => relay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Generate(arguments) => size::generate(&arguments),
+        Command::Counts(arguments) => counts::run(&arguments),
         Command::Launch(arguments) => launch::run(&arguments),
     }
 }

@@ -1,8 +1,9 @@
 //! API groups.
 
+use std::fmt;
 use std::net::IpAddr;
 
-use super::SiteId;
+use super::{SiteId, StageId};
 
 pub struct Group {
     pub name: String,
@@ -17,6 +18,10 @@ pub struct Group {
     pub forward_app_code: bool,
     /// Domains that are served over HTTPS, or sent there; the default domain, where a certificate is bound to it, too.
     pub https: Vec<(Domain, DomainHttps)>,
+    /// Stages of its own, beside those of every group.
+    pub stages: Vec<StageId>,
+    /// Domains whose calls go to one stage, whatever they say.
+    pub bound: Vec<(Domain, StageId)>,
 }
 
 /// What HTTPS is to a domain.
@@ -37,4 +42,16 @@ pub enum Domain {
     /// `*.example.net`, kept as `.example.net`.
     Wildcard(String),
     Address(IpAddr),
+}
+
+/// As it is written.
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Exact(name) => f.write_str(name),
+            Self::Wildcard(suffix) => write!(f, "*{suffix}"),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod drafts;
 mod kept;
 mod parts;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use super::check::app::Context as AppContext;
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
-use super::check::published::{Stages, root_manifest};
+use super::check::published::root_manifest;
+use super::check::stages::{GroupStages, Stages, stages};
 use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, credentials, group, https, vpc_access};
 use super::parallel::each;
@@ -83,11 +85,13 @@ struct Loader<'p> {
     progress: Progress<'p>,
 }
 
-/// Groups as they are checked, before their APIs are known.
+/// The groups, and what each brings for all.
 struct Groups {
     list: Vec<Group>,
     names: Names<GroupId>,
     sites: Sites,
+    stages: Stages,
+    stages_of: HashMap<String, GroupStages>,
 }
 
 impl Loader<'_> {
@@ -119,21 +123,18 @@ impl Loader<'_> {
             settings.as_ref().map_or(DEFAULT_DOMAIN_SUFFIX, |settings| &settings.instance.default_domain_suffix).to_owned();
         let (vpc_accesses, vpc_access_names) = self.vpc_accesses();
         let directories = self.layout.directories(&self.layout.groups(), &mut self.report);
-        let Groups { list: groups, names: group_names, sites } = self.groups(&directories, &suffix);
+        let groups = self.groups(&directories, &suffix);
         let mut known = Known::default();
-        self.drafts(&directories, &vpc_access_names, kept, &mut known);
-        let mut stages = Stages::new();
+        self.drafts(&directories, &vpc_access_names, &groups.stages_of, kept, &mut known);
         let mut apis = Vec::new();
         let mut generation = 0;
         if let Some(manifest) = root_manifest(&self.layout, &mut self.report) {
             generation = manifest.document.generation;
-            for stage in manifest.document.stage.keys() {
-                stages.add(stage);
-            }
-            let places = places(&groups, &vpc_accesses, &stages);
-            apis = self.published(&manifest, (&group_names, &vpc_access_names), (&stages, places), kept, &mut known);
+            let places = places(&groups.list, &vpc_accesses, &groups.stages);
+            apis = self.published(&manifest, &groups, &vpc_access_names, places, kept, &mut known);
         }
-        let apps = self.apps(&group_names, &stages, kept, &known.0);
+        let apps = self.apps(&groups, kept, &known.0);
+        let Groups { list: groups, sites, stages, .. } = groups;
         let Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
             let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
@@ -201,35 +202,43 @@ impl Loader<'_> {
     }
 
     fn groups(&mut self, directories: &[Entry], suffix: &str) -> Groups {
-        let (mut list, mut sites) = (Vec::new(), Sites::default());
-        let mut names = Names::new("group");
+        let mut all = Groups {
+            list: Vec::new(),
+            names: Names::new("group"),
+            sites: Sites::default(),
+            stages: Stages::new(),
+            stages_of: HashMap::new(),
+        };
         let mut claims = Claims::default();
         let paths: Vec<PathBuf> = directories.iter().map(|entry| self.layout.group(&entry.name)).collect();
         for (entry, parsed) in directories.iter().zip(self.parsed(&paths)) {
             let good = parsed.and_then(|parsed| {
+                all.stages_of.insert(entry.name.clone(), GroupStages::of(&parsed.document, &parsed.source));
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                 let mut group = group::group(&parsed.document, &entry.name, suffix, &mut claims, &mut checked)?;
-                https::https(&parsed.document, &mut group, &self.layout, &entry.path, &mut sites, &mut checked);
+                https::https(&parsed.document, &mut group, &self.layout, &entry.path, &mut all.sites, &mut checked);
+                stages(&parsed.document, &mut group, &mut all.stages, &mut checked);
                 Some(group)
             });
-            let id = good.map(|good| push(&mut list, good, GroupId));
-            names.insert(entry.name.clone(), id);
+            let id = good.map(|good| push(&mut all.list, good, GroupId));
+            all.names.insert(entry.name.clone(), id);
         }
-        Groups { list, names, sites }
+        all
     }
 
     /// What is published: what the root names by the digest it had before is kept.
     fn published(
         &mut self,
         manifest: &Parsed<Manifest>,
-        (groups, vpc_accesses): (&Names<GroupId>, &Names<VpcAccessId>),
-        (stages, places): (&Stages, Places),
+        groups: &Groups,
+        vpc_accesses: &Names<VpcAccessId>,
+        places: Places,
         kept: &mut Kept,
         known: &mut Known,
     ) -> Vec<Arc<Api>> {
         let mut wanted = Vec::new();
         for (stage, of_stage) in &manifest.document.stage {
-            let Some(stage_id) = stages.find(stage) else { continue };
+            let stage_id = groups.stages.find(stage);
             wanted.extend(of_stage.iter().map(|(group, entry)| parts::Wanted {
                 stage,
                 stage_id,
@@ -240,19 +249,16 @@ impl Loader<'_> {
         }
         let before = std::mem::replace(&mut kept.places, places);
         let same_places = before == kept.places;
-        let context = parts::Context { layout: &self.layout, groups, vpc_accesses, before: &before, same_places };
+        let Groups { names, stages_of, .. } = groups;
+        let context =
+            parts::Context { layout: &self.layout, groups: names, vpc_accesses, stages_of, before: &before, same_places };
         let mut parts = std::mem::take(&mut kept.parts);
         let key = |wanted: &parts::Wanted<'_>| (wanted.stage.to_owned(), wanted.group.to_owned());
         // Those that the root names as before stay as they are.
         let mut same: Vec<Option<Part>> = Vec::with_capacity(wanted.len());
         for wanted in &wanted {
             let part = parts.remove(&key(wanted));
-            let is_same = |part: &mut Part| {
-                let there = part.apis.is_empty() || groups.find(wanted.group).is_some();
-                let group = groups.find(wanted.group).flatten();
-                there && part.sha256 == wanted.entry.sha256 && part.moved(&context, group, wanted.stage_id).is_some()
-            };
-            same.push(part.and_then(|mut part| match is_same(&mut part) {
+            same.push(part.and_then(|mut part| match part.stays(wanted, &context) {
                 true => Some(part),
                 false => {
                     parts.insert(key(wanted), part);
@@ -274,7 +280,7 @@ impl Loader<'_> {
                 kept.effort.groups += 1;
                 kept.effort.published_files += part.read;
                 let name = |api: &str| ApiNames::number(&mut kept.names, &format!("{}/{api}", wanted.group));
-                Some(Part::new(part, name))
+                Some(Part::new(part, wanted, &context, name))
             });
             let Some(part) = part else { continue };
             known.add(&part.latest);
@@ -286,12 +292,14 @@ impl Loader<'_> {
         apis
     }
 
-    fn apps(&mut self, groups: &Names<GroupId>, stages: &Stages, kept: &mut Kept, known: &[bool]) -> Apps {
-        if kept.stages != stages.names {
+    fn apps(&mut self, groups: &Groups, kept: &mut Kept, known: &[bool]) -> Apps {
+        let stages = stages_in_groups(groups);
+        if kept.stages != stages {
             kept.lists.clear();
-            kept.stages.clone_from(&stages.names);
+            kept.stages = stages;
         }
-        let context = AppContext { groups, names: &kept.names, known, stages, random: &kept.random };
+        let Groups { names: group_names, stages, stages_of, .. } = groups;
+        let context = AppContext { groups: group_names, names: &kept.names, known, stages, stages_of, random: &kept.random };
         let documents = app_documents(&self.layout, &mut self.report);
         let (layout, lists) = (&self.layout, &kept.lists);
         let list = |document: &Arc<AppDocument>| {
@@ -338,6 +346,13 @@ impl Known {
             self.0[name.index()] = true;
         }
     }
+}
+
+/// The stages as authorizations know them: their places, and which groups have which.
+fn stages_in_groups(groups: &Groups) -> Vec<String> {
+    let own = groups.list.iter().filter_map(|group| Some((&group.name, groups.stages_of.get(&group.name)?)));
+    let own = own.flat_map(|(group, stages)| stages.own().map(move |stage| format!("{group}/{stage}")));
+    groups.stages.names.iter().cloned().chain(own).collect()
 }
 
 fn places(groups: &[Group], vpc_accesses: &[Arc<VpcAccess>], stages: &Stages) -> Places {

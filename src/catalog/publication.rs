@@ -5,16 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::check::api::definition;
+use super::check::api::{Within, definition};
 use super::check::conflicts::{Claim, Conflicts};
 use super::check::domains::Claims;
 use super::check::gateway::{Settings, settings};
 use super::check::published::{group_manifest, version_of};
+use super::check::stages::{GroupStages, Stages, stages};
 use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, group, vpc_access};
-use super::{GroupId, StageId, VpcAccessId};
+use super::{Backend, GroupId, StageId, VpcAccessId};
 use crate::document::manifest::Manifest;
-use crate::document::{Layout, Parsed, Place, Report, Source, api, gateway};
+use crate::document::{Entry, Layout, Parsed, Place, Report, Source, api, gateway};
 
 /// A definition that is to become current: a draft, or an older version.
 pub struct Candidate {
@@ -43,14 +44,14 @@ pub fn check_publication(
     for candidate in candidates {
         by_group.entry(&candidate.group).or_default().push(candidate);
     }
-    let mut touched =
-        Touched { layout, root, stage, vpc_accesses: vpc_access_names(layout, report), checked: BTreeSet::new(), report };
+    let entries = layout.documents(&layout.vpc_accesses(), report);
+    let mut touched = Touched { layout, root, stage, vpc_accesses: names(&entries), entries, checked: BTreeSet::new(), report };
     for (group, candidates) in by_group {
-        touched.group(group, suffix);
+        let Some(stages) = touched.group(group, suffix) else { continue };
         let mut conflicts = Conflicts::default();
-        touched.others(group, &candidates, &mut conflicts);
+        touched.others(group, &candidates, &stages, &mut conflicts);
         for candidate in candidates {
-            touched.candidate(candidate, &mut conflicts);
+            touched.candidate(candidate, &stages, &mut conflicts);
         }
     }
 }
@@ -59,31 +60,42 @@ struct Touched<'a> {
     layout: &'a Layout,
     root: Option<&'a Parsed<Manifest>>,
     stage: &'a str,
+    /// By their places in `entries`.
     vpc_accesses: Names<VpcAccessId>,
+    entries: Vec<Entry>,
     /// VPC accesses that have been looked into.
-    checked: BTreeSet<String>,
+    checked: BTreeSet<VpcAccessId>,
     report: &'a mut Report,
 }
 
-/// All by name; what they say is looked at where a draft names them.
-fn vpc_access_names(layout: &Layout, report: &mut Report) -> Names<VpcAccessId> {
+/// All by name; what they say is looked at where a definition names them.
+fn names(entries: &[Entry]) -> Names<VpcAccessId> {
     let mut names = Names::new("VPC access");
-    for entry in layout.documents(&layout.vpc_accesses(), report) {
-        names.insert(entry.name, Some(VpcAccessId(0)));
+    for (entry, id) in entries.iter().zip(0..) {
+        names.insert(entry.name.clone(), Some(VpcAccessId(id)));
     }
     names
 }
 
 impl Touched<'_> {
-    fn group(&mut self, name: &str, suffix: &str) {
-        if let Some(parsed) = self.layout.parse(&self.layout.group(name), self.report) {
-            let mut checked = Checked { source: &parsed.source, report: self.report };
-            group::group(&parsed.document, name, suffix, &mut Claims::default(), &mut checked);
+    /// The stages of a group that has the one in question. `None` stands for errors in the report.
+    fn group(&mut self, name: &str, suffix: &str) -> Option<GroupStages> {
+        let parsed = self.layout.parse(&self.layout.group(name), self.report)?;
+        let mut checked = Checked { source: &parsed.source, report: self.report };
+        let mut group = group::group(&parsed.document, name, suffix, &mut Claims::default(), &mut checked)?;
+        stages(&parsed.document, &mut group, &mut Stages::new(), &mut checked);
+        let of_group = GroupStages::of(&parsed.document, &parsed.source);
+        match of_group.missing(self.stage) {
+            Some(diagnostic) => {
+                self.report.push(diagnostic);
+                None
+            }
+            None => Some(of_group),
         }
     }
 
     /// The paths of the APIs that stay as they are.
-    fn others(&mut self, group: &str, candidates: &[&Candidate], conflicts: &mut Conflicts) {
+    fn others(&mut self, group: &str, candidates: &[&Candidate], stages: &GroupStages, conflicts: &mut Conflicts) {
         let replaced: BTreeSet<&str> = candidates.iter().map(|candidate| candidate.api.as_str()).collect();
         let Some(root) = self.root else { return };
         let Some(entry) = root.document.stage.get(self.stage).and_then(|groups| groups.get(group)) else { return };
@@ -97,7 +109,9 @@ impl Touched<'_> {
             let Some(version) = version_of(self.layout, self.stage, group, name, current, &place, self.report) else { continue };
             let mut checked = Checked { source: &version.source, report: self.report };
             let document = &version.document.definition;
-            if let Some(good) = definition(document, name, &self.vpc_accesses, Some(&place), &mut checked) {
+            let (vpc_accesses, variables) = (&self.vpc_accesses, stages.variables(self.stage));
+            let within = Within { vpc_accesses, variables, manifest: Some(&place) };
+            if let Some(good) = definition(document, name, &within, &mut checked) {
                 let place = checked.place(&document.request.path);
                 let claim = claim(self.stage, name, &good.methods, &good.path, place);
                 conflicts.claim(claim, self.report);
@@ -105,18 +119,21 @@ impl Touched<'_> {
         }
     }
 
-    fn candidate(&mut self, candidate: &Candidate, conflicts: &mut Conflicts) {
+    fn candidate(&mut self, candidate: &Candidate, stages: &GroupStages, conflicts: &mut Conflicts) {
         let Candidate { api, source, definition: document, .. } = candidate;
         let mut checked = Checked { source, report: self.report };
-        let Some(good) = definition(document, api, &self.vpc_accesses, None, &mut checked) else { return };
+        let within = Within { vpc_accesses: &self.vpc_accesses, variables: stages.variables(self.stage), manifest: None };
+        let Some(good) = definition(document, api, &within, &mut checked) else { return };
         let place = checked.place(&document.request.path);
         conflicts.claim(claim(self.stage, api, &good.methods, &good.path, place), self.report);
-        self.vpc_access(&document.backend.vpc_access);
+        let Backend::Vpc { vpc_access, .. } = good.backend;
+        self.vpc_access(vpc_access);
     }
 
-    fn vpc_access(&mut self, name: &str) {
-        if self.checked.insert(name.to_owned())
-            && let Some(parsed) = self.layout.parse(&self.layout.vpc_access(name), self.report)
+    fn vpc_access(&mut self, id: VpcAccessId) {
+        if self.checked.insert(id)
+            && let Some(Entry { name, path }) = self.entries.get(id.index())
+            && let Some(parsed) = self.layout.parse(path, self.report)
         {
             let mut checked = Checked { source: &parsed.source, report: self.report };
             vpc_access::vpc_access(&parsed.document, name, self.layout, &SystemTrust::default(), &mut checked);

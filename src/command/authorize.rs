@@ -17,7 +17,7 @@ pub struct Authorize {
     app: String,
     #[arg(value_name = "GROUP/API")]
     api: String,
-    /// A stage; again for further stages
+    /// RELEASE, PRE, TEST, or a stage of the group; again for further stages
     #[arg(long, default_value = "RELEASE")]
     stage: Vec<String>,
     /// When the authorization ends, RFC 3339

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Failure;
+use super::format::Format;
 use crate::publish::Target;
 use crate::publish::diff::{ApiDiff, Difference, Side, compare};
 
@@ -23,14 +24,6 @@ pub struct Diff {
     to: String,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    #[default]
-    Text,
-    Json,
 }
 
 impl Diff {

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::diff::write_diffs;
+use super::format::Format;
 use super::progress::Progress;
 use super::{Failure, failure};
 use crate::catalog;
@@ -31,13 +32,6 @@ pub struct DryRun {
     /// How it is shown
     #[arg(long, value_enum, default_value_t, requires = "dry_run")]
     format: Format,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Json,
 }
 
 /// Of the JSON that is written.

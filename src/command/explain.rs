@@ -4,12 +4,13 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Failure;
+use super::change::author;
 use super::curl_like::{RequestArguments, Url, has};
+use super::format::Format;
 use super::progress::Progress;
-use super::publish::author;
 use crate::catalog::{self, STAGES, Scheme};
 use crate::document::Layout;
 use crate::explain::{Circumstances, Outcome, RawRequest, Unreadable, explain};
@@ -51,13 +52,6 @@ pub struct Explain {
     format: Format,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Json,
-}
-
 impl Explain {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let layout = match &self.draft {
@@ -93,7 +87,9 @@ impl Explain {
     /// The config directory with drafts published.
     fn published(&self, config: &Path, draft: &str) -> Result<Layout, Failure> {
         let target = if draft.is_empty() { Target::All } else { Target::These(vec![draft.to_owned()]) };
-        let stage = self.stage.as_deref().unwrap_or(STAGES[0]).to_ascii_uppercase();
+        // A stage of a group is written as the group has it, those of every group in any case, as in X-Ca-Stage.
+        let asked = self.stage.as_deref().unwrap_or(STAGES[0]);
+        let stage = STAGES.into_iter().find(|stage| stage.eq_ignore_ascii_case(asked)).unwrap_or(asked).to_owned();
         let request = Request { target, stage, author: author(None, String::new()) };
         let progress = Progress::new();
         let preview = preview(config, &request, &|what, done, all| progress.show(what, done, all))?;

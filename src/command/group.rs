@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::{Failure, draft};
-use crate::catalog::{self, Domain};
+use crate::catalog;
 use crate::document::Layout;
 use crate::publish::atomic::Access;
 
@@ -62,17 +62,8 @@ impl Create {
 
 fn list(config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     for group in &catalog::load(config)?.groups {
-        let domains: Vec<String> = group.domains.iter().map(shown).collect();
+        let domains: Vec<String> = group.domains.iter().map(ToString::to_string).collect();
         writeln!(out, "{}  base path {}/  {}  {}", group.name, group.base_path, group.default_domain, domains.join(" "))?;
     }
     Ok(())
-}
-
-fn shown(domain: &Domain) -> String {
-    match domain {
-        Domain::Any => "*".to_owned(),
-        Domain::Exact(name) => name.clone(),
-        Domain::Wildcard(rest) => format!("*{rest}"),
-        Domain::Address(address) => address.to_string(),
-    }
 }

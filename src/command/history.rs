@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
-use super::diff::Format;
+use super::format::Format;
 use super::{Failure, plain};
 use crate::publish::{self, Entry, Target};
 

@@ -6,9 +6,8 @@ use std::path::Path;
 use clap::Args;
 
 use super::Failure;
+use super::change::Change;
 use super::progress::Progress;
-use super::publish::{author, say};
-use super::reload::Wait;
 use crate::publish::{self, Moved, Target};
 
 /// Make an older version current again
@@ -33,40 +32,32 @@ struct What {
     /// APIs as GROUP/API, or a GROUP for all of its APIs
     #[arg(value_name = "GROUP/API", required = true)]
     apis: Vec<String>,
-    #[arg(long, default_value = "RELEASE")]
-    stage: String,
-    /// Why; kept in the history
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    remarks: String,
-    /// Who does it; default: the user of this process
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
     #[command(flatten)]
-    wait: Wait,
+    change: Change,
 }
 
 impl Rollback {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-        let What { apis, stage, remarks, by, wait } = self.what;
-        let request = publish::Rollback { target: Target::These(apis), stage, version: self.to, author: author(by, remarks) };
+        let What { apis, change } = self.what;
+        let (target, stage) = (Target::These(apis), change.stage.clone());
+        let request = publish::Rollback { target, stage, version: self.to, author: change.author() };
         let progress = Progress::new();
         let moved = publish::rollback(config, &request, &|what, done, all| progress.show(what, done, all))?;
-        report(&moved, &request.stage, out)?;
-        wait.until(moved.committed.generation, config, out)
+        report(&moved, &change, config, out)
     }
 }
 
 impl Offline {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-        let What { apis, stage, remarks, by, wait } = self.what;
-        let (target, author, progress) = (Target::These(apis), author(by, remarks), Progress::new());
-        let moved = publish::offline(config, &target, &stage, &author, &|what, done, all| progress.show(what, done, all))?;
-        report(&moved, &stage, out)?;
-        wait.until(moved.committed.generation, config, out)
+        let What { apis, change } = self.what;
+        let (target, stage, author, progress) = (Target::These(apis), &change.stage, change.author(), Progress::new());
+        let moved = publish::offline(config, &target, stage, &author, &|what, done, all| progress.show(what, done, all))?;
+        report(&moved, &change, config, out)
     }
 }
 
-fn report(moved: &Moved, stage: &str, out: &mut dyn Write) -> Result<(), Failure> {
+fn report(moved: &Moved, change: &Change, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let stage = &change.stage;
     let name = |version: &Option<String>| version.clone().unwrap_or_else(|| "offline".to_owned());
     for one in &moved.moves {
         match one.from == one.to {
@@ -74,6 +65,5 @@ fn report(moved: &Moved, stage: &str, out: &mut dyn Write) -> Result<(), Failure
             false => writeln!(out, "{} in {stage}: {} -> {}", one.api, name(&one.from), name(&one.to))?,
         }
     }
-    say(&moved.committed, out)?;
-    Ok(())
+    change.end(&moved.committed, config, out)
 }

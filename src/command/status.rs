@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Failure;
 use super::call::exchange::{Answer, Request, send};
+use super::format::Format;
 use crate::admin::status::{Page, Worker};
 use crate::catalog;
 
@@ -18,19 +19,11 @@ pub struct Status {
     /// The operator's listener; otherwise that of gateway.toml
     #[arg(long, value_name = "ADDRESS:PORT")]
     address: Option<SocketAddr>,
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Longest wait for the gateway, in seconds
     #[arg(long, value_name = "S", default_value_t = 10)]
     timeout: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// As the listener says it
-    Json,
 }
 
 impl Status {

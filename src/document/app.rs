@@ -109,7 +109,7 @@ pub struct AuthorizationTable {
     /// `GROUP/API`
     #[schemars(regex(pattern = "^[^/]+/[^/]+$"))]
     pub api: At<String>,
-    /// `RELEASE`, `PRE`, `TEST`; at least one.
+    /// `RELEASE`, `PRE`, `TEST`, or another stage of the group; at least one.
     #[schemars(length(min = 1))]
     pub stages: At<Vec<At<String>>>,
     /// RFC 3339, e.g. `2030-01-01T00:00:00Z`; without it the authorization does not expire.

@@ -1,8 +1,9 @@
 //! `groups/GROUP/group.toml`: an API group.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::schema::NAME;
@@ -10,6 +11,15 @@ use super::{At, Document};
 
 /// Of a default domain.
 pub const CALLS_PER_DAY: RangeInclusive<u64> = 0..=1_000_000_000_000;
+/// Stages of a group that have a table: `RELEASE`, `PRE`, `TEST`, and others of its own.
+pub const STAGES: usize = 16;
+/// Variables of a stage (the product's figure).
+pub const VARIABLES: usize = 50;
+/// Longest value of a variable, in bytes.
+pub const VARIABLE_BYTES: usize = 1024;
+/// What `catalog::check::stages` takes for the name of a stage, and of a variable.
+const STAGE_NAME: &str = "^[A-Z][A-Za-z0-9_-]{1,9}$";
+const VARIABLE_NAME: &str = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$";
 
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,9 +48,42 @@ pub struct Group {
     /// Domains of the group whose clients show certificates.
     #[serde(default)]
     pub client_certificate: Vec<ClientCertificateTable>,
+    /// Stages by name: their variables, and the domains bound to them. `RELEASE`, `PRE` and `TEST` are there without a
+    /// table; another one (2 to 10 letters, digits, `-`, `_`, the first an upper-case letter) is there by its table.
+    #[serde(default)]
+    #[schemars(schema_with = "stages")]
+    pub stage: BTreeMap<At<String>, StageTable>,
 }
 
 impl Document for Group {}
+
+/// `[stage.NAME]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageTable {
+    pub description: Option<String>,
+    /// Domains of the group whose calls go to this stage, whatever their `X-Ca-Stage` says. Default: none.
+    pub domains: Option<Vec<At<String>>>,
+    /// What `#NAME#` stands for in `vpc_access` and `path` of backends, when their API is published to this stage.
+    #[serde(default)]
+    #[schemars(schema_with = "variables")]
+    pub variables: BTreeMap<At<String>, At<String>>,
+}
+
+fn stages(generator: &mut SchemaGenerator) -> Schema {
+    named(STAGE_NAME, STAGES, StageTable::json_schema(generator))
+}
+
+fn variables(_: &mut SchemaGenerator) -> Schema {
+    named(VARIABLE_NAME, VARIABLES, json_schema!({ "type": "string", "maxLength": VARIABLE_BYTES }))
+}
+
+/// A table whose keys are names that the document gives.
+fn named(pattern: &str, count: usize, of: Schema) -> Schema {
+    json_schema!({
+        "type": "object", "propertyNames": { "pattern": pattern }, "maxProperties": count, "additionalProperties": of
+    })
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum HttpsPolicyWord {

@@ -101,7 +101,7 @@ limits! {
     ChunkExtensionBytes chunk_extension_bytes: Bytes in 0..=64 * KIB;
     /// Trailer section of a chunked message.
     TrailerBytes trailer_bytes: Bytes in 0..=64 * KIB;
-    /// Largest request body, unless the API has a limit of its own ([request] body_bytes).
+    /// Largest request body, unless the API has a limit of its own (`body_bytes`).
     BodyBytes body_bytes: Bytes in BODY_BYTES;
     /// Largest form body read as parameters of a signature.
     FormBytes form_bytes: Bytes in 0..=64 * MIB;

@@ -16,14 +16,14 @@ const REQUEST_ID: &[u8; 36] = b"00000000-0000-4000-8000-000000000000";
 /// The largest head, in bytes.
 const HEAD_BYTES: usize = 128 * 1024;
 
-/// The step, and the head of the request to the first instance.
+/// The steps, and the head of the request to the first instance.
 pub fn request(
     call: &Call<'_>,
     forward: &Forward,
     tables: &Tables,
     request: &RawRequest,
     places: &places::Places<'_>,
-) -> Result<(Step, String), Refusal> {
+) -> Result<(Vec<Step>, String), Refusal> {
     let (access, _, timeout) = backend_of(tables, forward);
     let instance = access.instances.first().ok_or(Refusal::new(ErrorCode::D504CO))?;
     // A form that was read for its signature goes out with its length.
@@ -50,7 +50,18 @@ pub fn request(
         ),
         place: api.and_then(|api| places.api(api, Part::Backend)),
     };
-    Ok((step, shown(&buffer[..length])))
+    let variables = api.map(|api| places.variables(api)).unwrap_or_default();
+    let mut steps: Vec<Step> = variables
+        .into_iter()
+        .map(|(name, value, place)| Step {
+            name: "variable",
+            passed: true,
+            says: format!("`#{name}#` is `{value}` in this stage"),
+            place: Some(place),
+        })
+        .collect();
+    steps.push(step);
+    Ok((steps, shown(&buffer[..length])))
 }
 
 /// How it is spoken to.

@@ -82,8 +82,8 @@ pub fn explain(
             Outcome::Refuse(refusal)
         }
         Verdict::Forward(forward) => {
-            let (step, backend_request) = backend::request(&call, &forward, &tables, request, &places)?;
-            steps.push(step);
+            let (of_backend, backend_request) = backend::request(&call, &forward, &tables, request, &places)?;
+            steps.extend(of_backend);
             Outcome::Forward { backend_request }
         }
         Verdict::Refuse(refusal) => {

@@ -1,6 +1,7 @@
 //! Where in the documents stands what decided: the catalog knows values, the documents know their places.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::catalog::{Api, App, Catalog, Group, VpcAccess};
 use crate::document::api::Api as Definition;
@@ -9,7 +10,7 @@ use crate::document::gateway;
 use crate::document::group;
 use crate::document::limits::Limit;
 use crate::document::version::Version;
-use crate::document::{At, Document, Layout, Parsed, Place, Report, vpc_access};
+use crate::document::{At, Document, Layout, Parsed, Place, Report, Source, vpc_access};
 use crate::gate::authenticate::Credential;
 use crate::gate::trace::HowNamed;
 
@@ -42,18 +43,30 @@ impl Places<'_> {
     pub fn domain(&self, group: &Group, how: HowNamed, host: &str) -> Option<Place> {
         let parsed = self.group_document(group)?;
         let document = &parsed.document;
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let domains = || document.domains.iter().flatten();
         let found = match how {
             HowNamed::Default => Some(&document.name),
-            HowNamed::Any => domains().find(|domain| domain.value == "*"),
-            HowNamed::Exact => domains().find(|domain| domain.eq_ignore_ascii_case(&host)),
-            HowNamed::Wildcard => domains()
-                .filter(|domain| domain.strip_prefix('*').is_some_and(|suffix| host.ends_with(&suffix.to_ascii_lowercase())))
-                .max_by_key(|domain| domain.len()),
-            HowNamed::Address => domains().find(|domain| address(domain).is_some() && address(domain) == address(&host)),
+            _ => matching(document.domains.iter().flatten(), how, host),
         };
         found.map(|at| Place::of(&parsed.source, at))
+    }
+
+    /// Where the domain of a group under which a Host was found is bound to a stage.
+    pub fn binding(&self, group: &Group, stage: &str, how: HowNamed, host: &str) -> Option<Place> {
+        let parsed = self.group_document(group)?;
+        let (_, table) = parsed.document.stage.iter().find(|(name, _)| name.value == stage)?;
+        matching(table.domains.iter().flatten(), how, host).map(|at| Place::of(&parsed.source, at))
+    }
+
+    /// The variables of its stage that an API's backend uses: name, value, and where that is given.
+    pub fn variables(&self, api: &Api) -> Vec<(String, String, Place)> {
+        let definition = self.definition(api).map(|(_, definition)| definition.backend);
+        let group = self.catalog.groups.get(api.group.index()).and_then(|group| self.group_document(group));
+        let stage = self.catalog.stages.get(api.stage.index());
+        let (Some(backend), Some(group), Some(stage)) = (definition, group, stage) else { return Vec::new() };
+        let Some((_, table)) = group.document.stage.iter().find(|(name, _)| name.value == *stage) else { return Vec::new() };
+        let uses = |name: &str| [&backend.vpc_access, &backend.path].iter().any(|text| text.contains(&format!("#{name}#")));
+        let used = table.variables.iter().filter(|(name, _)| uses(name));
+        used.map(|(name, value)| (name.value.clone(), value.value.clone(), Place::of(&group.source, value))).collect()
     }
 
     pub fn base_path(&self, group: &Group) -> Option<Place> {
@@ -62,17 +75,20 @@ impl Places<'_> {
         Some(Place::of(&parsed.source, at))
     }
 
-    /// A part of an API as it is published; of a draft that is only looked at as if it were, the draft.
-    pub fn api(&self, api: &Api, part: Part) -> Option<Place> {
+    /// An API as it is published; of a draft that is only looked at as if it were, the draft.
+    fn definition(&self, api: &Api) -> Option<(Arc<Source>, Definition)> {
         let group = &self.catalog.groups.get(api.group.index())?.name;
         let stage = self.catalog.stages.get(api.stage.index())?;
         let version = self.layout.version(stage, group, &api.name, &api.version);
-        let (source, definition) = match version.exists() {
-            true => self.parse::<Version>(&version).map(|parsed| (parsed.source, parsed.document.definition))?,
-            false => {
-                self.parse::<Definition>(&self.layout.api(group, &api.name)).map(|parsed| (parsed.source, parsed.document))?
-            }
-        };
+        match version.exists() {
+            true => self.parse::<Version>(&version).map(|parsed| (parsed.source, parsed.document.definition)),
+            false => self.parse::<Definition>(&self.layout.api(group, &api.name)).map(|parsed| (parsed.source, parsed.document)),
+        }
+    }
+
+    /// A part of an API.
+    pub fn api(&self, api: &Api, part: Part) -> Option<Place> {
+        let (source, definition) = self.definition(api)?;
         let place = |at: &dyn Spanned| Place { source: source.clone(), span: at.span() };
         Some(match part {
             Part::Path => place(&definition.request.path),
@@ -131,6 +147,20 @@ impl Places<'_> {
     pub fn vpc_access(&self, access: &VpcAccess) -> Option<Place> {
         let parsed = self.parse::<vpc_access::VpcAccess>(&self.layout.vpc_access(&access.name))?;
         Some(Place::of(&parsed.source, &parsed.document.name))
+    }
+}
+
+/// The one of several domains under which a Host was found.
+fn matching<'d>(mut domains: impl Iterator<Item = &'d At<String>>, how: HowNamed, host: &str) -> Option<&'d At<String>> {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    match how {
+        HowNamed::Default => None,
+        HowNamed::Any => domains.find(|domain| domain.value == "*"),
+        HowNamed::Exact => domains.find(|domain| domain.eq_ignore_ascii_case(&host)),
+        HowNamed::Wildcard => domains
+            .filter(|domain| domain.strip_prefix('*').is_some_and(|suffix| host.ends_with(&suffix.to_ascii_lowercase())))
+            .max_by_key(|domain| domain.len()),
+        HowNamed::Address => domains.find(|domain| address(domain).is_some() && address(domain) == address(&host)),
     }
 }
 

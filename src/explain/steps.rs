@@ -62,14 +62,15 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
                     group.and_then(|group| places.base_path(group)),
                 )
             }
-            Seen::Stage(stage) => {
+            Seen::Stage { stage, bound } => {
                 let name = catalog.stages.get(stage.index()).map_or("", String::as_str);
-                let by = if call.request.field(FieldId::XCaStage).unwrap_or_default().is_empty() {
-                    "as there is no X-Ca-Stage"
-                } else {
-                    "by X-Ca-Stage"
+                let asked = text(call.request.field(FieldId::XCaStage).unwrap_or_default());
+                let how = how_named(watch);
+                let place = match (group, how) {
+                    (Some(group), Some(how)) if *bound => places.binding(group, name, how, &host),
+                    _ => None,
                 };
-                (format!("{name}, {by}"), None)
+                (format!("{name}, {}", stage_by(*bound, &asked)), place)
             }
             Seen::Api(route) => match api {
                 Some(api) => (found(api, &route.path, call, catalog), places.api(api, Part::Path)),
@@ -162,6 +163,22 @@ fn domain(how: HowNamed, host: &str) -> String {
         HowNamed::Any => "by `*`, as no other domain fits",
     };
     format!("`{host}` is known, {by}")
+}
+
+fn how_named(watch: &Watch) -> Option<HowNamed> {
+    watch.0.iter().find_map(|seen| match seen {
+        Seen::Domain(how) => Some(*how),
+        _ => None,
+    })
+}
+
+fn stage_by(bound: bool, asked: &str) -> String {
+    match (bound, asked) {
+        (true, "") => "as the domain is bound to it".to_owned(),
+        (true, asked) => format!("as the domain is bound to it; X-Ca-Stage `{asked}` makes no difference"),
+        (false, "") => "as there is no X-Ca-Stage".to_owned(),
+        (false, _) => "by X-Ca-Stage".to_owned(),
+    }
 }
 
 fn found(api: &Api, path: &crate::gate::route::PathMatch, call: &Call<'_>, catalog: &Catalog) -> String {

@@ -56,7 +56,7 @@ impl Default for Sample {
             access_log: AccessLog::Off,
             log_format: crate::catalog::LogFormat::Text,
             admin: None,
-            stages: ["RELEASE", "PRE", "TEST"].map(String::from).into(),
+            stages: STAGES.map(String::from).into(),
             vpc_accesses: vec![vpc_access.into()],
             groups: Vec::new(),
             sites: Vec::new(),
@@ -86,6 +86,8 @@ impl Sample {
             default_domain_calls_per_day: 1_000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         });
         GroupId(self.catalog.groups.len() as u32 - 1)
     }

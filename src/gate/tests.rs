@@ -166,7 +166,7 @@ impl trace::Observer for Told {
         self.0.push(match step {
             Seen::Domain(_) => "domain",
             Seen::Group { .. } => "group",
-            Seen::Stage(_) => "stage",
+            Seen::Stage { .. } => "stage",
             Seen::Api(_) => "api",
             Seen::Protocol => "protocol",
             Seen::Body => "body",

@@ -24,7 +24,11 @@ pub enum Seen {
         group: GroupId,
         base_end: usize,
     },
-    Stage(StageId),
+    Stage {
+        stage: StageId,
+        /// The domain is bound to it, whatever the call says.
+        bound: bool,
+    },
     Api(Route),
     Protocol,
     /// Of a length that the API takes.

@@ -18,10 +18,16 @@ pub enum Access {
 
 /// Puts `text` in the place of `path`. Its directory is made if need be.
 pub fn replace(path: &Path, text: &str, access: Access) -> io::Result<()> {
+    let directory = put(path, text, access)?;
+    sync_directory(&directory)
+}
+
+/// The same, seen by everyone but not known to outlive a loss of power: that takes [`sync_directory`] of what it returns.
+pub(super) fn put(path: &Path, text: &str, access: Access) -> io::Result<PathBuf> {
     let directory = directory_of(path)?;
     let temporary = write_beside(path, text, access)?;
     fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
-    sync_directory(&directory)
+    Ok(directory)
 }
 
 /// The same, for a file that must not exist yet: `AlreadyExists` otherwise, however close the race.
@@ -44,7 +50,7 @@ fn directory_of(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Makes a directory and those above it, and syncs each name into the directory that holds it.
-fn make_directory(directory: &Path) -> io::Result<()> {
+pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }

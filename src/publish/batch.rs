@@ -15,6 +15,8 @@ const OPEN_FILES: usize = 256;
 /// Files that were written; taken away again unless they are kept.
 pub struct Batch {
     written: Vec<PathBuf>,
+    /// Directories that were made for them.
+    made: Vec<PathBuf>,
     /// Directories whose entries are not known to be on the disk.
     unsynced: BTreeSet<PathBuf>,
     kept: bool,
@@ -23,7 +25,7 @@ pub struct Batch {
 impl Batch {
     /// Writes files that nobody reads yet. When this returns, all of them are on the disk.
     pub fn write(files: &[(PathBuf, String)], progress: Progress<'_>) -> Result<Self, PublishError> {
-        let mut batch = Self { written: Vec::new(), unsynced: BTreeSet::new(), kept: false };
+        let mut batch = Self { written: Vec::new(), made: Vec::new(), unsynced: BTreeSet::new(), kept: false };
         for (index, chunk) in files.chunks(OPEN_FILES).enumerate() {
             batch.chunk(chunk)?;
             progress("writing", index * OPEN_FILES + chunk.len(), files.len());
@@ -57,14 +59,18 @@ impl Batch {
 
     /// Makes the directory of a file.
     fn directory(&mut self, path: &Path) -> io::Result<()> {
-        let mut directory = path.parent();
-        while let Some(here) = directory {
+        let mut missing = Vec::new();
+        for here in path.ancestors().skip(1) {
             if !self.unsynced.insert(here.to_path_buf()) || here.is_dir() {
                 break;
             }
-            directory = here.parent();
+            missing.push(here);
         }
-        path.parent().map_or(Ok(()), fs::create_dir_all)
+        for directory in missing.into_iter().rev() {
+            fs::create_dir(directory)?;
+            self.made.push(directory.to_path_buf());
+        }
+        Ok(())
     }
 }
 
@@ -73,6 +79,7 @@ impl Drop for Batch {
         if !self.kept {
             // Nobody has read them; what stays is taken away by the next publication.
             self.written.iter().for_each(|path| drop(fs::remove_file(path)));
+            self.made.iter().rev().for_each(|path| drop(fs::remove_dir(path)));
         }
     }
 }

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use super::retention;
 use super::state::State;
-use super::target::{Known, Target};
-use super::{PublishError, version};
-use crate::catalog::STAGES;
+use super::target::{Drafts, Known, Target};
+use super::{PublishError, stage, version};
 use crate::document::manifest::{Change, Current, Manifest};
 use crate::document::version::Version;
 use crate::document::{At, Diagnostic, Layout, Parsed, Place, Report, digest, parse_text};
@@ -25,7 +24,7 @@ pub fn versions(config_dir: &Path, target: &Target, stage: Option<&str>) -> Resu
     let layout = Layout::new(config_dir);
     let _reading = layout.reading();
     let mut state = State::read(&layout)?;
-    let stages = stages(&state, stage)?;
+    let stages = stages(&layout, &state, stage)?;
     let targets = target.resolve(&mut Published { state: &mut state, stages: &stages })?;
     let mut entries = Vec::new();
     for (group, api) in targets {
@@ -125,7 +124,7 @@ pub fn find(config_dir: &Path, name: &str, target: &Target) -> Result<Vec<Versio
     let layout = Layout::new(config_dir);
     let _reading = layout.reading();
     let mut state = State::read(&layout)?;
-    let stages = stages(&state, None)?;
+    let stages = stages(&layout, &state, None)?;
     let targets = target.resolve(&mut Published { state: &mut state, stages: &stages })?;
     let mut found = Vec::new();
     for (group, api) in targets {
@@ -142,14 +141,11 @@ pub fn find(config_dir: &Path, name: &str, target: &Target) -> Result<Vec<Versio
     }
 }
 
-fn stages(state: &State<'_>, stage: Option<&str>) -> Result<Vec<String>, PublishError> {
-    let all: Vec<String> = state.stages().map(str::to_owned).collect();
-    match stage {
-        None => Ok(all),
-        Some(stage) if all.iter().any(|known| known == stage) => Ok(vec![stage.to_owned()]),
-        Some(stage) if STAGES.contains(&stage) => Ok(Vec::new()),
-        Some(stage) => Err(PublishError::Request(format!("nothing was published to a stage `{stage}`"))),
-    }
+fn stages(layout: &Layout, state: &State<'_>, stage: Option<&str>) -> Result<Vec<String>, PublishError> {
+    let Some(stage) = stage else { return Ok(state.stages().map(str::to_owned).collect()) };
+    let groups = Drafts(layout).groups()?;
+    stage::check(stage, layout, state, groups.iter().map(String::as_str))?;
+    Ok(state.stages().filter(|known| *known == stage).map(str::to_owned).collect())
 }
 
 /// What was ever published to some stages.

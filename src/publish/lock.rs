@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use super::atomic;
+
 /// How long a publication waits for another to end.
 const WAIT: Duration = Duration::from_secs(10);
 const TRY_EVERY: Duration = Duration::from_millis(20);
@@ -24,7 +26,8 @@ impl Lock {
     /// `holder`: a line about this process, for others to read.
     pub fn take(path: &Path, holder: &str) -> Result<Self, LockError> {
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(LockError::Io)?;
+            // Synced: all that is published will lie in it.
+            atomic::make_directory(directory).map_err(LockError::Io)?;
         }
         // The file stays when the lock goes: to remove it would let two processes lock two files of one name.
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);

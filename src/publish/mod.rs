@@ -15,6 +15,7 @@ mod manifest;
 mod publication;
 mod retention;
 mod rollback;
+mod stage;
 mod state;
 mod target;
 mod transaction;

@@ -1,11 +1,12 @@
 //! Drafts become current in a stage.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::target::{Drafts, Target};
 use super::transaction::{Author, Committed, Slot, Transaction};
 use super::version::Head;
-use super::{Progress, PublishError};
+use super::{Progress, PublishError, stage};
 use crate::catalog::Candidate;
 use crate::document::manifest::Current;
 use crate::document::version::{Version, canonical};
@@ -44,9 +45,10 @@ pub fn publish(config_dir: &Path, request: &Request, progress: Progress<'_>) -> 
     let layout = Layout::new(config_dir);
     let mut transaction = Transaction::begin(&layout, &request.author)?;
     let (mut outcome, version) = prepare(&mut transaction, request, progress)?;
-    if let Some(version) = version {
-        outcome.committed = transaction.commit(what(&request.stage, &outcome.published), &version, progress)?;
-    }
+    outcome.committed = match version {
+        Some(version) => transaction.commit(what(&request.stage, &outcome.published), &version, progress)?,
+        None => transaction.unchanged()?,
+    };
     Ok(outcome)
 }
 
@@ -71,10 +73,12 @@ fn prepare(
 ) -> Result<(Outcome, Option<String>), PublishError> {
     let Request { target, stage, author } = request;
     let layout = transaction.layout;
-    transaction.check_stage(stage)?;
-    let drafts = drafts(layout, target, progress)?;
+    let targets = target.resolve(&mut Drafts(layout))?;
+    let groups: BTreeSet<&str> = targets.iter().map(|(group, _)| group.as_str()).collect();
+    stage::check(stage, layout, &transaction.state, groups)?;
+    let drafts = drafts(layout, targets, progress)?;
     transaction.check(stage, &drafts)?;
-    let mut outcome = Outcome { published: Vec::new(), unchanged: Vec::new(), committed: transaction.unchanged() };
+    let mut outcome = Outcome { published: Vec::new(), unchanged: Vec::new(), committed: transaction.current() };
     let mut changed: Vec<(Slot, String)> = Vec::new();
     for Candidate { group, api, definition, .. } in &drafts {
         let canonical = canonical(definition).map_err(PublishError::Serialise)?;
@@ -98,8 +102,7 @@ fn prepare(
     Ok((outcome, Some(version)))
 }
 
-fn drafts(layout: &Layout, target: &Target, progress: Progress<'_>) -> Result<Vec<Candidate>, PublishError> {
-    let targets = target.resolve(&mut Drafts(layout))?;
+fn drafts(layout: &Layout, targets: Vec<(String, String)>, progress: Progress<'_>) -> Result<Vec<Candidate>, PublishError> {
     if targets.is_empty() {
         return Err(PublishError::Request("there is no API to publish".to_owned()));
     }

@@ -13,6 +13,7 @@ use crate::catalog::Retention;
 use crate::document::manifest::{GroupManifest, Manifest};
 use crate::document::{Document, Layout, read_text};
 
+/// A path, and what could not be done there.
 type Failure = (PathBuf, io::Error);
 
 /// The newest generation that is kept; 0: none.
@@ -41,19 +42,20 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
 }
 
 /// Takes away unfinished files, left by a publication that died.
-pub fn remove_unfinished(directory: &Path) -> io::Result<()> {
+pub fn remove_unfinished(directory: &Path) -> Result<(), Failure> {
     remove_where(directory, |_| false)
 }
 
 /// And versions above the latest: nobody has ever served them.
-pub fn remove_above(directory: &Path, latest: &str) -> io::Result<()> {
+pub fn remove_above(directory: &Path, latest: &str) -> Result<(), Failure> {
     remove_where(directory, |name| name.strip_suffix(".toml").is_some_and(|version| version > latest))
 }
 
-fn remove_where(directory: &Path, is_left: impl Fn(&str) -> bool) -> io::Result<()> {
-    for name in names(directory)? {
+fn remove_where(directory: &Path, is_left: impl Fn(&str) -> bool) -> Result<(), Failure> {
+    for name in names(directory).map_err(|error| (directory.to_path_buf(), error))? {
         if is_left(&name) || (name.starts_with('.') && name.ends_with(".new")) {
-            fs::remove_file(directory.join(name))?;
+            let path = directory.join(name);
+            fs::remove_file(&path).map_err(|error| (path, error))?;
         }
     }
     Ok(())

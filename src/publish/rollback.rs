@@ -5,7 +5,7 @@ use std::path::Path;
 use super::history::{Published, committed, entry_of, read};
 use super::target::Target;
 use super::transaction::{Author, Committed, Transaction};
-use super::{Progress, PublishError};
+use super::{Progress, PublishError, stage};
 use crate::catalog::Candidate;
 use crate::document::Layout;
 
@@ -38,7 +38,7 @@ pub fn rollback(config_dir: &Path, request: &Rollback, progress: Progress<'_>) -
     let Rollback { target, stage, version, author } = request;
     let layout = Layout::new(config_dir);
     let mut transaction = Transaction::begin(&layout, author)?;
-    transaction.check_stage(stage)?;
+    stage::check(stage, &layout, &transaction.state, [])?;
     let targets = targets(&mut transaction, target, stage)?;
     let (mut moves, mut candidates, mut entries) = (Vec::new(), Vec::new(), Vec::new());
     for (group, api) in targets {
@@ -55,7 +55,7 @@ pub fn rollback(config_dir: &Path, request: &Rollback, progress: Progress<'_>) -
         moves.push(Move { api: name, from, to: Some(to) });
     }
     if candidates.is_empty() {
-        return Ok(Moved { moves, committed: transaction.unchanged() });
+        return Ok(Moved { moves, committed: transaction.unchanged()? });
     }
     transaction.check(stage, &candidates)?;
     for (slot, entry) in entries {
@@ -76,7 +76,7 @@ pub fn offline(
 ) -> Result<Moved, PublishError> {
     let layout = Layout::new(config_dir);
     let mut transaction = Transaction::begin(&layout, author)?;
-    transaction.check_stage(stage)?;
+    stage::check(stage, &layout, &transaction.state, [])?;
     let targets = targets(&mut transaction, target, stage)?;
     let mut moves = Vec::new();
     for (group, api) in targets {
@@ -87,7 +87,7 @@ pub fn offline(
         }
     }
     if moves.iter().all(|moved| moved.from.is_none()) {
-        return Ok(Moved { moves, committed: transaction.unchanged() });
+        return Ok(Moved { moves, committed: transaction.unchanged()? });
     }
     let what = what("take", "offline", &moves, stage);
     let committed = transaction.commit(what, "", progress)?;

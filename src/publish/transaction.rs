@@ -14,9 +14,9 @@ use super::retention;
 use super::state::{Manifests, State};
 use super::version::number;
 use super::{Progress, PublishError};
-use crate::catalog::{self, Candidate, STAGES, Settings};
+use crate::catalog::{self, Candidate, Settings};
 use crate::document::manifest::{Change, Current};
-use crate::document::{Layout, Report, nearest};
+use crate::document::{Layout, Report};
 
 /// Who changes something, when and why.
 pub struct Author {
@@ -66,17 +66,6 @@ impl<'a> Transaction<'a> {
         Ok(Self { layout, author, state: State::read(layout)?, files: Vec::new(), touched: Vec::new(), _lock: None })
     }
 
-    /// The stage is one that there is.
-    pub fn check_stage(&self, stage: &str) -> Result<(), PublishError> {
-        let mut known = STAGES.to_vec();
-        known.extend(self.state.stages());
-        if known.contains(&stage) {
-            return Ok(());
-        }
-        let hint = nearest(stage, known.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        Err(PublishError::Request(format!("there is no stage `{stage}`: allowed are {}{hint}", STAGES.join(", "))))
-    }
-
     /// The definitions agree with all that they touch, as it would be. Settings with errors are errors, too.
     pub fn check(&self, stage: &str, candidates: &[Candidate]) -> Result<(), PublishError> {
         let mut report = Report::default();
@@ -114,9 +103,19 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Nothing was to be changed.
-    pub fn unchanged(&self) -> Committed {
+    /// What is current.
+    pub fn current(&self) -> Committed {
         Committed { generation: self.state.generation(), sha256: self.state.sha256().to_owned(), warnings: Vec::new() }
+    }
+
+    /// Nothing is to be changed. Whoever made it so may have been told that the disk has not confirmed it: here it does.
+    pub fn unchanged(self) -> Result<Committed, PublishError> {
+        self.confirm(&self.layout.published(), self.state.generation()).map(|()| self.current())
+    }
+
+    fn confirm(&self, directory: &Path, generation: u64) -> Result<(), PublishError> {
+        let directory = directory.to_path_buf();
+        atomic::sync_directory(&directory).map_err(|error| PublishError::Unconfirmed { generation, directory, error })
     }
 
     /// The directory as a commit would leave it.
@@ -143,8 +142,10 @@ impl<'a> Transaction<'a> {
         files.extend(manifests.groups);
         let batch = Batch::write(&files, progress)?;
         let path = self.layout.manifest();
-        atomic::replace(&path, &manifests.root, Access::Everyone).map_err(PublishError::io(&path))?;
+        let directory = atomic::put(&path, &manifests.root, Access::Everyone).map_err(PublishError::io(&path))?;
+        // From here on it is current, whatever fails.
         batch.keep();
+        self.confirm(&directory, generation)?;
         let warnings = self.tidy(generation, &manifests.root, progress);
         Ok(Committed { generation, sha256: manifests.sha256, warnings })
     }
@@ -154,12 +155,12 @@ impl<'a> Transaction<'a> {
         let groups = self.touched.iter().map(|(stage, group, _)| self.layout.published().join(stage).join(group));
         let directories: BTreeSet<PathBuf> = groups.chain([self.layout.published(), self.layout.generations()]).collect();
         for directory in directories {
-            retention::remove_unfinished(&directory).map_err(PublishError::io(&directory))?;
+            retention::remove_unfinished(&directory).map_err(|(path, error)| PublishError::Io(path, error))?;
         }
         for (done, (stage, group, api)) in self.touched.iter().enumerate() {
             let latest = self.state.latest_before(stage, group, api).unwrap_or_default();
             let directory = self.layout.versions(stage, group, api);
-            retention::remove_above(&directory, latest).map_err(PublishError::io(&directory))?;
+            retention::remove_above(&directory, latest).map_err(|(path, error)| PublishError::Io(path, error))?;
             progress("looking", done + 1, self.touched.len());
         }
         Ok(())
@@ -182,11 +183,17 @@ impl<'a> Transaction<'a> {
         if let Err(error) = atomic::replace(&copy, root, Access::Everyone) {
             warnings.push(format!("{}: {error}", copy.display()));
         }
-        let settings = catalog::instance_settings(self.layout, &mut Report::default());
-        if let Some(Settings { retention: kept, .. }) = settings
-            && let Err((path, error)) = retention::remove(self.layout, &kept, &self.touched, progress)
-        {
-            warnings.push(format!("old files are not removed: {}: {error}", path.display()));
+        let mut report = Report::default();
+        match catalog::instance_settings(self.layout, &mut report) {
+            Some(Settings { retention: kept, .. }) => {
+                if let Err((path, error)) = retention::remove(self.layout, &kept, &self.touched, progress) {
+                    warnings.push(format!("old files are not removed: {}: {error}", path.display()));
+                }
+            }
+            None => {
+                let why = report.first().map(|(place, text)| format!(": {place}: {text}")).unwrap_or_default();
+                warnings.push(format!("old files are not removed, for how many are to be kept is not known{why}"));
+            }
         }
         warnings
     }

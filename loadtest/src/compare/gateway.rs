@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::request::App;
 
 const GROUP: &str = "bench";
-const DOMAIN: &str = "api.example.com";
+pub const DOMAIN: &str = "api.example.com";
 
 /// One API: its name, which is also the first segment of its path, its method, and whether an app must call.
 struct Api {

@@ -5,19 +5,19 @@
 //! first, and the proxy's counters are read while nothing moves. Processor time of the proxy per request is the figure;
 //! rates and latencies depend on how much the other core can do, and are shown beside it.
 
-mod gateway;
+pub mod gateway;
 mod machine;
 mod network;
-mod peers;
+pub mod peers;
 mod proc_files;
-mod process;
+pub mod process;
 mod report;
 mod sample;
-mod scenario;
+pub mod scenario;
 mod summary;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -74,8 +74,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let network = network::enter(arguments.network)?;
     let machine = Machine::describe();
     let directory = tempfile::Builder::new().prefix("loadtest-").tempdir()?;
-    let (backend, address) = peers::start_backend(directory.path(), arguments.load_core)?;
-    let gateway = gateway_binary(arguments)?;
+    let (backend, address) = peers::start_backend(directory.path(), Some(arguments.load_core))?;
+    let gateway = gateway_binary(arguments.gateway.as_deref())?;
     let site = Site { directory: directory.path(), core: arguments.proxy_core, backend: address, gateway: gateway.as_deref() };
     let mut started = Vec::new();
     for &peer in &arguments.peers {
@@ -126,8 +126,8 @@ fn measure_all(bench: &Bench, scenarios: &[Scenario], started: &[Started]) -> Re
 }
 
 /// What was named must be there; what is only usual may be missing.
-fn gateway_binary(arguments: &Arguments) -> Result<Option<PathBuf>> {
-    if let Some(named) = &arguments.gateway {
+pub fn gateway_binary(named: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(named) = named {
         return Ok(Some(fs::canonicalize(named).with_context(|| format!("the gateway {}", named.display()))?));
     }
     let beside = std::env::current_exe()?.with_file_name("lockgate");

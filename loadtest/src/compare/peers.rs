@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::gateway;
-use super::process::{Running, free_address, pinned};
+use super::process::{Running, free_address, launched, pinned};
 
 const NGINX_CONF: &str = include_str!("../../peers/nginx.conf");
 const HAPROXY_CFG: &str = include_str!("../../peers/haproxy.cfg");
@@ -104,10 +104,14 @@ pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
     Ok(Some(Started { peer, version, address, process }))
 }
 
-pub fn start_backend(directory: &Path, core: usize) -> Result<(Running, SocketAddr)> {
+/// On a core, and then with the congestion control of a comparison; or anywhere.
+pub fn start_backend(directory: &Path, core: Option<usize>) -> Result<(Running, SocketAddr)> {
     let address = free_address()?;
-    let mut command = pinned(core, std::env::current_exe()?.as_os_str())?;
-    command.args(["backend", "--listen", &address.to_string(), "--congestion", super::network::CONGESTION]);
+    let mut command = launched(core, std::env::current_exe()?.as_os_str())?;
+    command.args(["backend", "--listen", &address.to_string()]);
+    if core.is_some() {
+        command.args(["--congestion", super::network::CONGESTION]);
+    }
     let process = Running::server("backend", &mut command, directory, address).context("the backend of the measurement")?;
     Ok((process, address))
 }

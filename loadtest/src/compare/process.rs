@@ -23,8 +23,17 @@ const LOG_TAIL_BYTES: usize = 2000;
 
 /// A command line that runs on one core and does not outlive this process: `loadtest launch`.
 pub fn pinned(core: usize, program: &OsStr) -> Result<Command> {
+    launched(Some(core), program)
+}
+
+/// The same, on any core where none is given.
+pub fn launched(core: Option<usize>, program: &OsStr) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["launch", "--core", &core.to_string(), "--parent", &std::process::id().to_string(), "--"]).arg(program);
+    command.args(["launch", "--parent", &std::process::id().to_string()]);
+    if let Some(core) = core {
+        command.args(["--core", &core.to_string()]);
+    }
+    command.arg("--").arg(program);
     Ok(command)
 }
 

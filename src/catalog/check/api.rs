@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::stages::GroupStages;
+use super::variables::{self, Filled, Variables};
 use super::{Checked, Names};
 use crate::catalog::{
     AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods, VpcAccessId,
@@ -25,14 +27,39 @@ pub struct Definition {
     pub backend: Backend,
 }
 
-/// `None` stands for errors in the report. `manifest`: the entry that makes a published definition current.
-pub fn definition(
-    document: &Api,
-    by_path: &str,
-    vpc_accesses: &Names<VpcAccessId>,
-    manifest: Option<&Place>,
-    checked: &mut Checked<'_>,
-) -> Option<Definition> {
+/// What a definition is checked against.
+pub struct Within<'a> {
+    pub vpc_accesses: &'a Names<VpcAccessId>,
+    /// Of the stage that it is published to.
+    pub variables: Variables<'a>,
+    /// The entry that makes a published definition current.
+    pub manifest: Option<&'a Place>,
+}
+
+/// Checks a draft as it would be in every stage of its group that has the variables it names; where none has them all, in
+/// the one that has the most.
+pub fn draft(document: &Api, by_path: &str, vpc_accesses: &Names<VpcAccessId>, stages: &GroupStages, checked: &mut Checked<'_>) {
+    let within = |stage| Within { vpc_accesses, variables: stages.variables(stage), manifest: None };
+    let table = &document.backend;
+    let named: Vec<&str> = [&table.vpc_access, &table.path].into_iter().flat_map(|text| variables::names(text)).collect();
+    let has = |stage: &str| {
+        let variables = stages.variables(stage);
+        named.iter().filter(|name| variables.value(name).is_some()).count()
+    };
+    let mut all: Vec<(usize, &str)> = stages.names().into_iter().map(|stage| (has(stage), stage)).collect();
+    all.sort_by_key(|(has, _)| std::cmp::Reverse(*has));
+    let Some(&(_, first)) = all.first() else { return };
+    let good = definition(document, by_path, &within(first), checked);
+    let others = all.iter().skip(1).filter(|(has, _)| !named.is_empty() && *has == named.len());
+    if let Some(good) = good {
+        for (_, stage) in others {
+            target(table, &document.request.path, Some(&good.path), &within(stage), checked);
+        }
+    }
+}
+
+/// `None` stands for errors in the report.
+pub fn definition(document: &Api, by_path: &str, within: &Within<'_>, checked: &mut Checked<'_>) -> Option<Definition> {
     let name = checked.name("an API", &document.name, by_path);
     let authentication = authentication(&document.authentication, checked);
     let request = &document.request;
@@ -46,7 +73,7 @@ pub fn definition(
         Some(bytes) => checked.number("body_bytes", bytes, BODY_BYTES).map(Some),
         None => Some(None),
     };
-    let backend = backend(&document.backend, &request.path, path.as_ref(), vpc_accesses, manifest, checked);
+    let backend = backend(&document.backend, &request.path, path.as_ref(), within, checked);
     name?;
     let (authentication, protocols, methods) = (authentication?, protocols?, methods?);
     Some(Definition { authentication, protocols, methods, path: path?, body_bytes: body_bytes?, backend: backend? })
@@ -134,30 +161,10 @@ fn backend(
     table: &BackendTable,
     request_path: &At<String>,
     request: Option<&PathTemplate>,
-    vpc_accesses: &Names<VpcAccessId>,
-    manifest: Option<&Place>,
+    within: &Within<'_>,
     checked: &mut Checked<'_>,
 ) -> Option<Backend> {
-    let vpc_access = match vpc_accesses.find(&table.vpc_access) {
-        Some(id) => id,
-        None => {
-            let mut diagnostic = vpc_accesses.unknown(checked.place(&table.vpc_access), &table.vpc_access);
-            if let Some(place) = manifest {
-                diagnostic = diagnostic.related(place.clone(), "this version is current by this entry");
-            }
-            checked.push(diagnostic);
-            None
-        }
-    };
-    let mut path = template(&table.path, checked);
-    if let (Some(template), Some(request)) = (&path, request)
-        && let Some(missing) = missing_parameter(template, request)
-    {
-        let diagnostic =
-            checked.at(&table.path, format!("the backend path uses `{missing}`, which the request path does not have"));
-        checked.push(diagnostic.related(checked.place(request_path), "the request path"));
-        path = None;
-    }
+    let target = target(table, request_path, request, within, checked);
     let method = match &table.method {
         None => Some(None),
         Some(method) if method.value == "ANY" => Some(None),
@@ -171,7 +178,47 @@ fn backend(
         Some(timeout) => checked.number("timeout_ms", timeout, TIMEOUT_MS),
         None => Some(DEFAULT_TIMEOUT_MS),
     };
-    Some(Backend::Vpc { vpc_access: vpc_access?, path: path?, method: method?, timeout: Duration::from_millis(timeout_ms?) })
+    let (vpc_access, path) = target?;
+    Some(Backend::Vpc { vpc_access, path, method: method?, timeout: Duration::from_millis(timeout_ms?) })
+}
+
+/// Where calls go: the parts of a backend that may have variables.
+fn target(
+    table: &BackendTable,
+    request_path: &At<String>,
+    request: Option<&PathTemplate>,
+    within: &Within<'_>,
+    checked: &mut Checked<'_>,
+) -> Option<(VpcAccessId, PathTemplate)> {
+    let access = within.variables.fill(&table.vpc_access, checked);
+    let vpc_access = access.and_then(|name| vpc_access(&name, within, checked));
+    let path = within.variables.fill(&table.path, checked).and_then(|path| {
+        let (written, template) = (&path.text, PathTemplate::parse(&path.text));
+        let error = match (&template, request) {
+            (Err(problem), _) => checked.at(written, format!("`{}` is not a path template", written.value)).note(problem),
+            (Ok(template), Some(request)) => {
+                let Some(missing) = missing_parameter(template, request) else { return Some(template.clone()) };
+                let message = format!("the backend path uses `{missing}`, which the request path does not have");
+                checked.at(written, message).related(checked.place(request_path), "the request path")
+            }
+            // The request path has an error of its own.
+            (Ok(template), None) => return Some(template.clone()),
+        };
+        checked.push(path.explain(error));
+        None
+    });
+    Some((vpc_access?, path?))
+}
+
+fn vpc_access(name: &Filled, within: &Within<'_>, checked: &mut Checked<'_>) -> Option<VpcAccessId> {
+    within.vpc_accesses.find(&name.text).unwrap_or_else(|| {
+        let mut diagnostic = within.vpc_accesses.unknown(checked.place(&name.text), &name.text);
+        if let Some(place) = within.manifest {
+            diagnostic = diagnostic.related(place.clone(), "this version is current by this entry");
+        }
+        checked.push(name.explain(diagnostic));
+        None
+    })
 }
 
 /// What the backend's template takes from the request and the request's template does not give.

@@ -1,10 +1,11 @@
 //! App documents -> apps.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use ahash::RandomState;
 
-use super::published::Stages;
+use super::stages::{GroupStages, Stages};
 use super::{Checked, Names};
 use crate::catalog::{ApiName, ApiNames, App, AppKey, Authorization, GroupId, Secret};
 use crate::document::app::{App as Document, AuthorizationTable, Credential};
@@ -20,6 +21,8 @@ pub struct Context<'a> {
     /// By their numbers: APIs that are drafted or published, or were published once.
     pub known: &'a [bool],
     pub stages: &'a Stages,
+    /// Of each group.
+    pub stages_of: &'a HashMap<String, GroupStages>,
     pub random: &'a RandomState,
 }
 
@@ -193,19 +196,21 @@ fn authorization(table: &AuthorizationTable, context: &Context<'_>, known: &mut 
     };
     let target = api(&table.api, context, checked);
     if table.stages.is_empty() {
-        checked
-            .push(checked.at(&table.stages, "an authorization has at least one stage").note("allowed: `RELEASE`, `PRE`, `TEST`"));
+        checked.push(
+            checked
+                .at(&table.stages, "an authorization has at least one stage")
+                .note("allowed: `RELEASE`, `PRE`, `TEST`, and others of the group"),
+        );
     }
+    // What is wrong with the API's name, or with its group, comes first.
+    let Some(api) = target else { return };
+    let Some(of_group) = table.api.split('/').next().and_then(|group| context.stages_of.get(group)) else { return };
     for stage in &table.stages.value {
-        let Some(id) = context.stages.find(stage) else {
-            let stages = &context.stages.names;
-            let diagnostic = checked
-                .at(stage, format!("there is no stage `{}`", stage.value))
-                .note(format!("there are: {}", stages.join(", ")));
-            checked.push(diagnostic.did_you_mean(nearest(stage, stages.iter().map(String::as_str))));
+        if !of_group.has(stage) {
+            checked.push(of_group.unknown(checked.place(stage), stage));
             continue;
-        };
-        let Some(api) = target else { continue };
+        }
+        let Some(id) = context.stages.find(stage) else { continue };
         if known.iter().any(|other| other.api == api && other.stage == id) {
             checked.push(checked.at(stage, format!("`{}` is authorized twice in stage {}", table.api.value, stage.value)));
             continue;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::Checked;
 use crate::catalog::Domain;
-use crate::document::{Diagnostic, Place, Report};
+use crate::document::{At, Diagnostic, Place, Report};
 
 /// Reads a domain of a group. The error says what is allowed.
 pub fn domain(text: &str) -> Result<Domain, String> {
@@ -45,6 +46,26 @@ pub fn domain_name(text: &str) -> Result<String, String> {
         return problem("a name whose last label is a number would be an IP address, and this is none");
     }
     Ok(text.to_ascii_lowercase())
+}
+
+/// Domains that a table of a group names, of those that are allowed there.
+pub fn named(written: &[At<String>], own: &[Domain], checked: &mut Checked<'_>) -> Vec<(Domain, Place)> {
+    let mut named: Vec<(Domain, Place)> = Vec::new();
+    for written in written {
+        match domain(written).ok().filter(|domain| own.contains(domain)) {
+            Some(domain) if named.iter().any(|(other, _)| *other == domain) => {
+                checked.push(checked.at(written, "this domain is listed twice"));
+            }
+            Some(domain) => named.push((domain, checked.place(written))),
+            None => {
+                let list: Vec<_> = own.iter().map(|domain| format!("`{domain}`")).collect();
+                let allowed =
+                    if list.is_empty() { "the group has none".to_owned() } else { format!("allowed: {}", list.join(", ")) };
+                checked.push(checked.at(written, format!("`{}` is not a domain of this group", written.value)).note(allowed));
+            }
+        }
+    }
+    named
 }
 
 /// Domains with their base paths, and where each was claimed.

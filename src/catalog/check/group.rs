@@ -49,6 +49,8 @@ pub fn group(document: &Document, by_path: &str, suffix: &str, claims: &mut Clai
         default_domain_calls_per_day: calls?,
         forward_app_code: document.forward_app_code.unwrap_or(false),
         https: Vec::new(),
+        stages: Vec::new(),
+        bound: Vec::new(),
     })
 }
 

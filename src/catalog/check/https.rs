@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Checked;
-use super::domains::domain;
+use super::domains::{domain, named};
 use super::files::{Files, file_error};
 use crate::catalog::{Domain, DomainHttps, Group, Site, SiteId};
 use crate::document::group::{CertificateTable, ClientCertificateTable, Group as Document, HttpsPolicyWord};
-use crate::document::{At, Diagnostic, Layout, Place};
+use crate::document::{Diagnostic, Layout, Place};
 use crate::tls::certificate::{Certificate, ocsp_response};
 use crate::tls::server::{ClientAuthentication, Versions};
 
@@ -68,7 +68,7 @@ pub fn https(
         for pair in of_domain.windows(2) {
             let (first, second) = (&bound[pair[0]], &bound[pair[1]]);
             if first.certificate.algorithm() == second.certificate.algorithm() {
-                let message = format!("the domain `{}` has two certificates of one kind", shown(&domain));
+                let message = format!("the domain `{domain}` has two certificates of one kind");
                 let diagnostic = Diagnostic::at(second.place.clone(), message).related(first.place.clone(), "the first is here");
                 checked
                     .push(diagnostic.note("a domain may have two certificates: one of ECDSA, and one of RSA for older clients"));
@@ -90,8 +90,8 @@ pub fn https(
         if let Some(site) = site {
             made.push((of_domain.clone(), demand, site));
             let place = bound[of_domain[0]].place.clone();
-            if let Some(first) = sites.claimed.insert(shown(&domain), place.clone()) {
-                let message = format!("the domain `{}` has its certificate from another group already", shown(&domain));
+            if let Some(first) = sites.claimed.insert(domain.to_string(), place.clone()) {
+                let message = format!("the domain `{domain}` has its certificate from another group already");
                 let diagnostic = Diagnostic::at(place, message).related(first, "bound here");
                 checked.push(diagnostic.help("bind it in one of the groups that share the domain; it serves all of them"));
             }
@@ -135,37 +135,8 @@ fn own_domains(group: &Group) -> Vec<Domain> {
     own
 }
 
-fn shown(domain: &Domain) -> String {
-    match domain {
-        Domain::Any => "*".to_owned(),
-        Domain::Exact(name) => name.clone(),
-        Domain::Wildcard(suffix) => format!("*{suffix}"),
-        Domain::Address(address) => address.to_string(),
-    }
-}
-
-/// Domains of the group that a table names.
-fn named(written: &[At<String>], group: &Group, checked: &mut Checked<'_>) -> Vec<(Domain, Place)> {
-    let own = own_domains(group);
-    let mut named: Vec<(Domain, Place)> = Vec::new();
-    for written in written {
-        match domain(written).ok().filter(|domain| own.contains(domain)) {
-            Some(domain) if named.iter().any(|(other, _)| *other == domain) => {
-                checked.push(checked.at(written, "this domain is listed twice"));
-            }
-            Some(domain) => named.push((domain, checked.place(written))),
-            None => {
-                let list: Vec<_> = own.iter().map(|domain| format!("`{}`", shown(domain))).collect();
-                let diagnostic = checked.at(written, format!("`{}` is not a domain of this group", written.value));
-                checked.push(diagnostic.note(format!("allowed: {}", list.join(", "))));
-            }
-        }
-    }
-    named
-}
-
 fn redirected(document: &Document, group: &Group, checked: &mut Checked<'_>) -> Vec<Domain> {
-    let named = named(document.https_redirect.as_deref().unwrap_or_default(), group, checked);
+    let named = named(document.https_redirect.as_deref().unwrap_or_default(), &own_domains(group), checked);
     named.into_iter().map(|(domain, _)| domain).collect()
 }
 
@@ -184,10 +155,10 @@ fn bound(table: &CertificateTable, group: &Group, files: &Files<'_>, checked: &m
     };
     let domains = match &table.domains {
         Some(written) => {
-            let named = named(written, group, checked);
+            let named = named(written, &own_domains(group), checked);
             for (domain, place) in &named {
                 if !covers(&certificate, domain) {
-                    let message = format!("the certificate is not for the domain `{}`", shown(domain));
+                    let message = format!("the certificate is not for the domain `{domain}`");
                     checked.push(Diagnostic::at(place.clone(), message).note(names.clone()));
                 }
             }
@@ -219,7 +190,7 @@ fn covers(certificate: &Certificate, domain: &Domain) -> bool {
 fn demand(table: &ClientCertificateTable, group: &Group, files: &Files<'_>, checked: &mut Checked<'_>) -> Option<Demand> {
     let (authorities, digest) = files.authorities(&table.authorities, checked)?;
     let domains = match &table.domains {
-        Some(written) => named(written, group, checked).into_iter().map(|(domain, _)| domain).collect(),
+        Some(written) => named(written, &own_domains(group), checked).into_iter().map(|(domain, _)| domain).collect(),
         None => group.domains.clone(),
     };
     let authentication = ClientAuthentication {

@@ -12,10 +12,13 @@ pub(super) mod group;
 mod health;
 pub(super) mod https;
 pub(super) mod published;
+pub(super) mod stages;
 pub(super) mod tls;
+mod variables;
 pub(super) mod vpc_access;
 
-pub use published::{STAGES, group_manifest, root_manifest, version_of};
+pub use published::{group_manifest, root_manifest, version_of};
+pub use stages::STAGES;
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;

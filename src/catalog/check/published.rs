@@ -2,47 +2,14 @@
 //! its digest, so that one that has changed since it was written is named. Files that no manifest names are not looked
 //! at.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::api::{Definition, definition};
-use super::{Checked, Names, check_name};
-use crate::catalog::{StageId, VpcAccessId};
+use super::api::{Definition, Within, definition};
+use super::{Checked, check_name};
 use crate::document::manifest::{Current, GroupEntry, GroupManifest, Manifest, body};
 use crate::document::version::Version;
 use crate::document::{Diagnostic, Document, Files, Layout, Parsed, Place, Report, Source, digest, parse_text};
-
-/// Stages that every instance knows.
-pub const STAGES: [&str; 3] = ["RELEASE", "PRE", "TEST"];
-
-/// Stages by name, `RELEASE` first.
-pub struct Stages {
-    pub names: Vec<String>,
-    ids: HashMap<String, StageId>,
-}
-
-impl Stages {
-    pub fn new() -> Self {
-        let mut stages = Self { names: Vec::new(), ids: HashMap::new() };
-        for name in STAGES {
-            stages.add(name);
-        }
-        stages
-    }
-    pub fn find(&self, name: &str) -> Option<StageId> {
-        self.ids.get(name).copied()
-    }
-    pub fn add(&mut self, name: &str) -> StageId {
-        if let Some(id) = self.find(name) {
-            return id;
-        }
-        let id = StageId(self.names.len() as u32);
-        self.names.push(name.to_owned());
-        self.ids.insert(name.to_owned(), id);
-        id
-    }
-}
 
 /// Reads the root manifest. `None` without an error: there is none, nothing is published.
 pub fn root_manifest(layout: &Layout, report: &mut Report) -> Option<Parsed<Manifest>> {
@@ -130,20 +97,19 @@ impl Published<'_> {
         Some(Parsed { source, document })
     }
 
-    /// What a version says, and where its path stands.
+    /// What a version says, and where its path stands. `within` has the entry that names it.
     pub fn definition(
         self,
         api: &str,
         current: &Current,
-        place: &Place,
-        vpc_accesses: &Names<VpcAccessId>,
+        within: &Within<'_>,
         files: &mut Files,
         report: &mut Report,
     ) -> Option<(Definition, Place)> {
-        let version = self.version(api, current, place, files, report)?;
+        let version = self.version(api, current, within.manifest?, files, report)?;
         let mut checked = Checked { source: &version.source, report };
         let document = &version.document.definition;
-        let definition = definition(document, api, vpc_accesses, Some(place), &mut checked)?;
+        let definition = definition(document, api, within, &mut checked)?;
         Some((definition, checked.place(&document.request.path)))
     }
 }

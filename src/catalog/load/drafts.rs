@@ -1,10 +1,12 @@
 //! Drafts: their names, and, for `lockgate check`, what they say.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::kept::{Drafts, Kept};
 use super::{Known, Loader, apps};
+use crate::catalog::check::stages::GroupStages;
 use crate::catalog::check::{Checked, Names, api};
 use crate::catalog::parallel::each;
 use crate::catalog::{ApiNames, VpcAccessId};
@@ -19,7 +21,14 @@ enum Found {
 
 impl Loader<'_> {
     /// Checks the drafts, if they are to be judged; what they say does not exist for callers, only their names are kept.
-    pub(super) fn drafts(&mut self, groups: &[Entry], vpc_accesses: &Names<VpcAccessId>, kept: &mut Kept, known: &mut Known) {
+    pub(super) fn drafts(
+        &mut self,
+        groups: &[Entry],
+        vpc_accesses: &Names<VpcAccessId>,
+        stages_of: &HashMap<String, GroupStages>,
+        kept: &mut Kept,
+        known: &mut Known,
+    ) {
         let (layout, judges, before) = (&self.layout, self.judges_drafts, &kept.drafts);
         let find = |group: &Entry| {
             let mut report = Report::default();
@@ -31,10 +40,12 @@ impl Loader<'_> {
                 return (Found::Same(directory), report);
             }
             let entries = layout.documents(&directory, &mut report);
+            // Of a group that cannot be read, that error comes first.
+            let stages = stages_of.get(&group.name);
             for entry in entries.iter().filter(|_| judges) {
-                if let Some(parsed) = layout.parse(&entry.path, &mut report) {
+                if let (Some(parsed), Some(stages)) = (layout.parse(&entry.path, &mut report), stages) {
                     let mut checked = Checked { source: &parsed.source, report: &mut report };
-                    api::definition(&parsed.document, &entry.name, vpc_accesses, None, &mut checked);
+                    api::draft(&parsed.document, &entry.name, vpc_accesses, stages, &mut checked);
                 }
             }
             (Found::Listed(directory, look, entries), report)

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use super::kept::Places;
 use crate::catalog::check::Names;
+use crate::catalog::check::api::Within;
 use crate::catalog::check::conflicts::{Claim, Conflicts};
 use crate::catalog::check::published::Published;
+use crate::catalog::check::stages::GroupStages;
 use crate::catalog::{Api, ApiName, Backend, GroupId, StageId, VpcAccessId};
 use crate::document::manifest::{Current, GroupEntry};
 use crate::document::{Files, Layout, Place, Report, Stamp};
@@ -22,13 +24,19 @@ pub struct Part {
     pub apis: Vec<Arc<Api>>,
     /// Digests of their version files.
     digests: Vec<String>,
+    /// What variables of the stage they were made with.
+    variables: Values,
     pub files: Arc<Files>,
 }
+
+/// Variables of a stage, as they were filled in.
+type Values = Vec<(String, String)>;
 
 /// A part as it is to be.
 pub struct Wanted<'a> {
     pub stage: &'a str,
-    pub stage_id: StageId,
+    /// `None`: there is no such stage, which is an error where something is current there.
+    pub stage_id: Option<StageId>,
     pub group: &'a str,
     pub entry: &'a GroupEntry,
     pub place: Place,
@@ -39,6 +47,8 @@ pub struct Context<'a> {
     pub layout: &'a Layout,
     pub groups: &'a Names<GroupId>,
     pub vpc_accesses: &'a Names<VpcAccessId>,
+    /// Of each group.
+    pub stages_of: &'a HashMap<String, GroupStages>,
     /// Behind the places of the parts before.
     pub before: &'a Places,
     /// The same as those.
@@ -81,25 +91,38 @@ fn read_into(wanted: &Wanted<'_>, before: Option<&Part>, context: &Context<'_>, 
         report.push(diagnostic.help("put the group's directory back, or take its APIs offline"));
         return None;
     };
+    let stages = context.stages_of.get(*group)?;
+    if let Some(diagnostic) = stages.missing(stage) {
+        let help = format!("put the stage back, or `lockgate offline {group} --stage {stage}`");
+        report.push(diagnostic.related(place.clone(), "APIs of the group are published there").help(help));
+        return None;
+    }
+    let stage_id = (*stage_id)?;
+    let variables = stages.variables(stage);
+    let before = before.filter(|before| before.variables == wanted.variables(context));
     let known: HashMap<&str, Known<'_>> = before.map(Part::known).unwrap_or_default();
     let mut conflicts = Conflicts::default();
     let mut read = 1;
     for (name, current) in &manifest.document.current {
         let at = Place::of(&manifest.source, current);
         let same = known.get(name.as_str()).filter(|known| known.is(current));
-        let kept = same.and_then(|known| Some((known.api(context, group_id?, *stage_id)?, at.clone(), known.file.clone())));
+        let kept = same.and_then(|known| Some((known.api(context, group_id?, stage_id)?, at.clone(), known.file.clone())));
         let (api, path_place, file) = match kept {
             Some((api, place, file)) => (api, place, Some(file)),
             None => {
                 read += 1;
-                let found = published.definition(name, current, &at, context.vpc_accesses, &mut files, report);
+                let found = {
+                    let (vpc_accesses, variables) = (context.vpc_accesses, variables.clone());
+                    let within = Within { vpc_accesses, variables, manifest: Some(&at) };
+                    published.definition(name, current, &within, &mut files, report)
+                };
                 let (Some((definition, path_place)), Some(group)) = (found, group_id) else { continue };
                 let api = Api {
                     group,
                     name: name.clone(),
                     // Given when all names are known.
                     id: ApiName(u32::MAX),
-                    stage: *stage_id,
+                    stage: stage_id,
                     version: current.version.clone(),
                     authentication: definition.authentication,
                     protocols: definition.protocols,
@@ -114,12 +137,19 @@ fn read_into(wanted: &Wanted<'_>, before: Option<&Part>, context: &Context<'_>, 
         files.extend(file);
         let (methods, path) = (&api.methods, &api.path);
         conflicts.claim(
-            Claim { stage: *stage_id, stage_name: stage, group: api.group, name, methods, path, place: path_place },
+            Claim { stage: stage_id, stage_name: stage, group: api.group, name, methods, path, place: path_place },
             report,
         );
         apis.push((api, current.value.file_sha256.clone()));
     }
     Some(Read { sha256, latest, apis, files, read })
+}
+
+impl Wanted<'_> {
+    fn variables(&self, context: &Context<'_>) -> Values {
+        let values = context.stages_of.get(self.group).and_then(|stages| stages.variables(self.stage).values);
+        values.into_iter().flatten().map(|(name, value)| (name.value.clone(), value.value.clone())).collect()
+    }
 }
 
 /// An API of a part before.
@@ -131,7 +161,7 @@ struct Known<'p> {
 
 impl Part {
     /// `name`: the number of an API's name.
-    pub fn new(read: Read, mut name: impl FnMut(&str) -> ApiName) -> Self {
+    pub fn new(read: Read, wanted: &Wanted<'_>, context: &Context<'_>, mut name: impl FnMut(&str) -> ApiName) -> Self {
         let latest = read.latest.iter().map(|api| name(api)).collect();
         let (mut apis, mut digests) = (Vec::with_capacity(read.apis.len()), Vec::with_capacity(read.apis.len()));
         for (mut api, digest) in read.apis {
@@ -142,7 +172,8 @@ impl Part {
             apis.push(api);
             digests.push(digest);
         }
-        Self { sha256: read.sha256, latest, apis, digests, files: Arc::new(read.files) }
+        let variables = wanted.variables(context);
+        Self { sha256: read.sha256, latest, apis, digests, variables, files: Arc::new(read.files) }
     }
 
     /// The first file is the manifest; those of the versions follow, in the order of the APIs.
@@ -152,14 +183,24 @@ impl Part {
         all.map(|((api, digest), file)| (api.name.as_str(), Known { api, digest, file: file.clone() })).collect()
     }
 
-    /// The same part in a catalog in which places mean something else. `None`: it has to be read.
-    pub fn moved(&mut self, context: &Context<'_>, group: Option<GroupId>, stage: StageId) -> Option<()> {
-        if !context.same_places {
-            for api in &mut self.apis {
-                *api = moved(api, context, group?, stage)?;
-            }
+    /// It is what is wanted, and has its place in this catalog now. False: it has to be read.
+    pub fn stays(&mut self, wanted: &Wanted<'_>, context: &Context<'_>) -> bool {
+        let same = self.sha256 == wanted.entry.sha256 && self.variables == wanted.variables(context);
+        if !same || self.apis.is_empty() {
+            return same;
         }
-        Some(())
+        let has_stage = context.stages_of.get(wanted.group).is_some_and(|stages| stages.has(wanted.stage));
+        let (Some(Some(group)), Some(stage), true) = (context.groups.find(wanted.group), wanted.stage_id, has_stage) else {
+            return false;
+        };
+        if context.same_places {
+            return true;
+        }
+        let moved: Option<Vec<_>> = self.apis.iter().map(|api| moved(api, context, group, stage)).collect();
+        moved.is_some_and(|apis| {
+            self.apis = apis;
+            true
+        })
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Call {
     /// Do not authenticate
     #[arg(long, conflicts_with_all = ["app", "app_code", "signature"])]
     anonymous: bool,
-    /// RELEASE, PRE or TEST
+    /// RELEASE, PRE, TEST, or a stage of the group
     #[arg(long, default_value = "RELEASE")]
     stage: String,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! How a published API is reached: which listener, Host and path.
+//! How a published API is reached: which listener, Host and path. A domain that is bound to another stage leads elsewhere.
 
 use std::net::SocketAddr;
 
@@ -28,7 +28,8 @@ impl Target {
         if gateway.ip().is_unspecified() {
             gateway.set_ip(if gateway.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
         }
-        let host = group.domains.first().map(|domain| match domain {
+        let leads = |domain: &&Domain| group.bound.iter().all(|(bound, stage)| bound != *domain || *stage == api.stage);
+        let host = group.domains.iter().find(leads).map(|domain| match domain {
             Domain::Exact(name) => name.clone(),
             Domain::Wildcard(suffix) => format!("call{suffix}"),
             Domain::Address(address) => SocketAddr::new(*address, gateway.port()).to_string(),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ahash::AHashMap;
 
+use super::Entrance;
 use super::trie::{Builder, NodeId, Place};
 use crate::catalog::{Catalog, Domain, DomainHttps, GroupId};
 use crate::gate::trace::HowNamed;
@@ -42,7 +43,8 @@ fn https(catalog: &Catalog) -> AHashMap<Domain, DomainHttps> {
 }
 
 impl Domains {
-    pub fn build<'c>(catalog: &'c Catalog, trie: &mut Builder<'c>) -> Self {
+    /// Each domain of a group gets an entrance.
+    pub fn build<'c>(catalog: &'c Catalog, trie: &mut Builder<'c>, entrances: &mut Vec<Entrance>) -> Self {
         let mut domains = Self {
             exact: AHashMap::new(),
             wildcard: AHashMap::new(),
@@ -50,7 +52,7 @@ impl Domains {
             address: AHashMap::new(),
             any: None,
         };
-        let mut joins: Vec<(Site, GroupId)> = Vec::new();
+        let mut joins: Vec<(Site, Entrance)> = Vec::new();
         let https = https(catalog);
         let of = |domain: &Domain| https.get(domain).copied().unwrap_or_default();
         for (index, group) in catalog.groups.iter().enumerate() {
@@ -65,17 +67,19 @@ impl Domains {
                     Domain::Address(address) => *domains.address.entry(*address).or_insert_with(new),
                     Domain::Any => *domains.any.get_or_insert_with(new),
                 };
-                joins.push((site, id));
+                let bound = group.bound.iter().find(|(bound, _)| bound == domain).map(|(_, stage)| *stage);
+                joins.push((site, Entrance { group: id, bound }));
             }
             let https = of(&Domain::Exact(group.default_domain.clone()));
             let new = || Site { base_paths: trie.root(), default: true, https };
             let site = *domains.default.entry(group.default_domain.as_bytes().into()).or_insert_with(new);
-            joins.push((site, id));
+            joins.push((site, Entrance { group: id, bound: None }));
         }
-        for (site, id) in joins {
-            let base_path = catalog.groups[id.index()].base_path.split('/').skip(1);
+        for (site, entrance) in joins {
+            let base_path = catalog.groups[entrance.group.index()].base_path.split('/').skip(1);
             let node = base_path.fold(site.base_paths, |node, text| trie.literal(node, text));
-            trie.set(node, Place::End, id.0);
+            trie.set(node, Place::End, entrances.len() as u32);
+            entrances.push(entrance);
         }
         domains
     }

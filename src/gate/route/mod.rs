@@ -5,6 +5,7 @@
 
 mod domain;
 mod segment;
+mod stage;
 mod trie;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::http::field::FieldId;
 use crate::http::head::Span;
 use crate::http::target::host_of;
 use domain::Domains;
+use stage::Stages;
 use trie::{Builder, NodeId, Place, Trie};
 
 pub(super) use segment::decoded;
@@ -55,12 +57,21 @@ pub struct Route {
 pub struct Router {
     domains: Domains,
     trie: Trie,
-    /// Stage names, by `StageId`.
-    stages: Box<[Box<[u8]>]>,
+    /// Where the base paths of domains lead.
+    entrances: Box<[Entrance]>,
+    stages: Stages,
     /// Names that APIs declare. Few: a call's method is looked up once, in order.
     methods: Box<[Box<[u8]>]>,
     /// What stands at the templates: runs of answers, each ended by its `last`.
     answers: Box<[Answer]>,
+}
+
+/// What the base path of a domain leads to.
+#[derive(Clone, Copy)]
+struct Entrance {
+    group: GroupId,
+    /// The stage that the domain is bound to.
+    bound: Option<StageId>,
 }
 
 /// An API of a template, under one method.
@@ -79,15 +90,14 @@ const UNKNOWN_METHOD: u16 = u16::MAX - 1;
 impl Router {
     pub fn build(catalog: &Catalog) -> Self {
         let mut trie = Builder::default();
-        // The first roots are those of the path templates: for each group, one for each stage.
-        for _ in 0..catalog.groups.len() * catalog.stages.len() {
-            trie.root();
-        }
-        let domains = Domains::build(catalog, &mut trie);
+        let stages = Stages::build(catalog, &mut trie);
+        let mut entrances = Vec::new();
+        let domains = Domains::build(catalog, &mut trie, &mut entrances);
         let mut methods = Methods::default();
         let mut placed: Vec<(NodeId, Place, u16, ApiId)> = Vec::with_capacity(catalog.apis.len());
         for (index, api) in catalog.apis.iter().enumerate() {
-            let root = templates(api.group, api.stage, catalog.stages.len());
+            // Of a catalog that was checked, every API is in a stage of its group.
+            let Some(root) = stages.templates(api.group, api.stage) else { continue };
             let (node, place) = trie.template(root, &api.path.segments);
             let api_id = ApiId(index as u32);
             match &api.methods {
@@ -107,7 +117,8 @@ impl Router {
         Self {
             domains,
             trie: trie.finish(),
-            stages: catalog.stages.iter().map(|name| name.as_bytes().into()).collect(),
+            entrances: entrances.into(),
+            stages,
             methods: methods.names.into_iter().map(|name| name.as_bytes().into()).collect(),
             answers: answers.into(),
         }
@@ -127,15 +138,18 @@ impl Router {
             .find(host)
             .ok_or_else(|| Refusal::with(ErrorCode::I404DO, &host[..host.len().min(MAX_DOMAIN_ECHO_BYTES)]))?;
         observer.saw(Seen::Domain(how));
-        let (group, base_end) = self
+        let (Entrance { group, bound }, base_end) = self
             .trie
             .longest_base(site.base_paths, path)
-            .map(|(group, end)| (GroupId(group), end))
+            .and_then(|(entrance, end)| Some((*self.entrances.get(entrance as usize)?, end)))
             .ok_or(Refusal::because(ErrorCode::I404NF, "under this base path"))?;
         observer.saw(Seen::Group { group, base_end });
-        let stage = self.stage(call)?;
-        observer.saw(Seen::Stage(stage));
-        let root = templates(group, stage, self.stages.len());
+        let (stage, root) = match bound {
+            None => self.stages.named(group, call.request.field(FieldId::XCaStage)),
+            Some(stage) => self.stages.templates(group, stage).map(|root| (stage, root)),
+        }
+        .ok_or(Refusal::new(ErrorCode::I400SG))?;
+        observer.saw(Seen::Stage { stage, bound: bound.is_some() });
         let method = self.method(call.request.method());
         let mut path_matched = false;
         let found = self.trie.find(root, path, base_end, |run| {
@@ -165,19 +179,6 @@ impl Router {
         self.domains.find(domain).and_then(|(_, site)| site.https.site)
     }
 
-    /// `X-Ca-Stage`, in any case; without it, or with an empty one, the first stage, `RELEASE`.
-    fn stage(&self, call: &Call<'_>) -> Result<StageId, Refusal> {
-        match call.request.field(FieldId::XCaStage) {
-            None | Some([]) => Ok(StageId(0)),
-            Some(name) => self
-                .stages
-                .iter()
-                .position(|stage| stage.eq_ignore_ascii_case(name))
-                .map(|at| StageId(at as u32))
-                .ok_or(Refusal::new(ErrorCode::I400SG)),
-        }
-    }
-
     /// Methods are case-sensitive (RFC 9110, section 9.1).
     fn method(&self, name: &[u8]) -> u16 {
         self.methods.iter().position(|known| **known == *name).map_or(UNKNOWN_METHOD, |at| at as u16)
@@ -196,11 +197,6 @@ impl Router {
         }
         None
     }
-}
-
-/// The root of the templates that a group has in a stage.
-fn templates(group: GroupId, stage: StageId, stages: usize) -> NodeId {
-    NodeId((group.index() * stages + stage.index()) as u32)
 }
 
 /// Bytes of an unknown domain that the refusal repeats.

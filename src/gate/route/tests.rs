@@ -152,6 +152,33 @@ fn groups_with_the_same_paths_are_kept_apart() {
 }
 
 #[test]
+fn stages_are_those_of_the_group_and_a_domain_may_be_bound_to_one() {
+    let mut sample = Sample::default();
+    sample.catalog.stages.extend(["Blue", "GREEN"].map(String::from));
+    let (blue, green) = (StageId(3), StageId(4));
+    let one = sample.group("one", "", &["bound.example", "free.example"]);
+    let other = sample.group("other", "/deep", &["bound.example", "*"]);
+    sample.catalog.groups[one.index()].stages = vec![green];
+    sample.catalog.groups[one.index()].bound = vec![(crate::catalog::Domain::Exact("bound.example".into()), green)];
+    sample.catalog.groups[other.index()].stages = vec![blue, green];
+    let mut api = |group, stage| sample.api(group, "a", stage, "GET", "/a");
+    let (release, in_green) = (api(one, 0), api(one, 4));
+    let (deep_blue, deep_green) = (api(other, 3), api(other, 4));
+    let router = Router::build(&sample.catalog);
+    let at = |host: &str, path: &str, stage: &str| route(&router, &get(host, path).field("X-Ca-Stage", stage));
+    for stage in ["", "RELEASE", "green", "Blue", "none"] {
+        assert_eq!(at("bound.example", "/a", stage), Ok(in_green), "{stage}");
+    }
+    assert_eq!(at("free.example", "/a", ""), Ok(release));
+    assert_eq!(at("free.example", "/a", "Green"), Ok(in_green));
+    assert_eq!(at("free.example", "/a", "Blue"), Err(ErrorCode::I400SG), "a stage of another group");
+    assert_eq!(at("one.localhost", "/a", ""), Ok(release), "the default domain is bound to nothing");
+    assert_eq!(at("bound.example", "/deep/a", "BLUE"), Ok(deep_blue), "bound for the other group alone");
+    assert_eq!(at("any.example", "/deep/a", "green"), Ok(deep_green));
+    assert_eq!(at("any.example", "/deep/a", ""), Err(ErrorCode::I404NF));
+}
+
+#[test]
 fn a_stage_is_chosen_by_its_field() {
     let mut sample = Sample::default();
     let group = sample.group("g", "", &["x.example"]);

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::{Change, definitions};
 use crate::document::version::canonical;
 use crate::document::{Layout, Report, api, digest};
-use crate::publish::PublishError;
 use crate::publish::history::{self, Published};
 use crate::publish::state::State;
 use crate::publish::target::{Drafts, Known, Target};
 use crate::publish::version::is_version;
+use crate::publish::{PublishError, stage};
 
 /// One side of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,14 +103,12 @@ struct Sides<'l> {
 
 impl Sides<'_> {
     fn check(&self, side: &Side) -> Result<(), PublishError> {
-        match side {
-            Side::Stage(stage) if !self.stages.contains(stage) && !crate::catalog::STAGES.contains(&stage.as_str()) => {
-                Err(PublishError::Request(format!(
-                    "`{stage}` is neither `draft`, nor a version, nor a stage that something was published to"
-                )))
-            }
-            _ => Ok(()),
-        }
+        let Side::Stage(stage) = side else { return Ok(()) };
+        let groups = Drafts(self.layout).groups()?;
+        stage::check(stage, self.layout, &self.state, groups.iter().map(String::as_str)).map_err(|error| match error {
+            PublishError::Request(message) => PublishError::Request(format!("{message}; or a version, or `draft`")),
+            error => error,
+        })
     }
 
     fn definition(&mut self, side: &Side, group: &str, api: &str) -> Result<Option<Found>, PublishError> {

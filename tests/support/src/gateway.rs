@@ -74,11 +74,13 @@ impl Gateway {
     #[track_caller]
     fn wait_until_it_listens(&mut self) {
         let deadline = Deadline::after(DEADLINE);
-        while Client::try_connect(self.address).is_err() {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("the gateway ended: {status}");
+        for address in std::iter::once(self.address).chain(self.https.as_ref().map(|port| port.address)) {
+            while Client::try_connect(address).is_err() {
+                if let Ok(Some(status)) = self.child.try_wait() {
+                    panic!("the gateway ended: {status}");
+                }
+                assert!(deadline.look_again(), "the gateway does not listen on {address}");
             }
-            assert!(deadline.look_again(), "the gateway does not listen on {}", self.address);
         }
     }
 

@@ -145,7 +145,7 @@ pub fn catalog() -> Catalog {
         access_log: AccessLog::Off,
         log_format: crate::catalog::LogFormat::Text,
         admin: None,
-        stages: vec!["RELEASE".into()],
+        stages: STAGES.map(String::from).into(),
         vpc_accesses: Vec::new(),
         sites: Vec::new(),
         groups: vec![Group {
@@ -156,6 +156,8 @@ pub fn catalog() -> Catalog {
             default_domain_calls_per_day: 1000,
             forward_app_code: false,
             https: Vec::new(),
+            stages: Vec::new(),
+            bound: Vec::new(),
         }],
         apis: ["api", "another"].map(|name| std::sync::Arc::new(api(name))).into(),
         names: Default::default(),
