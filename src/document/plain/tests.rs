@@ -40,8 +40,7 @@ fn documents_are_read_as_the_whole_of_toml_reads_them() {
     assert!(same::<version::Version>(&text(&only("published/RELEASE/nginx-demo/nginx-test"))));
 }
 
-#[derive(Debug, Deserialize)]
-#[allow(dead_code)] // read by `Debug`
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Any {
     a: Option<At<String>>,
@@ -55,8 +54,7 @@ struct Any {
     h: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
-#[allow(dead_code)] // read by `Debug`
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Inner {
     a: Option<At<String>>,
