@@ -122,7 +122,12 @@ fn only_what_the_manifest_names_is_served() {
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join("20200101000000000.toml"), "left by a publication that died").unwrap();
     assert_eq!(load(&sample).apis.len(), 1);
+    // Without a root manifest nothing was ever published, unless there are copies of one: then it is lost.
     fs::remove_file(sample.path(MANIFEST)).unwrap();
+    let said = sample.fails(&["check"]);
+    assert!(said.contains("this published file is gone") && said.contains("published/generations/1.toml"), "{said}");
+    assert!(sample.fails(&["publish", "--all"]).contains("this published file is gone"));
+    fs::remove_dir_all(sample.path("published/generations")).unwrap();
     assert_eq!(load(&sample).apis.len(), 0);
 }
 

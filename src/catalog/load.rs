@@ -60,6 +60,13 @@ pub fn load_watched(layout: Layout, progress: Progress<'_>) -> Result<Arc<Catalo
     loader.finish(catalog).map(Arc::new)
 }
 
+/// What a gateway would serve of a directory as it would be with some files written.
+pub(super) fn load_as_served(layout: Layout) -> Result<Catalog, Report> {
+    let mut loader = Loader { layout, report: Report::default(), judges_drafts: false, progress: &|_, _, _| () };
+    let catalog = loader.catalog(&mut Kept::default());
+    loader.finish(catalog)
+}
+
 /// Where the gateway of this config directory keeps its state, which is also where it is spoken to.
 pub fn state_directory(config_dir: &Path) -> Result<PathBuf, Report> {
     let mut loader = Loader::served(config_dir);

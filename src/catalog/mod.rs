@@ -19,6 +19,7 @@ mod publication;
 mod settle;
 mod template;
 pub mod vpc_access;
+mod whole;
 
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub use parallel::each;
 pub use publication::{Candidate, check_publication, instance_settings};
 pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
+pub use whole::{LastWhole, last_whole};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(

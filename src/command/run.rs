@@ -11,8 +11,8 @@ use super::progress::Progress;
 use super::service::{SIGN_OF_LIFE, Service};
 use super::signals::{Order, Signals};
 use crate::admin::{Admin, Sources};
-use crate::catalog::{self, Catalog, Driver, Kept, LogFormat, Scheme};
-use crate::document::Stamps;
+use crate::catalog::{self, Catalog, Driver, Kept, LastWhole, LogFormat, Scheme};
+use crate::document::{Diagnostic, Layout, Report, Stamps};
 use crate::live::{Control, Live};
 use crate::observe::event::Event;
 use crate::observe::log::{Format, Log};
@@ -25,7 +25,11 @@ const CONFIG_ERROR: u8 = 78;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
-pub struct Run {}
+pub struct Run {
+    /// Where a published file is damaged, do not start: without it, the last generation that is whole is served
+    #[arg(long)]
+    strict: bool,
+}
 
 impl Run {
     pub fn run(self, config: &Path) -> Result<(), Failure> {
@@ -34,8 +38,28 @@ impl Run {
         let (mut kept, progress) = (Kept::default(), Progress::new());
         let (catalog, stamps) = catalog::load_served(config, &mut kept, &|what, done, all| progress.show(what, done, all));
         drop(progress);
-        let catalog = Arc::new(catalog.map_err(|report| Failure::from(report).code(CONFIG_ERROR))?);
-        with_log(&catalog, || serve(start(config, catalog.clone(), stamps, kept)?, &signals))
+        let (catalog, damage) = match catalog {
+            Ok(catalog) => (catalog, None),
+            Err(report) => self.last_whole(config, report)?,
+        };
+        let catalog = Arc::new(catalog);
+        with_log(&catalog, || serve(start(config, catalog.clone(), (stamps, kept), damage)?, &signals))
+    }
+
+    /// What is served instead of files with errors, if it is what is published that is damaged; and the errors.
+    fn last_whole(&self, config: &Path, mut report: Report) -> Result<(Catalog, Option<Report>), Failure> {
+        if !self.strict {
+            match catalog::last_whole(config) {
+                LastWhole::Found(catalog) => return Ok((*catalog, Some(report))),
+                LastWhole::None => {
+                    let kept = Layout::new(config).generations();
+                    let none = Diagnostic::file(&kept, "none of the generations that are kept here can be served instead");
+                    report.push(none.help("restore the damaged files from a backup, or publish anew"));
+                }
+                LastWhole::Undamaged => {}
+            }
+        }
+        Err(Failure::from(report).code(CONFIG_ERROR))
     }
 }
 
@@ -58,15 +82,26 @@ pub(super) struct Running {
 }
 
 /// Starts the gateway and says what it does.
-pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps, kept: Kept) -> Result<Running, Failure> {
+///
+/// `damage`: why it does not serve the current generation, but the last that is whole.
+pub(super) fn start(
+    config: &Path,
+    catalog: Arc<Catalog>,
+    read: (Stamps, Kept),
+    damage: Option<Report>,
+) -> Result<Running, Failure> {
     // Before anything is bound: who finds a listener finds the way to give orders, too.
-    let control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
+    let mut control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
+    if let Some(damage) = damage {
+        Event::Damaged { generation: catalog.generation, report: &damage.render(false) }.tell();
+        control.damaged(&damage);
+    }
     let fails = |error: StartError| Failure::new(error.to_string());
     let bind = |address| Admin::bind(address).map_err(|error| StartError::Listen(address, error));
     let admin = catalog.admin.map(bind).transpose().map_err(fails)?;
     let mut fleet = Fleet::start(catalog.clone()).map_err(fails)?;
     let swap = fleet.swap().ok_or_else(|| Failure::new("the gateway is followed already"))?;
-    let live = control.follow(config, swap, fleet.status.clone(), (stamps, kept))?;
+    let live = control.follow(config, swap, fleet.status.clone(), read)?;
     let (instance, driver) = (catalog.instance.name.as_str(), driver(&fleet));
     for listener in &catalog.listeners {
         let scheme = if listener.scheme == Scheme::Https { "https" } else { "http" };

@@ -10,7 +10,7 @@ use super::ERRORS_KEPT;
 use super::socket::{Answer, Order, Receipt};
 use super::watch::Watch;
 use crate::catalog::{Catalog, Kept, load_served};
-use crate::document::Stamps;
+use crate::document::{Report, Stamps};
 use crate::net::Clock;
 use crate::net::clock::unix_ms;
 use crate::observe::status::{Generation, LoadError, Phase, Status};
@@ -207,10 +207,7 @@ impl Keeper {
             return Err(error("a bug ended the load: please report it, with the log", &self.config_dir));
         };
         self.stamps = stamps;
-        loaded.map_err(|report| {
-            let (place, message) = report.first().map_or_else(Default::default, |(place, text)| (place, text.to_owned()));
-            LoadError { unix_ms: unix_ms(), place, message, errors: report.len(), report: report.render_first(ERRORS_KEPT) }
-        })
+        loaded.map_err(|report| load_error(&report))
     }
 
     /// False: it runs already.
@@ -247,6 +244,12 @@ impl Keeper {
 
 /// The gateway drains.
 struct Stopped;
+
+/// Errors of documents as the status shows them.
+pub fn load_error(report: &Report) -> LoadError {
+    let (place, message) = report.first().map_or_else(Default::default, |(place, text)| (place, text.to_owned()));
+    LoadError { unix_ms: unix_ms(), place, message, errors: report.len(), report: report.render_first(ERRORS_KEPT) }
+}
 
 /// An error that is no fault of a document.
 fn error(message: &str, config_dir: &Path) -> LoadError {

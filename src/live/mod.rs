@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::catalog::Kept;
-use crate::document::Stamps;
-use crate::observe::status::Status;
+use crate::document::{Report, Stamps};
+use crate::observe::status::{LoadError, Status};
 use crate::worker::handover::Swap;
 use keeper::{Event, Keeper};
 use state::{State, StateError};
@@ -27,6 +27,7 @@ pub struct Control {
     state: State,
     events: Sender<Event>,
     incoming: Receiver<Event>,
+    damage: Option<LoadError>,
 }
 
 /// The thread that keeps a gateway on its files.
@@ -43,13 +44,21 @@ impl Control {
         let (events, incoming) = channel();
         let listens = socket::listen(&state, events.clone());
         listens.map_err(|error| StateError::Io(state_directory.to_path_buf(), error))?;
-        Ok(Self { state, events, incoming })
+        Ok(Self { state, events, incoming, damage: None })
+    }
+
+    /// What is about to be followed is not served as it is: the gateway starts with an older generation.
+    pub fn damaged(&mut self, report: &Report) {
+        self.damage = Some(keeper::load_error(report));
     }
 
     /// Begins to follow the files. `read`: how those looked that the catalog in force was read from, and what was kept of them.
     pub fn follow(self, config_dir: &Path, swap: Swap, status: Arc<Status>, read: (Stamps, Kept)) -> io::Result<Live> {
-        let Self { state, events, incoming } = self;
+        let Self { state, events, incoming, damage } = self;
         status.accepted(keeper::generation(swap.catalog(), swap.load()), Vec::new(), 0);
+        if let Some(damage) = damage {
+            status.refused(damage);
+        }
         let watch = Watch::start(config_dir, events.clone());
         let keeper = Keeper::new(config_dir.to_path_buf(), incoming, watch, swap, status, read);
         std::thread::Builder::new().name("keeper".into()).spawn(move || keeper.run())?;

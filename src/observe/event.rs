@@ -13,6 +13,11 @@ pub enum Event<'a> {
     AdminListening {
         address: SocketAddr,
     },
+    /// A published file is damaged, and an older generation is served.
+    Damaged {
+        generation: u64,
+        report: &'a str,
+    },
     Started {
         instance: &'a str,
         workers: usize,
@@ -56,6 +61,12 @@ impl Event<'_> {
             Self::AdminListening { address } => {
                 tracing::info!(event = "admin-listening", %address, "operator's listener on http://{address}");
             }
+            Self::Damaged { generation, report } => tracing::error!(
+                event = "damaged",
+                generation,
+                "what is published is damaged; generation {generation} is served, the last that is whole. Restore what is damaged, or \
+                 stay with it: put published/generations/{generation}.toml in the place of published/manifest.toml\n{report}"
+            ),
             Self::Started { instance, workers, driver, apis } => tracing::info!(
                 event = "started",
                 instance,

@@ -7,15 +7,23 @@ use std::sync::Arc;
 
 use super::api::{Definition, Within, definition};
 use super::{Checked, check_name};
+use crate::catalog::whole::generations;
 use crate::document::manifest::{Current, GroupEntry, GroupManifest, Manifest, body};
 use crate::document::version::Version;
 use crate::document::{Diagnostic, Document, Files, Layout, Parsed, Place, Report, Source, digest, parse_text};
 
-/// Reads the root manifest. `None` without an error: there is none, nothing is published.
+/// Reads the root manifest. `None` without an error: there is none, nothing was ever published.
 pub fn root_manifest(layout: &Layout, report: &mut Report) -> Option<Parsed<Manifest>> {
     let path = layout.manifest();
     if !layout.has(&path) {
-        return None;
+        let newest = generations(layout).pop()?;
+        // Looked at again: the first publication of all may have put it there meanwhile.
+        if !layout.has(&path) {
+            let copy = layout.generation(newest);
+            let diagnostic = Diagnostic::file(&path, "this published file is gone: without it nothing is published");
+            report.push(diagnostic.help(format!("put back a copy of it: the newest is {}", copy.display())));
+            return None;
+        }
     }
     let source = layout.source::<Manifest>(&path, report)?;
     let actual = body(&source.text).map(digest);

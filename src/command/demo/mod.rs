@@ -33,7 +33,7 @@ impl Demo {
         let calls = Calls::of(&catalog, api, app, config)?.to_string();
         let logs_here = matches!(catalog.access_log, AccessLog::Stdout);
         with_log(&catalog, || {
-            let gateway = start(config, catalog.clone(), stamps, kept)?;
+            let gateway = start(config, catalog.clone(), (stamps, kept), None)?;
             write!(out, "{calls}")?;
             let logs_here = if logs_here { " Each call leaves a line of the access log here." } else { "" };
             writeln!(out, "\nCtrl-C ends the demo.{logs_here}")?;
