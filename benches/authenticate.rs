@@ -23,6 +23,7 @@ const MANY: u32 = 1_000_000;
 fn catalog(apps: u32) -> Catalog {
     let app = |n: u32| App {
         name: format!("app-{n}").into(),
+        owner: None,
         keys: [AppKey::new(format!("{}", 24_601_001 + n), format!("sEcReT-Alpha-0123456789abcdef-{n}"))].into(),
         app_codes: [Secret::new(app_code(n))].into(),
         authorizations: [].into(),
@@ -87,6 +88,7 @@ fn catalog(apps: u32) -> Catalog {
         apis: vec![api.into()],
         names: Default::default(),
         apps: Apps::new(vec![(0..apps).map(app).collect()]),
+        policies: Vec::new(),
     }
 }
 

@@ -62,6 +62,7 @@ fn catalog(apis: usize) -> Catalog {
         apis: (0..apis).map(|n| Arc::new(api(n))).collect(),
         names: Default::default(),
         apps: Default::default(),
+        policies: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use lockgate_test_support::{Backend, Client, Config, Gateway, Request, eventually, now_ms};
@@ -153,6 +154,49 @@ fn a_flood_of_idle_connections_keeps_nobody_out() {
     }
     assert!(gateway.sockets() < 60, "{} sockets", gateway.sockets());
     drop(flood);
+}
+
+/// Clients that come before everyone is ready must not take what the others need to start.
+#[test]
+fn a_gateway_starts_with_few_descriptors_while_clients_connect() {
+    let backend = Backend::ok();
+    let many_workers = || Config::open(backend.address).instance("workers = 8").admin();
+    let gateway = many_workers().start();
+    gateway.wait_for_output("8 workers on");
+    // The last eighth is not for clients.
+    let needed = (gateway.descriptors() + 10) * 8 / 7;
+    drop(gateway);
+    let mut prlimit = Command::new("prlimit");
+    prlimit.arg(format!("--nofile={needed}:{needed}"));
+    let config = many_workers().through(&prlimit);
+    let (address, over) = (config.address(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut held = Vec::new();
+                while !over.load(Ordering::Relaxed) {
+                    match TcpStream::connect(address) {
+                        Ok(stream) if held.len() < 100 => held.push(stream),
+                        _ => std::thread::yield_now(),
+                    }
+                }
+            });
+        }
+        // Also when the test fails.
+        let _end = End(&over);
+        let gateway = config.start();
+        gateway.wait_for_output("8 workers on");
+        eventually("a call is answered", || is_served(gateway.client()));
+        assert_eq!(gateway.metric("lockgate_ready"), Some(1.0), "the operator is answered, too");
+    });
+}
+
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// 64 descriptors, of which the gateway needs about 20 for itself.

@@ -81,7 +81,7 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
     let counters = Arc::<Counters>::default();
     let writer = log.map(|file| Writer::start(Destination::File(file.into())).expect("the log can be written"));
     let stop = Arc::new(AtomicBool::new(false));
-    let (ready, is_ready) = channel();
+    let ((ready, is_ready), (begin, begins)) = (channel(), channel());
     let listener = listen::bind(config.address()).expect("the port is this test's own");
     let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), [7; 16]));
     let generation = Generation::build(1, catalog, &shared, &Board::new(1));
@@ -100,12 +100,14 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
         driver,
         stop: stop.clone(),
         ready,
+        begin: begins,
     };
     let worker = std::thread::spawn(move || {
         COUNTED.set(true);
         worker::run(provision);
     });
     is_ready.recv().expect("the worker speaks").expect("the worker starts");
+    begin.send(()).expect("the worker waits");
     assert!(ALLOCATIONS.load(Ordering::Relaxed) > 0, "the worker's thread is counted");
     let mut client = TcpStream::connect(config.address()).expect("the worker listens");
     let counted = requests.iter().map(|request| {

@@ -306,11 +306,7 @@ fn a_client_that_goes_away_during_the_answer_ends_the_backend_call() {
 #[test]
 fn an_answer_that_breaks_off_is_not_ended_as_if_whole() {
     for head in ["Content-Length: 10\r\n", "Transfer-Encoding: chunked\r\n"] {
-        let backend = Backend::scripted(move |peer| {
-            peer.request()?;
-            peer.send(format!("HTTP/1.1 200 OK\r\n{head}\r\n3\r\nabc\r\n"))?;
-            peer.close()
-        });
+        let backend = Backend::closing(format!("HTTP/1.1 200 OK\r\n{head}\r\n3\r\nabc\r\n"));
         let gateway = Config::open(backend.address).start();
         let mut client = gateway.client();
         client.send(Request::get("/").bytes());
@@ -321,11 +317,7 @@ fn an_answer_that_breaks_off_is_not_ended_as_if_whole() {
 
 #[test]
 fn an_early_answer_does_not_wait_for_the_body() {
-    let backend = Backend::scripted(|peer| {
-        peer.head()?;
-        peer.send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
-        peer.wait_for_close()
-    });
+    let backend = Backend::early();
     let gateway = Config::open(backend.address).start();
     let mut client = gateway.client();
     client.send("POST / HTTP/1.1\r\nHost: api.test\r\nContent-Length: 1000000\r\n\r\nsome");

@@ -175,7 +175,7 @@ fn errors_and_warnings_come_together() {
         (&error["severity"], &error["line"], &error["column"], &error["endColumn"]),
         (&"error".into(), &5.into(), &11.into(), &12.into())
     );
-    assert_eq!((&error["file"], &error["note"]), (&"config/gateway.toml".into(), &"allowed: 1 to 1024".into()));
+    assert_eq!((&error["file"], &error["note"]), (&"config/gateway.toml".into(), &"allowed: 1 to 256".into()));
 }
 
 /// The parts of SARIF 2.1.0 that a log has here, with what the standard requires of them (sections 3.13 to 3.30).

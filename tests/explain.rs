@@ -32,6 +32,29 @@ fn places(said: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_limits_of_a_call_are_named_with_what_binds_it() {
+    let sample = Sample::new();
+    sample
+        .ok(&"policy create gold --unit minute --api 1000 --app 100 --bind nginx-demo/nginx-test".split(' ').collect::<Vec<_>>());
+    let (code, said) = explained(&sample, &[URL, "-H", CODE]);
+    assert_eq!(code, Some(0), "{said}");
+    let limits = "within app limit of policy gold: 100 a minute (`demo-app`), api limit of policy gold: 1000 a minute";
+    assert!(said.contains(limits), "{said}");
+    assert!(places(&said).contains(&"admit policies/gold.toml:9:7".to_owned()), "{said}");
+    // A limit that keeps the app out is the same for everyone who asks.
+    let file = sample.path("policies/gold.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text + "\n[[special]]\napp = \"demo-app\"\nlimit = 0\n").unwrap();
+    let (code, said) = explained(&sample, &[URL, "-H", CODE]);
+    assert_ne!(code, Some(0), "{said}");
+    assert!(
+        said.contains("refused: T429PA Throttled by API Flow Control, special app limit of policy gold: 0 a minute"),
+        "{said}"
+    );
+    assert!(places(&said).contains(&"admit policies/gold.toml:9:7".to_owned()), "{said}");
+}
+
+#[test]
 fn every_step_says_what_it_found_and_where() {
     let sample = Sample::new();
     let (code, said) = explained(&sample, &[URL, "-H", CODE]);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -252,20 +252,6 @@ fn an_instance_that_does_not_answer_checks_is_down() {
     eventually("checks go on", || (silent.connections() > 5).then_some(()));
 }
 
-/// Answers each request when the test says so.
-fn held() -> (Backend, mpsc::Sender<()>) {
-    let (release, released) = mpsc::channel();
-    let released = Arc::new(Mutex::new(released));
-    let backend = Backend::scripted(move |peer| {
-        while peer.request()?.is_some() {
-            let _ = released.lock().expect("no script panicked").recv();
-            peer.send(OK)?;
-        }
-        Ok(())
-    });
-    (backend, release)
-}
-
 /// The answer that has come already, or comes soon.
 fn answer_so_far(client: &mut Client) -> Option<Message> {
     client.stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a socket option");
@@ -282,7 +268,7 @@ fn sent(gateway: &Gateway) -> Client {
 
 #[test]
 fn a_call_waits_for_a_connection_only_so_long() {
-    let (backend, release) = held();
+    let (backend, release) = Backend::held();
     let gateway =
         Config::open(backend.address).instance(ONE_WORKER).table("limits", "pool_connections = 1\npool_wait_ms = 300").start();
     let mut first = sent(&gateway);
@@ -297,7 +283,7 @@ fn a_call_waits_for_a_connection_only_so_long() {
 
 #[test]
 fn calls_that_wait_get_the_connection_one_after_the_other() {
-    let (backend, release) = held();
+    let (backend, release) = Backend::held();
     let gateway =
         Config::open(backend.address).instance(ONE_WORKER).table("limits", "pool_connections = 1\npool_wait_ms = 60000").start();
     let mut clients: Vec<_> = (0..10).map(|_| sent(&gateway)).collect();
@@ -311,7 +297,7 @@ fn calls_that_wait_get_the_connection_one_after_the_other() {
 
 #[test]
 fn the_queue_is_bounded_and_who_leaves_makes_room() {
-    let (backend, release) = held();
+    let (backend, release) = Backend::held();
     let gateway = Config::open(backend.address)
         .instance(ONE_WORKER)
         .table("limits", "pool_connections = 1\npool_queue = 1\npool_wait_ms = 60000")

@@ -46,11 +46,7 @@ fn a_body_until_close_may_come_long_after_its_head() {
 
 #[test]
 fn an_empty_body_until_close_is_empty() {
-    let backend = Backend::scripted(|peer| {
-        peer.request()?;
-        peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-        peer.close()
-    });
+    let backend = Backend::closing("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
     let gateway = Config::open(backend.address).start();
     let mut client = gateway.client();
     for _ in 0..3 {
@@ -186,11 +182,7 @@ fn a_client_hears_of_a_backend_that_left_during_its_upload() {
 #[test]
 fn a_client_that_got_its_answer_early_may_finish_what_it_is_saying() {
     for length in ["Content-Length: 2000000", "Transfer-Encoding: chunked"] {
-        let backend = Backend::scripted(|peer| {
-            peer.head()?;
-            peer.send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
-            peer.wait_for_close()
-        });
+        let backend = Backend::early();
         let gateway = Config::open(backend.address).start();
         let mut client = gateway.client();
         client.send(format!("POST / HTTP/1.1\r\nHost: api.test\r\n{length}\r\n\r\n400\r\n"));

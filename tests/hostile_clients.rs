@@ -36,15 +36,7 @@ fn heads_around_the_size_of_a_buffer_pass() {
 
 #[test]
 fn a_connection_that_goes_quiet_after_a_split_request_still_has_a_deadline() {
-    let (answer, held) = std::sync::mpsc::channel();
-    let held = std::sync::Mutex::new(held);
-    let backend = Backend::scripted(move |peer| {
-        while peer.request()?.is_some() {
-            let _ = held.lock().expect("no script panicked").recv();
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
-        }
-        Ok(())
-    });
+    let (backend, answer) = Backend::held();
     let gateway = Config::with_backend(backend.address)
         .table("limits", "idle_timeout_ms = 200")
         .published(&Api::open("one", "/one"))
@@ -64,15 +56,7 @@ fn a_connection_that_goes_quiet_after_a_split_request_still_has_a_deadline() {
 /// The end of a connection must not cost a client the answer before it, whatever it has sent behind its last request.
 #[test]
 fn what_follows_the_last_request_does_not_reset_its_answer() {
-    let (answer, held) = std::sync::mpsc::channel();
-    let held = std::sync::Mutex::new(held);
-    let backend = Backend::scripted(move |peer| {
-        while peer.request()?.is_some() {
-            let _ = held.lock().expect("no script panicked").recv();
-            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
-        }
-        Ok(())
-    });
+    let (backend, answer) = Backend::held();
     let gateway = Config::open(backend.address).start();
     let mut client = gateway.client();
     client.send(Request::get("/").field("Connection", "close").bytes());

@@ -66,6 +66,7 @@ fn walk_through(sample: &Sample) {
         "api create shop/any --method ANY --path /any/* --vpc-access web --auth none",
         "app create caller --owner me@example.com",
         "authorize caller shop/item --expires 2030-01-01T00:00:00Z",
+        "policy create gold --unit second --api 1000 --user 500 --app 100 --bind shop/item --bind shop --description limits",
         "publish shop --remarks first",
     ] {
         sample.ok(&line.split(' ').collect::<Vec<_>>());

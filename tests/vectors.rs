@@ -218,7 +218,8 @@ fn the_edge_of_the_time_window_is_kept() {
     assert!(!rows.is_empty());
     let backend = Backend::ok();
     for row in rows {
-        replay(&config(&backend, BOTH_METHODS, "").at(row.clock_ms() / 1000).start(), &row);
+        // A clock that runs would come within the window of a call from the future, while a busy machine starts a gateway.
+        replay(&config(&backend, BOTH_METHODS, "").standing_at(row.clock_ms() / 1000).start(), &row);
     }
     assert_eq!(backend.count(), 0);
 }

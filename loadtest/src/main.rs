@@ -37,6 +37,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Write a config directory of a given size
     Generate(size::Generate),
+    /// Measure how the gateway starts and follows publications at size
+    Size(size::Figures),
     /// Count what a request costs the gateway, and compare with the figures kept
     Counts(counts::Arguments),
     /// Pin this process to a core, tie its life to its parent's, and become another program
@@ -51,6 +53,7 @@ fn main() -> Result<()> {
         Command::Relay(arguments) => relay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Generate(arguments) => size::generate(&arguments),
+        Command::Size(arguments) => size::figures(&arguments),
         Command::Counts(arguments) => counts::run(&arguments),
         Command::Launch(arguments) => launch::run(&arguments),
     }

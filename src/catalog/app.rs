@@ -8,6 +8,8 @@ use super::{ApiName, StageId};
 
 pub struct App {
     pub name: Box<str>,
+    /// Whose calls are counted together; `None`: those of this app alone.
+    pub owner: Option<Box<str>>,
     /// Keys in force; several while one is being replaced.
     pub keys: Box<[AppKey]>,
     pub app_codes: Box<[Secret]>,

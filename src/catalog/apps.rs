@@ -28,6 +28,10 @@ impl Apps {
         self.lists.get(id.list as usize)?.get(id.nth as usize)
     }
 
+    pub fn lists(&self) -> impl Iterator<Item = &[App]> {
+        self.lists.iter().map(|list| &**list)
+    }
+
     pub fn len(&self) -> usize {
         self.count
     }

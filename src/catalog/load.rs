@@ -11,16 +11,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::check::app::Context as AppContext;
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
+use super::check::policy::{self, policy};
 use super::check::published::root_manifest;
 use super::check::stages::{GroupStages, Stages, stages};
+use super::check::target::Context;
 use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, credentials, group, https, vpc_access};
 use super::parallel::each;
-use super::{Api, ApiName, ApiNames, Apps, Catalog, Group, GroupId, Scheme, VpcAccess, VpcAccessId};
+use super::{Api, ApiName, ApiNames, Apps, Catalog, Group, GroupId, Policy, Scheme, VpcAccess, VpcAccessId};
 use crate::document::manifest::Manifest;
 use crate::document::{Diagnostic, Document, Entry, Layout, Parsed, Place, Report, Stamps, gateway};
 use apps::List;
@@ -140,7 +141,9 @@ impl Loader<'_> {
             let places = places(&groups.list, &vpc_accesses, &groups.stages);
             apis = self.published(&manifest, &groups, &vpc_access_names, places, kept, &mut known);
         }
-        let apps = self.apps(&groups, kept, &known.0);
+        let (apps, broken) = self.apps(&groups, kept, &known.0);
+        let context = groups.context(&kept.names, &known.0);
+        let policies = self.policies(&context, &policy::Callers::new(&apps, &broken));
         let Groups { list: groups, sites, stages, .. } = groups;
         let Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
@@ -167,6 +170,7 @@ impl Loader<'_> {
             apis,
             names: kept.names.clone(),
             apps,
+            policies,
         })
     }
 
@@ -299,14 +303,14 @@ impl Loader<'_> {
         apis
     }
 
-    fn apps(&mut self, groups: &Groups, kept: &mut Kept, known: &[bool]) -> Apps {
+    /// The apps, and the documents that could not be read.
+    fn apps(&mut self, groups: &Groups, kept: &mut Kept, known: &[bool]) -> (Apps, Vec<Arc<AppDocument>>) {
         let stages = stages_in_groups(groups);
         if kept.stages != stages {
             kept.lists.clear();
             kept.stages = stages;
         }
-        let Groups { names: group_names, stages, stages_of, .. } = groups;
-        let context = AppContext { groups: group_names, names: &kept.names, known, stages, stages_of, random: &kept.random };
+        let (context, random) = (groups.context(&kept.names, known), &kept.random);
         let documents = app_documents(&self.layout, &mut self.report);
         let (layout, lists) = (&self.layout, &kept.lists);
         let list = |document: &Arc<AppDocument>| {
@@ -314,14 +318,18 @@ impl Loader<'_> {
             let before = lists.get(&document.path).filter(|list| list.is_kept(layout, &context));
             match before {
                 Some(list) => (Some(list.clone()), false, report),
-                None => (List::read(document.clone(), layout, &context, &mut report).map(Arc::new), true, report),
+                None => (List::read(document.clone(), layout, &context, random, &mut report).map(Arc::new), true, report),
             }
         };
         let (progress, all) = (self.progress, documents.len());
-        let mut lists = Vec::with_capacity(documents.len());
+        let (mut lists, mut broken) = (Vec::with_capacity(documents.len()), Vec::new());
         let mut read = 0;
-        for (list, is_new, report) in each(&documents, list, |done| progress("apps", done, all)) {
+        let found = each(&documents, list, |done| progress("apps", done, all));
+        for ((list, is_new, report), document) in found.into_iter().zip(&documents) {
             read += usize::from(is_new);
+            if list.is_none() {
+                broken.push(document.clone());
+            }
             lists.extend(list);
             self.report.extend(report);
         }
@@ -336,7 +344,25 @@ impl Loader<'_> {
             true => lists.into_iter().map(|list| (list.document.path.clone(), list)).collect(),
             false => Default::default(),
         };
-        apps
+        (apps, broken)
+    }
+
+    fn policies(&mut self, context: &Context<'_>, callers: &policy::Callers<'_>) -> Vec<Policy> {
+        let mut bound = policy::Bound::default();
+        let mut policies = Vec::new();
+        for entry in self.layout.documents(&self.layout.policies(), &mut self.report) {
+            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else { continue };
+            let mut checked = Checked { source: &parsed.source, report: &mut self.report };
+            policies.extend(policy(&parsed.document, &entry.name, context, callers, &mut bound, &mut checked));
+        }
+        policies
+    }
+}
+
+impl Groups {
+    /// What apps and policies may name.
+    fn context<'a>(&'a self, names: &'a ApiNames, known: &'a [bool]) -> Context<'a> {
+        Context { groups: &self.names, names, known, stages: &self.stages, stages_of: &self.stages_of }
     }
 }
 

@@ -9,12 +9,15 @@ pub mod api;
 pub mod app;
 mod apps;
 mod check;
+pub mod condition;
 pub mod group;
 pub mod instance;
 pub mod limits;
 mod load;
 mod names;
 mod parallel;
+pub mod parameter;
+pub mod policy;
 mod publication;
 mod settle;
 mod template;
@@ -29,6 +32,7 @@ pub use app::{App, AppKey, Authorization, Secret};
 pub use apps::{AppId, Apps};
 pub use check::gateway::{STATE_DIRECTORY, Settings};
 pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
+pub use condition::Condition;
 pub use group::{Domain, DomainHttps, Group};
 pub use instance::{
     AccessLog, CounterFull, Driver, Instance, Listener, LogFormat, NonceFull, Quota, Retention, Scheme, Security, Tolerance,
@@ -40,6 +44,8 @@ pub use load::{
 };
 pub use names::ApiNames;
 pub use parallel::each;
+pub use parameter::Parameter;
+pub use policy::{Period, Policy};
 pub use publication::{Candidate, check_publication, instance_settings};
 pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
@@ -68,6 +74,8 @@ ids! {
     StageId;
     /// Place in [`Catalog::sites`].
     SiteId;
+    /// Place in [`Catalog::policies`].
+    PolicyId;
 }
 
 pub struct Catalog {
@@ -96,6 +104,8 @@ pub struct Catalog {
     /// Of APIs that are drafted, published, or were.
     pub names: Arc<ApiNames>,
     pub apps: Apps,
+    /// An API in its stage has one at most.
+    pub policies: Vec<Policy>,
 }
 
 impl Catalog {

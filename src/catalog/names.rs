@@ -24,8 +24,9 @@ impl ApiNames {
         self.names.get(name.index()).map_or("", |name| name)
     }
 
-    pub fn len(&self) -> usize {
-        self.names.len()
+    /// Every number that was given.
+    pub fn all(&self) -> impl Iterator<Item = ApiName> {
+        (0..self.names.len() as u32).map(ApiName)
     }
 
     /// The number of a name, which is given one if it has none.

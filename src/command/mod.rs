@@ -24,6 +24,7 @@ mod init;
 mod limits;
 mod man;
 mod metrics;
+mod policy;
 mod progress;
 mod publish;
 mod reload;
@@ -95,6 +96,9 @@ enum Command {
     /// Apps: who may call
     #[command(subcommand)]
     App(app::App),
+    /// Policies: how many calls may pass
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Let an app call an API
     Authorize(authorize::Authorize),
     /// Print the addresses to allow in the backends' security group
@@ -133,6 +137,7 @@ impl Command {
             Command::Group(command) => command.run(config, out),
             Command::Api(command) => command.run(config, out),
             Command::App(command) => command.run(config, out),
+            Command::Policy(command) => command.run(config, out),
             Command::Authorize(command) => command.run(config, out),
             Command::Egress(command) => command.run(config, out),
             Command::Limits(command) => command.run(config, out),

@@ -102,13 +102,17 @@ pub(super) fn start(
     let mut fleet = Fleet::start(catalog.clone()).map_err(fails)?;
     let swap = fleet.swap().ok_or_else(|| Failure::new("the gateway is followed already"))?;
     let live = control.follow(config, swap, fleet.status.clone(), read)?;
+    if let Some(admin) = admin {
+        admin.serve(Arc::new(sources(&fleet, &catalog)))?;
+    }
+    // Whatever the gateway needs descriptors for, it has: what is left is for clients and backends.
+    fleet.open();
     let (instance, driver) = (catalog.instance.name.as_str(), driver(&fleet));
     for listener in &catalog.listeners {
         let scheme = if listener.scheme == Scheme::Https { "https" } else { "http" };
         Event::Listening { url: &format!("{scheme}://{}", listener.address) }.tell();
     }
-    if let (Some(admin), Some(address)) = (admin, catalog.admin) {
-        admin.serve(Arc::new(sources(&fleet, &catalog)))?;
+    if let Some(address) = catalog.admin {
         Event::AdminListening { address }.tell();
     }
     let (workers, apis) = (fleet.workers(), catalog.apis.len());

@@ -15,8 +15,8 @@ pub struct App {
     #[schemars(regex(pattern = NAME))]
     pub name: At<String>,
     pub description: Option<String>,
-    /// Who answers for the app.
-    pub owner: Option<String>,
+    /// Who answers for the app: the user whose calls policies count. Default: the app alone.
+    pub owner: Option<At<String>>,
     pub app_key: Option<At<String>>,
     pub app_secret: Option<At<String>>,
     /// A file that holds the secret, instead of `app_secret`; relative to this file's directory.

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::{Document, api, app, gateway, group, manifest, schema, version, vpc_access};
+use super::{Document, api, app, gateway, group, manifest, policy, schema, version, vpc_access};
 
 /// A kind of document.
 pub struct Kind {
@@ -35,6 +35,7 @@ pub static KINDS: &[Kind] = &[
     Kind::drafted::<api::Api>("api", "groups/NAME/apis/NAME.toml", "An API, as it is drafted"),
     Kind::drafted::<app::App>("app", "apps/NAME.toml", "An app, its credentials, and what it may call"),
     Kind::drafted::<app::AppList>("app-list", "app-lists/NAME.toml", "Many apps in one document"),
+    Kind::drafted::<policy::Policy>("policy", "policies/NAME.toml", "A policy: how many calls may pass in a time"),
     Kind::published::<version::Version>("version", "published/NAME/NAME/NAME/NAME.toml", "An API as it was published once"),
     Kind::published::<manifest::Manifest>("manifest", "published/manifest.toml", "Which manifests of groups are current"),
     Kind::published::<manifest::Manifest>("generation", "published/generations/NAME.toml", "The manifest, as it was once"),

@@ -241,6 +241,12 @@ impl Layout {
     pub fn app_lists(&self) -> PathBuf {
         self.root.join("app-lists")
     }
+    pub fn policies(&self) -> PathBuf {
+        self.root.join("policies")
+    }
+    pub fn policy(&self, name: &str) -> PathBuf {
+        self.policies().join(format!("{name}.toml"))
+    }
     pub fn published(&self) -> PathBuf {
         self.root.join("published")
     }

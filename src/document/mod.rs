@@ -18,6 +18,7 @@ pub mod limits;
 pub mod manifest;
 mod parse;
 mod plain;
+pub mod policy;
 mod reading;
 mod recover;
 pub mod schema;

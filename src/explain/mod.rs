@@ -5,6 +5,7 @@
 //! decides: whether a nonce was seen before, what quotas have been used up, which instance would be picked.
 
 mod backend;
+mod limits;
 mod places;
 mod report;
 mod request;
@@ -69,7 +70,11 @@ pub fn explain(
         decision = decide_watched(&call, &tables, &shared, &mut scratch, &mut watch);
     }
     let places = Places { layout, catalog: &tables.catalog };
-    let mut steps = steps::told(&watch, &call, &tables.catalog, &places);
+    let admitted = match &decision.verdict {
+        Verdict::Forward(forward) => Some(limits::told(&call, forward, &tables, &shared, &places)),
+        _ => None,
+    };
+    let mut steps = steps::told(&watch, &call, admitted, &tables.catalog, &places);
     let signed = request.call(circumstances, true)?;
     let signature = match steps::is_signed(&signed) {
         true => signature::explain(&signed, &tables.catalog, &tables.apps, &mut scratch.authenticate).ok(),
@@ -87,7 +92,8 @@ pub fn explain(
             Outcome::Forward { backend_request }
         }
         Verdict::Refuse(refusal) => {
-            steps.push(steps::refused(&refusal, &watch, &decision.api, &decision.app, &places));
+            let policy = decision.api.and_then(|api| limits::policy(api, &tables, &places));
+            steps.push(steps::refused(&refusal, &watch, &decision.api, &decision.app, policy, &places));
             Outcome::Refuse(refusal)
         }
         Verdict::Options(_) => Outcome::Options,

@@ -9,6 +9,7 @@ use crate::document::app;
 use crate::document::gateway;
 use crate::document::group;
 use crate::document::limits::Limit;
+use crate::document::policy;
 use crate::document::version::Version;
 use crate::document::{At, Document, Layout, Parsed, Place, Report, Source, vpc_access};
 use crate::gate::authenticate::Credential;
@@ -141,6 +142,20 @@ impl Places<'_> {
             Some(table) => table.expires.as_ref().filter(|_| end).unwrap_or(&table.api),
             None => &parsed.document.name,
         };
+        Some(Place::of(&parsed.source, at))
+    }
+
+    /// Where a policy is bound to an API in its stage, or to its group.
+    pub fn policy(&self, policy: &str, api: &Api) -> Option<Place> {
+        let parsed = self.parse::<policy::Policy>(&self.layout.policy(policy))?;
+        let group = &self.catalog.groups.get(api.group.index())?.name;
+        let (name, stage) = (format!("{group}/{}", api.name), self.catalog.stages.get(api.stage.index())?);
+        let named = |table: &&At<policy::BindTable>| table.stages.iter().any(|named| named.value == *stage);
+        let mut tables = parsed.document.bind.iter().filter(named);
+        let at = tables.find_map(|table| {
+            let api = table.api.as_ref().filter(|api| api.value == name);
+            api.or(table.group.as_ref().filter(|known| known.value == *group))
+        })?;
         Some(Place::of(&parsed.source, at))
     }
 

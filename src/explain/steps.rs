@@ -29,7 +29,13 @@ const NAMES: [&str; 9] = ["domain", "base path", "stage", "API", "protocol", "bo
 /// Longest message of a refusal, in bytes.
 const MESSAGE_BYTES: usize = 16 * 1024;
 
-pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'_>) -> Vec<Step> {
+pub fn told(
+    watch: &Watch,
+    call: &Call<'_>,
+    admitted: Option<(String, Option<Place>)>,
+    catalog: &Catalog,
+    places: &Places<'_>,
+) -> Vec<Step> {
     let host = host_of(&call.request, &call.target).map(text).unwrap_or_default();
     let mut steps = vec![Step {
         name: "request",
@@ -93,7 +99,7 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
                 (Some(api), Some(id)) => authorized(api, id, catalog, places),
                 _ => ("nobody needs to be".to_owned(), None),
             },
-            Seen::Admitted => (admitted(watch).to_owned(), None),
+            Seen::Admitted => admitted.clone().unwrap_or_default(),
         };
         steps.push(Step { name, passed: true, says, place });
     }
@@ -101,7 +107,15 @@ pub fn told(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'
 }
 
 /// The step that refused: the one after the last that passed.
-pub fn refused(refusal: &Refusal, watch: &Watch, api: &Option<ApiId>, app: &Option<AppId>, places: &Places<'_>) -> Step {
+/// `policy`: where its API is bound to one.
+pub fn refused(
+    refusal: &Refusal,
+    watch: &Watch,
+    api: &Option<ApiId>,
+    app: &Option<AppId>,
+    policy: Option<Place>,
+    places: &Places<'_>,
+) -> Step {
     let name = NAMES.get(watch.0.len()).copied().unwrap_or("request");
     let api = api.and_then(|api| places.catalog.apis.get(api.index()));
     let app = app.and_then(|app| places.catalog.apps.get(app));
@@ -109,6 +123,7 @@ pub fn refused(refusal: &Refusal, watch: &Watch, api: &Option<ApiId>, app: &Opti
         ("protocol", Some(api), _) => places.api(api, Part::Protocols),
         ("body", Some(api), _) => limit_of_body(api, places),
         ("authenticate", Some(api), _) => places.api(api, Part::Authentication),
+        ("admit", ..) => policy,
         ("authorize", Some(api), Some(app)) => places.authorization(app, api, refusal.code == ErrorCode::A403EP),
         _ => None,
     };
@@ -229,12 +244,4 @@ fn authorized(api: &Api, id: AppId, catalog: &Catalog, places: &Places<'_>) -> (
     let until = ends.map_or("without an end".to_owned(), |time| format!("until {time}"));
     let stage = catalog.stages.get(api.stage.index()).map_or("", String::as_str);
     (format!("the app may call it in {stage}, {until}"), places.authorization(app, api, false))
-}
-
-fn admitted(watch: &Watch) -> &'static str {
-    let default = watch.0.iter().any(|seen| matches!(seen, Seen::Domain(HowNamed::Default)));
-    match default {
-        true => "within the daily quota of the default domain, if nothing of it is used up",
-        false => "no rule stands against it; what quotas have been used up is not known here",
-    }
 }

@@ -1,21 +1,24 @@
 //! The last step of a decision: access rules, then quotas, and quotas last of all, so that a refused call uses up nothing.
 
+use super::error::{Detail, Limited};
+use super::policy::{Draw, Limit, Values};
 use super::quota::quotas::DEFAULT_DOMAIN;
 use super::quota::window::Period;
-use super::quota::{Budget, Lessee, Quotas, Take, Want, Wants};
+use super::quota::{Budget, Lessee, Quotas, Take, Want};
 use super::{Call, ErrorCode, Forward, Refusal, Tables};
 use crate::catalog::CounterFull;
 
 /// A worker's part in the counting.
 pub struct Counting {
     lessee: Lessee,
+    values: Values,
     /// Calls that needed a counter for which there was no room.
     pub without_room: u64,
 }
 
 impl Counting {
     pub fn new(quotas: &Quotas, worker: usize) -> Self {
-        Self { lessee: quotas.lessee(worker), without_room: 0 }
+        Self { lessee: quotas.lessee(worker), values: Values::default(), without_room: 0 }
     }
 }
 
@@ -27,6 +30,8 @@ pub struct Counted<'a> {
 
 pub enum Admitted {
     Now,
+    /// Its turn comes in so many milliseconds.
+    After(u64),
     /// Whether there is a unit of every quota left hangs on a worker that may give one back: ask again in a moment.
     InDoubt,
 }
@@ -34,7 +39,7 @@ pub enum Admitted {
 /// Costs nothing where no quota applies.
 #[inline]
 pub fn admit(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Counted<'_>) -> Result<Admitted, Refusal> {
-    match forward.default_domain {
+    match forward.default_domain || tables.policies.apply_to(forward.api) {
         false => Ok(Admitted::Now),
         true => count(call, tables, forward, counted),
     }
@@ -42,44 +47,60 @@ pub fn admit(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut 
 
 /// Takes a unit of every quota that the call needs, or of none.
 fn count(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Counted<'_>) -> Result<Admitted, Refusal> {
-    let mut wants = wants(call, tables, forward).ok_or(Refusal::new(ErrorCode::X500ER))?;
     let Counted { quotas, counting } = counted;
+    let Counting { lessee, values, without_room } = &mut **counting;
+    let mut draw = draw(call, tables, forward, quotas, values).ok_or(Refusal::new(ErrorCode::X500ER))?;
     loop {
-        match quotas.take(&mut counting.lessee, &mut wants, call.now_ms) {
-            Ok(()) => return Ok(Admitted::Now),
-            Err((_, Take::InDoubt)) => return Ok(Admitted::InDoubt),
-            Err((n, Take::Full)) => {
-                counting.without_room += 1;
-                match tables.catalog.quota.counter_full {
-                    // It is counted by the other rules.
-                    CounterFull::Accept => wants.remove(n),
-                    CounterFull::Refuse => {
-                        return Err(Refusal::because(ErrorCode::T429ID, "no room for another counter"));
-                    }
-                }
+        let (n, why) = match quotas.take(lessee, &mut draw.wants, call.now_ms) {
+            Ok(()) => {
+                let wait_ms = draw.wants.iter().map(|want| want.wait_ms).max().unwrap_or(0);
+                return Ok(if wait_ms > 0 { Admitted::After(wait_ms) } else { Admitted::Now });
             }
-            Err((_, Take::Dry | Take::Taken)) => {
-                return Err(Refusal::because(ErrorCode::T429ID, "daily quota of the default domain is used up"));
+            Err((_, Take::InDoubt)) => return Ok(Admitted::InDoubt),
+            Err(refused) => refused,
+        };
+        if why == Take::Full {
+            *without_room += 1;
+            if tables.catalog.quota.counter_full == CounterFull::Accept {
+                // It is counted by the other rules.
+                draw.remove(n);
+                continue;
             }
         }
+        let (Some(limit), Some(want)) = (draw.limit(n), draw.wants.get(n)) else { return Err(Refusal::new(ErrorCode::X500ER)) };
+        return Err(refusal(limit, want, why, call.now_ms));
     }
 }
 
 /// The units that a call needs: of which counters. `None`: of more than may be.
-fn wants<'a>(call: &Call<'_>, tables: &'a Tables, forward: &Forward) -> Option<Wants<'a>> {
-    let mut wants = Wants::default();
+fn draw<'a>(call: &Call<'_>, tables: &'a Tables, forward: &Forward, quotas: &Quotas, values: &'a mut Values) -> Option<Draw<'a>> {
+    let mut draw = Draw::default();
+    tables.policies.draw(call, forward, &tables.catalog, quotas, values, &mut draw)?;
     if forward.default_domain {
         let group = tables.catalog.apis.get(forward.api.index())?.group;
-        let (id, group) = (tables.default_domain_counters.get(group.index())?, tables.catalog.groups.get(group.index())?);
-        let want = Want {
-            id: *id,
-            budget: Budget::window(Period::Day, call.now_ms, 0),
-            limit: group.default_domain_calls_per_day,
-            rule: DEFAULT_DOMAIN,
-            subject: group.name.as_bytes(),
-            wait_ms: 0,
-        };
-        wants.push(want).then_some(())?;
+        let (id, name) = (*tables.default_domain_counters.get(group.index())?, &tables.catalog.groups.get(group.index())?.name);
+        let limit = tables.policies.default_domain(group)?;
+        let budget = Budget::window(Period::Day, call.now_ms, 0);
+        let want = Want { id, budget, limit: limit.limit, rule: DEFAULT_DOMAIN, subject: name.as_bytes(), wait_ms: 0 };
+        draw.push(limit, want)?;
     }
-    Some(wants)
+    Some(draw)
+}
+
+/// What a call is told that a limit refuses.
+fn refusal(limit: &Limit, want: &Want<'_>, why: Take, now_ms: u64) -> Refusal {
+    if why == Take::Full {
+        return Refusal::because(limit.code, "no room for another counter");
+    }
+    let free_in_ms = match want.budget {
+        Budget::Window(window) => window.end_ms(limit.zone_ms()).saturating_sub(now_ms),
+        Budget::Bucket { .. } => want.wait_ms,
+    };
+    let free_in_s = free_in_ms.div_ceil(1000).max(1);
+    let limited = Limited {
+        reason: limit.reason.clone(),
+        retry_after_s: limit.retry_after_s.map_or(free_in_s, u64::from),
+        told: limit.told(0, free_in_s),
+    };
+    Refusal { code: limit.code, detail: Detail::Limited(limited) }
 }

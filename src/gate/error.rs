@@ -17,7 +17,9 @@
 //! | 505 a version other than 1.0 and 1.1 | `I400RU` |
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use super::policy::Told;
 use crate::http::chunked::ChunkError;
 use crate::http::head::HeadError;
 use crate::http::serialise::HeadWriter;
@@ -42,6 +44,17 @@ pub enum Detail {
     /// Text made for this call (a signature echo, a domain). It may hold any bytes: what may not stand in a field value
     /// is left out when it is written.
     Owned(Box<[u8]>),
+    /// A limit that was reached.
+    Limited(Limited),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limited {
+    /// Made once for each limit.
+    pub reason: Arc<str>,
+    /// When it is worth to come again.
+    pub retry_after_s: u64,
+    pub told: Option<Told>,
 }
 
 macro_rules! error_codes {
@@ -238,6 +251,10 @@ impl Refusal {
                 writer.bytes(b"` ");
                 writer.bytes(reason.as_bytes());
             }
+            Detail::Limited(limited) => {
+                writer.bytes(before.as_bytes());
+                writer.bytes(limited.reason.as_bytes());
+            }
             Detail::Owned(text) => {
                 writer.bytes(before.as_bytes());
                 write_safe(capped(text), writer);
@@ -249,6 +266,19 @@ impl Refusal {
                 writer.bytes(after.as_bytes());
             }
             None => writer.bytes(after.as_bytes()),
+        }
+    }
+}
+
+impl Refusal {
+    /// Writes the fields that say when to come again.
+    pub fn write_fields(&self, writer: &mut HeadWriter<'_>) {
+        let Detail::Limited(limited) = &self.detail else { return };
+        writer.bytes(b"Retry-After: ");
+        writer.number(limited.retry_after_s);
+        writer.bytes(b"\r\n");
+        if let Some(told) = &limited.told {
+            told.write(writer);
         }
     }
 }

@@ -7,10 +7,12 @@ pub mod admit;
 pub mod authenticate;
 pub mod authorize;
 pub mod client;
+pub mod condition;
 pub mod error;
 pub mod fingerprint;
 pub mod hops;
 pub mod map;
+pub mod policy;
 pub mod quota;
 pub mod route;
 pub mod tables;
@@ -105,11 +107,16 @@ pub fn decide_recorded(
 /// Decides what [`Verdict::InDoubt`] left open; everything else stands.
 pub fn admit_again(call: &Call<'_>, tables: &Tables, shared: &Shared, scratch: &mut Scratch, forward: Forward) -> Verdict {
     let counted = &mut Counted { quotas: &shared.quotas, counting: &mut scratch.counting };
-    match admit(call, tables, &forward, counted) {
-        Ok(Admitted::Now) => passed(call, forward),
-        Ok(Admitted::InDoubt) => Verdict::InDoubt(forward),
-        Err(refusal) => Verdict::Refuse(refusal),
-    }
+    admitted(call, tables, forward, counted).unwrap_or_else(Verdict::Refuse)
+}
+
+#[inline]
+fn admitted(call: &Call<'_>, tables: &Tables, forward: Forward, counted: &mut Counted<'_>) -> Result<Verdict, Refusal> {
+    Ok(match admit(call, tables, &forward, counted)? {
+        Admitted::Now => passed(call, forward),
+        Admitted::After(wait_ms) => passed(call, Forward { wait_ms, ..forward }),
+        Admitted::InDoubt => Verdict::InDoubt(forward),
+    })
 }
 
 #[inline]
@@ -164,6 +171,10 @@ fn steps<O: Observer>(
     }
     observer.saw(Seen::Body);
 
+    // A form is asked for before who calls: a nonce is not used up twice.
+    if tables.policies.need_form(route.api) && authenticate::needs_form(call) {
+        return Ok(Verdict::NeedForm);
+    }
     let body_md5 = match authenticate(route.api)? {
         Outcome::NeedForm => return Ok(Verdict::NeedForm),
         Outcome::Anonymous => {
@@ -180,13 +191,13 @@ fn steps<O: Observer>(
     observer.saw(Seen::Authorized);
 
     let Route { api, path, default_domain, .. } = route;
-    let forward = Forward { api, path, default_domain, body_md5 };
-    match admit(call, tables, &forward, counted)? {
-        Admitted::Now => {}
-        Admitted::InDoubt => return Ok(Verdict::InDoubt(forward)),
+    let app = known.caller.map(|(app, _)| app);
+    let forward = Forward { api, app, path, default_domain, body_md5, wait_ms: 0 };
+    let verdict = admitted(call, tables, forward, counted)?;
+    if !matches!(verdict, Verdict::InDoubt(_)) {
+        observer.saw(Seen::Admitted);
     }
-    observer.saw(Seen::Admitted);
-    Ok(passed(call, forward))
+    Ok(verdict)
 }
 
 /// Every step has let the call pass.

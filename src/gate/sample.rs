@@ -63,6 +63,7 @@ impl Default for Sample {
             apis: Vec::new(),
             names: Default::default(),
             apps: Apps::default(),
+            policies: Vec::new(),
         };
         Self { catalog }
     }
@@ -137,7 +138,13 @@ impl Sample {
 
     pub fn app(&mut self, name: &str) -> AppId {
         let app_codes = Box::new([Secret::new(format!("code-of-{name}"))]);
-        self.catalog.apps.push(App { name: name.into(), keys: Box::default(), app_codes, authorizations: Box::default() })
+        self.catalog.apps.push(App {
+            name: name.into(),
+            owner: None,
+            keys: Box::default(),
+            app_codes,
+            authorizations: Box::default(),
+        })
     }
 
     pub fn authorize(&mut self, app: AppId, group: GroupId, api: &str, stage: u32, expires_ms: Option<u64>) {

@@ -34,9 +34,13 @@ pub enum Verdict {
 
 pub struct Forward {
     pub api: ApiId,
+    /// Who calls.
+    pub app: Option<AppId>,
     pub path: PathMatch,
     /// The call came under the group's default domain.
     pub default_domain: bool,
     /// MD5 that the body must have (`Content-MD5`), to be checked while it streams.
     pub body_md5: Option<[u8; 16]>,
+    /// How long until its turn comes, by the limits that calls wait for, in milliseconds.
+    pub wait_ms: u64,
 }

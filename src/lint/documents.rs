@@ -8,6 +8,7 @@ use crate::document::api::{self, Methods};
 use crate::document::gateway::{Gateway, SchemeWord};
 use crate::document::group::Group;
 use crate::document::manifest::{GroupManifest, Manifest};
+use crate::document::policy::Policy;
 use crate::document::version::Version;
 use crate::document::vpc_access::VpcAccess;
 use crate::document::{At, Document, Entry, Layout, Parsed, Place, Report, Source};
@@ -16,6 +17,7 @@ pub struct Documents {
     pub gateway: Option<Parsed<Gateway>>,
     pub groups: BTreeMap<String, Parsed<Group>>,
     pub vpc_accesses: Vec<Parsed<VpcAccess>>,
+    pub policies: Vec<Parsed<Policy>>,
     /// By group.
     pub drafts: BTreeMap<String, Vec<Api>>,
     /// By group and stage.
@@ -30,6 +32,8 @@ pub struct Api {
     pub path_place: Place,
     /// Where the protocols are named; `None`: the API takes both.
     pub protocols: Option<(Vec<SchemeWord>, Place)>,
+    /// It takes calls without credentials.
+    pub is_open: bool,
 }
 
 impl Documents {
@@ -55,7 +59,9 @@ impl Documents {
         }
         let entries = layout.documents(&layout.vpc_accesses(), &mut errors);
         let vpc_accesses = entries.into_iter().filter_map(|entry| good(layout, &entry.path)).collect();
-        Self { gateway, groups, vpc_accesses, drafts, published: published(layout) }
+        let entries = layout.documents(&layout.policies(), &mut errors);
+        let policies = entries.into_iter().filter_map(|entry| good(layout, &entry.path)).collect();
+        Self { gateway, groups, vpc_accesses, policies, drafts, published: published(layout) }
     }
 }
 
@@ -90,7 +96,9 @@ impl Api {
             let words = protocols.iter().map(|word| word.value).collect();
             (words, Place::of(source, protocols))
         });
-        Some(Self { name, methods: methods(&request.method), path, path_place: Place::of(source, &request.path), protocols })
+        let is_open = document.authentication.kind.value == api::AuthenticationWord::None;
+        let path_place = Place::of(source, &request.path);
+        Some(Self { name, methods: methods(&request.method), path, path_place, protocols, is_open })
     }
 }
 

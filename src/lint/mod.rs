@@ -1,6 +1,6 @@
 //! What documents say and hardly mean. The catalog refuses what is wrong; here is what it accepts and a person would want
 //! to know: APIs that meet, paths that nobody reaches, authorizations and certificates that have ended, secrets that
-//! everyone can read.
+//! everyone can read, policies that limit nothing.
 //!
 //! Every finding is a warning with a name of its own. Documents with errors are left out: those errors come first.
 
@@ -8,6 +8,7 @@ mod apps;
 mod certificates;
 mod conflicts;
 mod documents;
+mod policies;
 mod unreachable;
 
 use crate::document::{Layout, Report};
@@ -21,6 +22,7 @@ pub fn lint(layout: &Layout, now_ms: u64) -> Report {
     unreachable::find(&documents, &mut report);
     apps::find(layout, now_ms, &mut report);
     certificates::find(&documents, layout, now_ms, &mut report);
+    policies::find(&documents, &mut report);
     report.sort();
     report
 }

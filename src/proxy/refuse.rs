@@ -17,6 +17,7 @@ pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal
         writer.bytes(b"X-Ca-Error-Message: ");
         refusal.write_message(writer);
         writer.bytes(b"\r\n");
+        refusal.write_fields(writer);
     };
     answer(c, request, refusal.code.status(), !refusal.closes(), story, write).await
 }

@@ -125,11 +125,14 @@ impl Request {
             form = Some(());
             decision = self.judge(c, form)?;
         }
-        match decision.verdict {
-            // Boxed, because it is rare.
-            Verdict::InDoubt(forward) => Ok(Decision { verdict: Box::pin(self.doubt(c, form, forward)).await?, ..decision }),
-            _ => Ok(decision),
+        // Boxed, because they are rare.
+        if let Verdict::InDoubt(forward) = decision.verdict {
+            decision.verdict = Box::pin(self.doubt(c, form, forward)).await?;
         }
+        if let Verdict::Forward(Forward { wait_ms: wait_ms @ 1.., .. }) = decision.verdict {
+            Box::pin(pause(Duration::from_millis(wait_ms))).await;
+        }
+        Ok(decision)
     }
 
     /// Waits until it is known whether there is a unit left of every quota.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +36,8 @@ const DELAY_STEP: Duration = Duration::from_millis(100);
 
 pub struct Fleet {
     workers: Vec<JoinHandle<()>>,
+    /// Workers that wait to be told to begin.
+    begins: Vec<Sender<()>>,
     counters: Vec<Arc<Counters>>,
     state: State,
     shared: Arc<Shared>,
@@ -91,7 +93,8 @@ impl std::fmt::Display for StartError {
 }
 
 impl Fleet {
-    /// Binds all addresses, then starts all workers; returns when every one of them accepts connections.
+    /// Binds all addresses, then starts all workers; returns when every one of them is ready to serve. Clients that connect
+    /// wait until [`Fleet::open`].
     pub fn start(catalog: Arc<Catalog>) -> Result<Self, StartError> {
         let (driver, warning) = choose_driver(catalog.instance.driver).map_err(StartError::Driver)?;
         if let Some(warning) = warning {
@@ -116,13 +119,14 @@ impl Fleet {
         let admission = Admission::new(descriptors);
         let stop = Arc::new(AtomicBool::new(false));
         let status = Arc::new(Status::new(count, clock::unix_ms()));
-        let generation = Generation::build(FIRST_LOAD, catalog.clone(), &shared, &board);
+        let generation = Generation::build(None, FIRST_LOAD, catalog.clone(), &shared, &board);
         let (ringers, bells): (Vec<_>, Vec<_>) =
             (0..count).map(|_| bell()).collect::<io::Result<Vec<_>>>().map_err(StartError::Worker)?.into_iter().unzip();
         let handover = Arc::new(Handover::new(&generation, ringers.into(), status.clone()));
         let (ready, is_ready) = channel();
         let mut fleet = Self {
             workers: Vec::new(),
+            begins: Vec::new(),
             counters: Vec::new(),
             state,
             shared: shared.clone(),
@@ -140,6 +144,8 @@ impl Fleet {
         let names = Names { apis: catalog.limits.metrics_apis, vpc_accesses: catalog.limits.metrics_vpc_accesses };
         for (n, (listeners, bell)) in sockets.into_iter().zip(bells).enumerate() {
             let counters = Arc::new(Counters::new(ErrorCode::NAMES, names, catalog.admin.is_some()));
+            let (begin, begins) = channel();
+            fleet.begins.push(begin);
             let provision = Provision {
                 number: n,
                 generation: generation.clone(),
@@ -153,6 +159,7 @@ impl Fleet {
                 driver,
                 stop: stop.clone(),
                 ready: ready.clone(),
+                begin: begins,
             };
             let core = cores.get(n % cores.len().max(1)).copied();
             let thread = std::thread::Builder::new().name(format!("worker-{n}")).spawn(move || {
@@ -165,8 +172,13 @@ impl Fleet {
         for _ in 0..count {
             is_ready.recv().unwrap_or_else(|e| Err(io::Error::other(e))).map_err(StartError::Worker)?;
         }
-        status.enter(Phase::Serving);
         Ok(fleet)
+    }
+
+    /// Lets clients in.
+    pub fn open(&mut self) {
+        self.begins.drain(..).for_each(|begin| _ = begin.send(()));
+        self.status.enter(Phase::Serving);
     }
 
     /// What puts further generations in force; given out once.

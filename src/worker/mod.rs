@@ -13,7 +13,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 
 use crate::catalog::{Driver, Scheme};
 use crate::gate::Shared;
@@ -50,8 +50,11 @@ pub struct Provision {
     pub driver: Driver,
     /// Set when the worker is to finish what it has and end.
     pub stop: Arc<AtomicBool>,
-    /// Told once, when the worker accepts connections.
+    /// Told once, when the worker has all that it needs to serve.
     pub ready: Sender<io::Result<()>>,
+    /// Says when to take connections. Until then a worker takes none: the descriptors of clients may be the last there are,
+    /// and others may need theirs to start.
+    pub begin: Receiver<()>,
 }
 
 /// Runs a worker on this thread until it is told to stop and its last connection has ended.
@@ -63,7 +66,7 @@ pub fn run(provision: Provision) {
 }
 
 async fn live(provision: Provision) {
-    let Provision { number, generation, handover, bell, shared, admission, listeners, log, counters, stop, ready, .. } =
+    let Provision { number, generation, handover, bell, shared, admission, listeners, log, counters, stop, ready, begin, .. } =
         provision;
     counters.thread.set(sys::thread_id());
     let pools = Rc::new(Pools::new(counters.clone()));
@@ -80,11 +83,15 @@ async fn live(provision: Provision) {
             return;
         }
     };
+    let _ = ready.send(Ok(()));
+    // Nothing is under way yet that this could hold up. Nobody there to say so: the gateway does not start.
+    if begin.recv().is_err() {
+        return;
+    }
     for (listener, scheme) in &listeners {
         monoio::spawn(accept::accept(core.clone(), listener.clone(), *scheme));
     }
     spawn(&core, follow(core.clone(), handover, number, bell));
-    let _ = ready.send(Ok(()));
 
     loop {
         monoio::time::sleep(SWEEP_INTERVAL).await;
@@ -170,3 +177,6 @@ fn spawn(core: &Rc<Core>, task: impl Future<Output = ()> + 'static) {
     let counters = core.counters.clone();
     monoio::spawn(CatchPanic::new(task, move || counters.panics.add(1)));
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! The gateway at size: how long it takes to start, and to put one publication among many in force on all workers.
 
-pub mod set;
+mod figures;
+mod set;
+
+pub use figures::{Figures, figures};
 
 use std::path::PathBuf;
 

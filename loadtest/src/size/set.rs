@@ -104,11 +104,6 @@ pub fn api_name(api: usize) -> String {
     format!("api-{api:04}")
 }
 
-/// What a client asks for to get this API.
-pub fn path(api: usize) -> String {
-    format!("/v1/resource-{}/42/action-{api}", api % 10)
-}
-
 fn app_key(app: usize) -> String {
     format!("{}", 100_000_000 + app)
 }

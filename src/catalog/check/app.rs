@@ -1,36 +1,15 @@
 //! App documents -> apps.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use ahash::RandomState;
-
-use super::stages::{GroupStages, Stages};
-use super::{Checked, Names};
-use crate::catalog::{ApiName, ApiNames, App, AppKey, Authorization, GroupId, Secret};
+use super::Checked;
+use super::target::Context;
+use crate::catalog::{App, AppKey, Authorization, Secret};
 use crate::document::app::{App as Document, AuthorizationTable, Credential};
-use crate::document::{At, Diagnostic, Layout, Place, nearest};
+use crate::document::{At, Diagnostic, Layout, Place};
 
 /// Longest file of a secret, in bytes.
 const SECRET_FILE_BYTES: u64 = 4096;
-
-/// What apps are checked against.
-pub struct Context<'a> {
-    pub groups: &'a Names<GroupId>,
-    pub names: &'a ApiNames,
-    /// By their numbers: APIs that are drafted or published, or were published once.
-    pub known: &'a [bool],
-    pub stages: &'a Stages,
-    /// Of each group.
-    pub stages_of: &'a HashMap<String, GroupStages>,
-    pub random: &'a RandomState,
-}
-
-impl Context<'_> {
-    pub fn knows(&self, name: ApiName) -> bool {
-        self.known.get(name.index()).is_some_and(|known| *known)
-    }
-}
 
 /// With errors in the report, what could be made of it. `by_path`: its name by the path, where it is alone in its document.
 pub fn app(
@@ -45,6 +24,7 @@ pub fn app(
         Some(by_path) => checked.name("an app", &document.name, by_path),
         None => checked.well_formed("an app", &document.name),
     };
+    let owner = document.owner.as_ref().and_then(|owner| checked.text("owner", owner));
     let (mut keys, mut codes) = (Vec::new(), Vec::new());
     let needed = document.credential.is_empty();
     for (nth, table) in document.credentials().enumerate() {
@@ -59,6 +39,7 @@ pub fn app(
     authorizations.sort_unstable_by_key(|authorization| (authorization.api, authorization.stage));
     App {
         name: name.unwrap_or_default().into(),
+        owner: owner.map(Into::into),
         keys: keys.into(),
         app_codes: codes.into(),
         authorizations: authorizations.into(),
@@ -194,50 +175,14 @@ fn authorization(table: &AuthorizationTable, context: &Context<'_>, known: &mut 
         },
         None => None,
     };
-    let target = api(&table.api, context, checked);
-    if table.stages.is_empty() {
-        checked.push(
-            checked
-                .at(&table.stages, "an authorization has at least one stage")
-                .note("allowed: `RELEASE`, `PRE`, `TEST`, and others of the group"),
-        );
-    }
-    // What is wrong with the API's name, or with its group, comes first.
+    let target = context.api(&table.api, checked);
+    let stages = context.stages(&table.api, &table.stages, "an authorization", checked);
     let Some(api) = target else { return };
-    let Some(of_group) = table.api.split('/').next().and_then(|group| context.stages_of.get(group)) else { return };
-    for stage in &table.stages.value {
-        if !of_group.has(stage) {
-            checked.push(of_group.unknown(checked.place(stage), stage));
-            continue;
-        }
-        let Some(id) = context.stages.find(stage) else { continue };
+    for (id, stage) in stages {
         if known.iter().any(|other| other.api == api && other.stage == id) {
             checked.push(checked.at(stage, format!("`{}` is authorized twice in stage {}", table.api.value, stage.value)));
             continue;
         }
         known.push(Authorization { api, stage: id, expires_ms });
     }
-}
-
-/// `GROUP/API` that exists, drafted or published.
-fn api(target: &At<String>, context: &Context<'_>, checked: &mut Checked<'_>) -> Option<ApiName> {
-    if let Some(name) = context.names.find(target).filter(|name| context.knows(*name)) {
-        return Some(name);
-    }
-    let Some((group, api)) = target.split_once('/') else {
-        checked.push(checked.at(target, format!("`{}` does not name an API", target.value)).note("allowed: `GROUP/API`"));
-        return None;
-    };
-    if context.groups.find(group).is_none() {
-        checked.push(context.groups.unknown(checked.place(target), group));
-        return None;
-    }
-    let in_group = (0..context.names.len() as u32).map(ApiName).filter(|name| context.knows(*name));
-    let names =
-        in_group.map(|name| context.names.name(name)).filter(|name| name.split_once('/').is_some_and(|(of, _)| of == group));
-    let names: Vec<&str> = names.filter_map(|name| name.split_once('/').map(|(_, api)| api)).collect();
-    let near = nearest(api, names).map(|near| format!("{group}/{near}"));
-    let diagnostic = checked.at(target, format!("there is no API `{api}` in group `{group}`"));
-    checked.push(diagnostic.note("an authorization names an API that is drafted or published").did_you_mean(near.as_deref()));
-    None
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use ahash::RandomState;
 use sha2::{Digest, Sha256};
 
 use crate::catalog::check::Checked;
-use crate::catalog::check::app::{Context, app};
+use crate::catalog::check::app::app;
 use crate::catalog::check::credentials::Fingerprints;
+use crate::catalog::check::target::Context;
 use crate::catalog::{ApiName, App};
 use crate::document::app::{App as Document, AppList};
 use crate::document::{Layout, Report, Source, Stamp, parse_text};
@@ -72,7 +74,13 @@ impl List {
     }
 
     /// Reads a document. With errors in the report, it is what could be read.
-    pub fn read(document: Arc<AppDocument>, layout: &Layout, context: &Context<'_>, report: &mut Report) -> Option<Self> {
+    pub fn read(
+        document: Arc<AppDocument>,
+        layout: &Layout,
+        context: &Context<'_>,
+        random: &RandomState,
+        report: &mut Report,
+    ) -> Option<Self> {
         let AppDocument { path, name } = &*document;
         let (look, source) = document.read(layout, report);
         let digest = source.as_ref().map(|source| Sha256::digest(source.text.as_bytes()).into());
@@ -87,7 +95,7 @@ impl List {
         let mut targets: Vec<ApiName> = apps.iter().flat_map(|app| &app.authorizations).map(|known| known.api).collect();
         targets.sort_unstable();
         targets.dedup();
-        let fingerprints = Fingerprints::of(&apps, context.random);
+        let fingerprints = Fingerprints::of(&apps, random);
         let is_settled = !has_files && look.is_some_and(|look| look.is_settled(now()));
         Some(Self { document, apps: apps.into(), fingerprints, look, digest, targets: targets.into(), is_settled })
     }
@@ -106,7 +114,6 @@ pub fn app_documents(layout: &Layout, report: &mut Report) -> Vec<Arc<AppDocumen
     all
 }
 
-#[allow(clippy::disallowed_methods)] // off the workers, beside the clocks of files
 pub fn now() -> SystemTime {
     SystemTime::now()
 }

@@ -4,7 +4,7 @@ use encoding_rs::{DecoderResult, Encoding, UTF_8};
 
 /// How the bytes of a form's names and values become the UTF-8 that is signed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Charset {
+pub enum Charset {
     /// Taken as they are; also for bytes that are not valid UTF-8, as in a query.
     Utf8,
     /// ISO-8859-1 proper: 0x80 to 0x9F are controls, not the letters that browsers (and `encoding_rs`) read there.
@@ -14,7 +14,7 @@ pub(super) enum Charset {
 
 /// A charset that nobody here can decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct UnknownCharset;
+pub struct UnknownCharset;
 
 /// The media type of a `Content-Type` is that of a form (compared without parameters and without regard to case).
 pub(super) fn is_form(content_type: &[u8]) -> bool {

@@ -15,7 +15,7 @@ pub mod signature;
 pub mod signed_headers;
 
 mod app_code;
-mod charset;
+pub(super) mod charset;
 mod content_md5;
 mod percent;
 mod sink;
@@ -144,8 +144,8 @@ fn allowed_method(method: Method, allowed: SignatureMethods) -> Result<Method, R
     if method.is_allowed(allowed) { Ok(method) } else { Err(refused) }
 }
 
-/// The call announces a form body, which its signature covers, and it has not been read.
-fn needs_form(call: &Call<'_>) -> bool {
+/// The call announces a form body, which its signature or a policy goes by, and it has not been read.
+pub(super) fn needs_form(call: &Call<'_>) -> bool {
     let content_type = call.request.field(FieldId::ContentType).unwrap_or_default();
     call.form.is_none() && charset::is_form(content_type) && content_md5::has_body(call)
 }

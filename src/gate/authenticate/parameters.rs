@@ -159,6 +159,35 @@ impl Parameters {
     }
 }
 
+/// Appends the decoded value of the first parameter of this name, however that is escaped. `None`: there is none.
+pub fn first_value(text: &[u8], charset: Charset, name: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let start = out.len();
+    for (key, value) in pairs(text) {
+        // Without an escape a name is what it seems.
+        let is_plain = memchr::memchr2(b'%', b'+', key).is_none() && charset == Charset::Utf8;
+        if is_plain && key != name {
+            continue;
+        }
+        decode_into(key, charset, out).ok()?;
+        let is_it = out.get(start..) == Some(name);
+        out.truncate(start);
+        if is_it {
+            return decode_into(value, charset, out).ok();
+        }
+    }
+    None
+}
+
+fn decode_into(text: &[u8], charset: Charset, out: &mut Vec<u8>) -> Result<(), BadEscape> {
+    if charset == Charset::Utf8 {
+        return decode_parameter(text, out);
+    }
+    let mut encoded = Vec::new();
+    decode_parameter(text, &mut encoded)?;
+    charset.decode(&encoded, out);
+    Ok(())
+}
+
 /// Names and values as sent.
 pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     text.split(|&byte| byte == b'&').map(|pair| match memchr::memchr(b'=', pair) {

@@ -1,26 +1,6 @@
 //! Windows: into what spans of time a budget is divided.
 
-/// How long a window is. Windows are aligned: a minute begins with second 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Period {
-    Second,
-    Minute,
-    Hour,
-    Day,
-}
-
-impl Period {
-    pub const ALL: [Self; 4] = [Self::Second, Self::Minute, Self::Hour, Self::Day];
-
-    pub const fn ms(self) -> u64 {
-        match self {
-            Self::Second => 1000,
-            Self::Minute => 60_000,
-            Self::Hour => 3_600_000,
-            Self::Day => 86_400_000,
-        }
-    }
-}
+pub use crate::catalog::Period;
 
 /// One window of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

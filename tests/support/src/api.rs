@@ -103,12 +103,20 @@ pub struct App {
     pub key: String,
     pub secret: String,
     pub code: String,
+    owner: Option<String>,
     authorizations: String,
 }
 
 impl App {
     pub fn new(name: &str, key: &str, secret: &str, code: &str) -> Self {
-        Self { name: name.into(), key: key.into(), secret: secret.into(), code: code.into(), authorizations: String::new() }
+        Self {
+            name: name.into(),
+            key: key.into(),
+            secret: secret.into(),
+            code: code.into(),
+            owner: None,
+            authorizations: String::new(),
+        }
     }
 
     /// The first app of the vectors.
@@ -137,8 +145,14 @@ impl App {
         self
     }
 
+    pub fn owned_by(mut self, owner: &str) -> Self {
+        self.owner = Some(owner.into());
+        self
+    }
+
     pub fn document(&self) -> String {
-        let Self { name, key, secret, code, authorizations } = self;
-        format!("name = {name:?}\napp_key = {key:?}\napp_secret = {secret:?}\napp_code = {code:?}\n{authorizations}")
+        let Self { name, key, secret, code, owner, authorizations } = self;
+        let owner = owner.as_ref().map(|owner| format!("owner = {owner:?}\n")).unwrap_or_default();
+        format!("name = {name:?}\n{owner}app_key = {key:?}\napp_secret = {secret:?}\napp_code = {code:?}\n{authorizations}")
     }
 }

@@ -9,6 +9,8 @@ use std::thread;
 use crate::message::{Message, Reader};
 use crate::wait::{DEADLINE, eventually};
 
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
 pub struct Backend {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -45,7 +47,40 @@ impl Backend {
 
     /// Answers `200 OK` with the body `ok`.
     pub fn ok() -> Self {
-        Self::answering(|_| b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec())
+        Self::answering(|_| OK.to_vec())
+    }
+
+    /// Answers `200 OK` with the body `ok`, each time when it is told to.
+    pub fn held() -> (Self, mpsc::Sender<()>) {
+        let (release, released) = mpsc::channel();
+        let released = Mutex::new(released);
+        let backend = Self::scripted(move |peer| {
+            while peer.request()?.is_some() {
+                let _ = released.lock().expect("no script panicked").recv();
+                peer.send(OK)?;
+            }
+            Ok(())
+        });
+        (backend, release)
+    }
+
+    /// Answers `413` as soon as it has a head, and takes nothing more.
+    pub fn early() -> Self {
+        Self::scripted(|peer| {
+            peer.head()?;
+            peer.send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+            peer.wait_for_close()
+        })
+    }
+
+    /// Sends `answer` to the first request of each connection, and closes it.
+    pub fn closing(answer: impl Into<Vec<u8>>) -> Self {
+        let answer = answer.into();
+        Self::scripted(move |peer| {
+            peer.request()?;
+            peer.send(&answer)?;
+            peer.close()
+        })
     }
 
     /// Runs `script` on each connection, in a thread of its own; the connection closes when it returns.

@@ -12,6 +12,15 @@ pub struct Client {
     pub reader: Reader,
 }
 
+/// A connection whose reads and writes give up after [`DEADLINE`].
+pub(crate) fn connected(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.set_write_timeout(Some(DEADLINE))?;
+    Ok(stream)
+}
+
 impl Client {
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
@@ -19,10 +28,11 @@ impl Client {
     }
 
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        stream.set_write_timeout(Some(DEADLINE))?;
+        Self::on(connected(address)?)
+    }
+
+    /// On a connection that exists.
+    pub fn on(stream: TcpStream) -> io::Result<Self> {
         let reader = Reader::new(stream.try_clone()?);
         Ok(Self { stream, reader })
     }

@@ -101,8 +101,17 @@ impl Config {
 
     /// The gateway's wall clock begins at this Unix time; its timers keep to the real one.
     pub fn at(self, unix_s: u64) -> Self {
+        self.clock(format!("@{}", utc(unix_s)))
+    }
+
+    /// The gateway's wall clock stands still at this Unix time.
+    pub fn standing_at(self, unix_s: u64) -> Self {
+        self.clock(utc(unix_s))
+    }
+
+    fn clock(self, faketime_says: String) -> Self {
         self.environment("LD_PRELOAD", faketime().to_string_lossy())
-            .environment("FAKETIME", format!("@{}", utc(unix_s)))
+            .environment("FAKETIME", faketime_says)
             .environment("TZ", "UTC")
             .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .environment("DONT_FAKE_MONOTONIC", "1")

@@ -37,4 +37,5 @@ pub use source::Source;
 pub use tls::{Authority, CERTIFICATE, DOMAINS, Identity, KeyKind, TlsClient, client_config, s_client, secured, secured_with};
 pub use tls_server::{TlsPeer, TlsServer};
 pub use tools::{curl, faketime, nginx, node, node_modules, openssl, promtool, python, python_client, repository, sh};
+pub use usage::Base;
 pub use wait::{DEADLINE, Deadline, eventually, now_ms};

@@ -16,12 +16,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
 use crate::api::Api;
-use crate::client::Request;
+use crate::client::{Request, connected};
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::message::{Message, Reader};
 use crate::tools::openssl;
-use crate::wait::DEADLINE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
@@ -118,7 +117,7 @@ pub fn client_config(
 
 type Secured = StreamOwned<ClientConnection, TcpStream>;
 
-/// One connection. Reads and writes give up after [`DEADLINE`].
+/// One connection. Reads and writes give up after [`crate::wait::DEADLINE`].
 pub struct TlsClient {
     stream: Arc<Mutex<Secured>>,
     pub reader: Reader,
@@ -136,10 +135,7 @@ impl<S: Read> Read for Half<S> {
 impl TlsClient {
     /// Connects and shakes hands, asking for `name`.
     pub fn try_connect(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> io::Result<Self> {
-        let socket = TcpStream::connect_timeout(&address, DEADLINE)?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(DEADLINE))?;
-        socket.set_write_timeout(Some(DEADLINE))?;
+        let socket = connected(address)?;
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let connection = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, socket);

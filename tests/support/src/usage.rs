@@ -3,11 +3,51 @@
 use std::fs;
 
 use crate::gateway::Gateway;
+use crate::wait::eventually;
 
 /// Ticks of the kernel's accounting in a second (`USER_HZ`, the same on every Linux we run on).
 const TICKS: u64 = 100;
 
+/// What a gateway has open when nobody is connected.
+pub struct Base {
+    descriptors: usize,
+}
+
+/// At the descriptors, a few milliseconds apart.
+const LOOKS: usize = 60;
+
+/// Metrics that are 0 when nothing is under way.
+const UNDER_WAY: [&str; 3] =
+    ["lockgate_connections_open", "lockgate_upstream_idle_connections", "lockgate_upstream_calls_in_flight"];
+
 impl Gateway {
+    /// Of a gateway with an operator's listener that nobody has called yet.
+    pub fn base(&self) -> Base {
+        self.wait_for_output(" workers on ");
+        eventually("nobody is connected", || self.nothing_is_under_way().then_some(()));
+        // The connection of the question itself is closed in a moment.
+        let mut looks = Vec::new();
+        eventually("descriptors have been looked at", || {
+            looks.push(self.descriptors());
+            (looks.len() >= LOOKS).then_some(())
+        });
+        Base { descriptors: looks.into_iter().min().unwrap_or_default() }
+    }
+
+    /// Waits until nothing is under way, and the same descriptors are open. What has begun has ended.
+    pub fn returns_to(&self, base: &Base) {
+        eventually("nothing is under way", || self.nothing_is_under_way().then_some(()));
+        eventually("all descriptors are closed", || (self.descriptors() == base.descriptors).then_some(()));
+        let page = self.admin("/metrics").text();
+        assert_eq!(total(&page, "lockgate_requests_total"), total(&page, "lockgate_requests_ended_total"), "{page}");
+        assert_eq!(total(&page, "lockgate_panics_total"), 0.0, "{}", self.output());
+    }
+
+    fn nothing_is_under_way(&self) -> bool {
+        let page = self.admin("/metrics").text();
+        UNDER_WAY.iter().all(|name| total(&page, name) == 0.0)
+    }
+
     fn proc(&self, file: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{file}", self.id())).expect("the gateway runs")
     }
@@ -42,4 +82,10 @@ impl Gateway {
         let times = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number of ticks"));
         times.sum::<u64>() * 1000 / TICKS
     }
+}
+
+/// The sum of a metric over all its labels.
+fn total(page: &str, name: &str) -> f64 {
+    let samples = page.lines().filter_map(|line| line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' '])));
+    samples.map(|sample| sample.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a number")).sum()
 }

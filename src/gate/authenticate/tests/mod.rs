@@ -59,6 +59,7 @@ pub fn message(refusal: &Refusal) -> String {
         Detail::None => String::new(),
         Detail::Text(text) => text.to_string(),
         Detail::Named { name, reason } => format!("`{name}` {reason}"),
+        Detail::Limited(limited) => limited.reason.to_string(),
         Detail::Owned(text) => String::from_utf8_lossy(text).into_owned(),
     };
     refusal.code.template().replace("{}", &detail)

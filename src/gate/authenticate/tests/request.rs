@@ -112,6 +112,7 @@ pub fn catalog() -> Catalog {
     let apps = [("24601001", "sEcReT-Alpha-0123456789abcdef"), ("app-bravo_2", "密钥Bravo🔑"), ("appKey", "appSecret")];
     let apps = apps.into_iter().map(|(key, secret)| App {
         name: format!("app of {key}").into(),
+        owner: None,
         keys: Box::new([AppKey::new(key.into(), secret.into())]),
         app_codes: if key == "24601001" {
             [Secret::new("other".into()), Secret::new(APP_CODE.into())].into()
@@ -162,6 +163,7 @@ pub fn catalog() -> Catalog {
         apis: ["api", "another"].map(|name| std::sync::Arc::new(api(name))).into(),
         names: Default::default(),
         apps: Apps::new(vec![apps.collect()]),
+        policies: Vec::new(),
     }
 }
 
