@@ -36,6 +36,7 @@ fn catalog(apps: u32) -> Catalog {
         version: "20260101000000000".into(),
         authentication: rules(),
         body_bytes: None,
+        upgrades: Vec::new(),
         protocols: Protocols { http: true, https: true },
         methods: MethodSet::Any,
         path: PathTemplate { segments: vec![Segment::Rest] },

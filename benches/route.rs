@@ -90,6 +90,7 @@ fn api(number: usize) -> Api {
         version: "20260101000000000".into(),
         authentication: Authentication::None,
         body_bytes: None,
+        upgrades: Vec::new(),
         protocols: Protocols { http: true, https: true },
         methods: MethodSet::These(vec!["GET".into(), "POST".into()]),
         path: PathTemplate { segments: segments.clone() },

@@ -186,9 +186,9 @@ fn an_idle_connection_costs_little_memory() {
         (0..n).map(connect).collect()
     };
     let _warm = idle(50);
-    let before = resident_bytes(&gateway);
+    let before = gateway.resident_bytes();
     let held = idle(CONNECTIONS);
-    let each = eventually("memory settles", || Some(resident_bytes(&gateway).saturating_sub(before) / held.len() as u64));
+    let each = eventually("memory settles", || Some(gateway.resident_bytes().saturating_sub(before) / held.len() as u64));
     assert!(each <= 12 * 1024, "{each} bytes for each idle connection");
 }
 
@@ -222,10 +222,4 @@ fn handshakes_do_not_starve_a_connection() {
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     let handshakes: usize = flood.into_iter().map(|thread| thread.join().expect("no panic")).sum();
     assert!(handshakes > 0);
-}
-
-fn resident_bytes(gateway: &Gateway) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.id())).expect("a running process");
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("the kernel says how much");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
 }

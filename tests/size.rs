@@ -5,9 +5,9 @@ mod sample;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use lockgate::catalog::{Backend, Catalog, Effort, Kept, load_served};
+use lockgate_test_support::eventually;
 use sample::Sample;
 
 const LIST: &str = "app-lists/partners.toml";
@@ -78,11 +78,10 @@ fn of_many_only_what_has_changed_is_read_and_put_together() {
     load(&directory, &mut kept);
     assert_eq!(kept.effort(), Effort { groups: 41, published_files: 2 * 41 + 2 * 40, app_documents: 3 });
     // Files are believed to be what they look like when they were written a while ago.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while kept.effort() != none {
-        assert!(Instant::now() < deadline, "{:?}", kept.effort());
+    eventually("files are believed to be what they look like", || {
         load(&directory, &mut kept);
-    }
+        (kept.effort() == none).then_some(())
+    });
     let mut changes = |what: &str, effort: Effort| {
         let catalog = load(&directory, &mut kept);
         assert_eq!(kept.effort(), effort, "{what}");

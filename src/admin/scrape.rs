@@ -121,6 +121,7 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
     match metric {
         Metric::Connections => sum(|c| &c.connections),
         Metric::ConnectionsOpen => sum(|c| &c.connections_open),
+        Metric::UpgradedOpen => sum(|c| &c.upgraded_open),
         Metric::ConnectionsShed => sum(|c| &c.connections_shed),
         Metric::TlsHandshakes => sum(|c| &c.tls_handshakes),
         Metric::TlsResumptions => sum(|c| &c.tls_resumptions),

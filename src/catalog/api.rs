@@ -19,6 +19,8 @@ pub struct Api {
     pub path: PathTemplate,
     /// Largest body of a request, in bytes; `None`: that of the instance.
     pub body_bytes: Option<u64>,
+    /// Protocols that a caller may switch to: tokens, no two the same in any case.
+    pub upgrades: Vec<String>,
     pub backend: Backend,
 }
 

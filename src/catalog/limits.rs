@@ -33,6 +33,10 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Longest wait for the next bytes of a backend's answer, once it has begun.
     pub answer_timeout: Duration,
+    /// Longest time without a byte in either direction on a connection that has switched to another protocol.
+    pub upgrade_idle_timeout: Duration,
+    /// Longest time that it lasts.
+    pub upgrade_lifetime: Duration,
     /// From a connection to the end of its TLS handshake.
     pub tls_handshake_timeout: Duration,
     /// TLS handshakes under way of a worker.
@@ -89,6 +93,8 @@ impl Default for Limits {
             linger_bytes: 1024 * 1024,
             connect_timeout: Duration::from_secs(3),
             answer_timeout: Duration::from_secs(60),
+            upgrade_idle_timeout: Duration::from_secs(300),
+            upgrade_lifetime: Duration::from_secs(24 * 3600),
             tls_handshake_timeout: Duration::from_secs(10),
             tls_handshakes: 1024,
             connections: 65_536,
@@ -157,6 +163,8 @@ impl Limits {
             Limit::LingerBytes => Slot::Size(&mut self.linger_bytes),
             Limit::ConnectTimeout => Slot::Time(&mut self.connect_timeout),
             Limit::AnswerTimeout => Slot::Time(&mut self.answer_timeout),
+            Limit::UpgradeIdleTimeout => Slot::Time(&mut self.upgrade_idle_timeout),
+            Limit::UpgradeLifetime => Slot::Time(&mut self.upgrade_lifetime),
             Limit::TlsHandshakeTimeout => Slot::Time(&mut self.tls_handshake_timeout),
             Limit::TlsHandshakes => Slot::Size(&mut self.tls_handshakes),
             Limit::Connections => Slot::Size(&mut self.connections),

@@ -41,6 +41,9 @@ pub struct Create {
     /// Largest body of a request; default: that of the instance
     #[arg(long, value_name = "BYTES")]
     body_bytes: Option<u64>,
+    /// Protocol that a caller may switch to, such as websocket; again for others
+    #[arg(long, value_name = "PROTOCOL")]
+    upgrade: Vec<String>,
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     timeout_ms: i64,
     /// app or none
@@ -119,11 +122,15 @@ impl Create {
             text.push_str(&format!("app_code = {}\nsignature_methods = {methods}\nrequire_nonce = {nonce}\n", q(&self.app_code)));
         }
         text.push_str(&format!(
-            "\n[request]\nprotocols = {}\npath = {}\nmethod = {method}\nmode = \"pass-through\"\n{}\n\
+            "\n[request]\nprotocols = {}\npath = {}\nmethod = {method}\nmode = \"pass-through\"\n{}{}\n\
              [backend]\ntype = \"vpc\"\nvpc_access = {}\npath = {}\nmethod = {}\ntimeout_ms = {}\n",
             draft::quoted_list(&self.protocol),
             q(&self.path),
             self.body_bytes.map_or(String::new(), |bytes| format!("body_bytes = {bytes}\n")),
+            match self.upgrade.as_slice() {
+                [] => String::new(),
+                upgrades => format!("upgrades = {}\n", draft::quoted_list(upgrades)),
+            },
             q(&self.vpc_access),
             q(self.backend_path.as_ref().unwrap_or(&self.path)),
             q(&self.backend_method),

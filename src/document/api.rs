@@ -87,6 +87,9 @@ pub struct RequestTable {
     /// Largest body, in bytes. Default: `body_bytes` in `[limits]` of the instance.
     #[schemars(range(min = *BODY_BYTES.start(), max = *BODY_BYTES.end()))]
     pub body_bytes: Option<At<i64>>,
+    /// Protocols that a caller may switch its connection to (`["websocket"]`), if the backend agrees: from then on bytes
+    /// pass both ways as they are. Default: none.
+    pub upgrades: Option<At<Vec<At<String>>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

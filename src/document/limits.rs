@@ -127,6 +127,10 @@ limits! {
     AnswerTimeout answer_timeout_ms: Milliseconds in 10..=HOUR_MS;
     /// From a connection to the end of its TLS handshake.
     TlsHandshakeTimeout tls_handshake_timeout_ms: Milliseconds in 10..=HOUR_MS;
+    /// Longest time without a byte in either direction on a connection that has switched to another protocol.
+    UpgradeIdleTimeout upgrade_idle_timeout_ms: Milliseconds in 10..=24 * HOUR_MS;
+    /// Longest time that it lasts.
+    UpgradeLifetime upgrade_lifetime_ms: Milliseconds in 10..=30 * 24 * HOUR_MS;
     /// TLS handshakes under way of a worker; connections beyond that are closed.
     TlsHandshakes tls_handshakes: Count in 1..=1_000_000;
     /// Client connections of the process.

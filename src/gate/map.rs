@@ -74,6 +74,10 @@ pub fn write_request(call: &Call<'_>, forward: &Forward, tables: &Tables, out: &
     }
     writer.field(b"X-Ca-Request-Id", out.request_id);
     write_framing(method, out.body, writer);
+    if let Some(protocol) = forward.upgrade.and_then(|place| api.upgrades.get(place)) {
+        writer.bytes(b"Connection: upgrade\r\n");
+        writer.field(b"Upgrade", protocol.as_bytes());
+    }
     writer.bytes(b"\r\n");
 }
 

@@ -27,6 +27,7 @@ mod tests;
 use std::net::IpAddr;
 
 use crate::catalog::{Api, ApiId, AppId, Scheme, SiteId};
+use crate::http::connection::offered;
 use crate::http::field::FieldId;
 use crate::http::head::RequestView;
 use crate::http::target::{self, Target};
@@ -190,14 +191,25 @@ fn steps<O: Observer>(
     };
     observer.saw(Seen::Authorized);
 
+    let upgrade = upgrade(call, api);
     let Route { api, path, default_domain, .. } = route;
     let app = known.caller.map(|(app, _)| app);
-    let forward = Forward { api, app, path, default_domain, body_md5, wait_ms: 0 };
+    let forward = Forward { api, app, path, default_domain, body_md5, upgrade, wait_ms: 0 };
     let verdict = admitted(call, tables, forward, counted)?;
     if !matches!(verdict, Verdict::InDoubt(_)) {
         observer.saw(Seen::Admitted);
     }
     Ok(verdict)
+}
+
+/// Whether the caller may switch to another protocol, and to which: the first it offers that the API knows. A request
+/// with a body is sent as any other (RFC 9110, section 7.8, lets a server ignore the offer).
+fn upgrade(call: &Call<'_>, api: &Api) -> Option<usize> {
+    if api.upgrades.is_empty() || call.body_bytes > 0 || call.request.field(FieldId::TransferEncoding).is_some() {
+        return None;
+    }
+    let of_api = |offer: &[u8]| api.upgrades.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(offer));
+    offered(&call.request).find_map(of_api)
 }
 
 /// Every step has let the call pass.

@@ -104,6 +104,7 @@ impl Sample {
             version: "20260101000000000".into(),
             authentication: Authentication::None,
             body_bytes: None,
+            upgrades: Vec::new(),
             protocols: Protocols { http: true, https: true },
             methods: if methods == "ANY" {
                 MethodSet::Any

@@ -41,6 +41,8 @@ pub struct Forward {
     pub default_domain: bool,
     /// MD5 that the body must have (`Content-MD5`), to be checked while it streams.
     pub body_md5: Option<[u8; 16]>,
+    /// The protocol that the caller offers to switch to, and the API lets it: its place among those of the API.
+    pub upgrade: Option<usize>,
     /// How long until its turn comes, by the limits that calls wait for, in milliseconds.
     pub wait_ms: u64,
 }

@@ -48,6 +48,29 @@ impl Persistence {
     }
 }
 
+/// The protocols that a client offers to switch to (RFC 9110, section 7.8), the most wanted first; none, unless
+/// `Connection` says that the offer is for this connection.
+pub fn offered<'a>(request: &RequestView<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let (buffer, fields) = (request.buffer, &request.head.fields);
+    let meant = request.head.version == Version::Http11 && fields.first(FieldId::Upgrade).is_some();
+    let meant = meant && options(buffer, fields).any(|option| is(option, b"upgrade"));
+    meant.then(|| protocols(buffer, fields)).into_iter().flatten()
+}
+
+/// A backend switches to this protocol, and to no other.
+pub fn switches_to(answer: &ResponseView<'_>, protocol: &[u8]) -> bool {
+    let (buffer, fields) = (answer.buffer, &answer.head.fields);
+    let mut named = protocols(buffer, fields);
+    answer.head.version == Version::Http11
+        && options(buffer, fields).any(|option| is(option, b"upgrade"))
+        && named.next().is_some_and(|name| name.eq_ignore_ascii_case(protocol))
+        && named.next().is_none()
+}
+
+fn protocols<'a>(buffer: &'a [u8], fields: &'a Fields) -> impl Iterator<Item = &'a [u8]> {
+    list(buffer, fields, FieldId::Upgrade)
+}
+
 fn must_reach_the_other_side(name: &[u8]) -> bool {
     match FieldId::of(name) {
         FieldId::Authorization
@@ -85,9 +108,14 @@ fn imitates_framing(name: &[u8]) -> bool {
 
 /// The options of all `Connection` lines; empty list elements are skipped (RFC 9110, section 5.6.1.2).
 fn options<'a>(buffer: &'a [u8], fields: &'a Fields) -> impl Iterator<Item = &'a [u8]> {
+    list(buffer, fields, FieldId::Connection)
+}
+
+/// The elements of all lines of a field.
+fn list<'a>(buffer: &'a [u8], fields: &'a Fields, id: FieldId) -> impl Iterator<Item = &'a [u8]> {
     fields
         .iter()
-        .filter(|field| field.id == FieldId::Connection)
+        .filter(move |field| field.id == id)
         .flat_map(move |field| field.value.of(buffer).split(|&b| b == b','))
         .map(trim)
         .filter(|option| !option.is_empty())

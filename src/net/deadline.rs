@@ -47,6 +47,8 @@ pub enum Wait {
     FirstByte,
     /// The next bytes of the backend's answer.
     Answer,
+    /// The next bytes, in either direction, of a connection that has switched to another protocol.
+    Upgraded,
     /// What a client still sends of a request that was refused.
     Linger,
 }
@@ -185,6 +187,12 @@ impl Watch {
         }
     }
 
+    /// Ends what is in flight on both sides, and both connections.
+    pub fn cut(&self) {
+        self.cancel_backend();
+        sys::shutdown(self.client, Direction::Both);
+    }
+
     /// It is being ended to make room: it is sent one answer at most.
     pub fn is_leaving(&self) -> bool {
         self.leaving.get()
@@ -274,6 +282,13 @@ pub struct Watched {
     watch: Rc<Watch>,
     place: u32,
     watches: Rc<Watches>,
+}
+
+impl Watched {
+    /// For whoever may have to end it from outside.
+    pub fn share(&self) -> Rc<Watch> {
+        self.watch.clone()
+    }
 }
 
 impl std::ops::Deref for Watched {

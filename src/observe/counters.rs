@@ -36,6 +36,8 @@ pub struct Counters {
     pub connections: Count,
     /// Open at the last sweep.
     pub connections_open: Count,
+    /// Connections that have switched to another protocol, open at the last sweep.
+    pub upgraded_open: Count,
     /// Connections closed at once: there were as many as may be.
     pub connections_shed: Count,
     /// TLS handshakes of clients: done, of them resumed, failed, and not begun because as many were under way as may.
@@ -95,7 +97,7 @@ pub fn stuck(workers: &[Arc<Counters>], now_ms: u64) -> Vec<usize> {
 }
 
 /// Classes of a status, in the order of [`ApiCells::status`].
-pub const STATUS_CLASSES: [&str; 5] = ["none", "2xx", "3xx", "4xx", "5xx"];
+pub const STATUS_CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// What is counted for one API in one stage.
 #[derive(Debug, Default)]
@@ -164,10 +166,12 @@ pub enum Timeout {
     FirstByte,
     /// The rest of a backend's answer.
     Answer,
+    /// The next bytes, or the end of the time, of a connection that has switched to another protocol.
+    Upgraded,
 }
 
 impl Timeout {
-    pub const ALL: [(Self, &str); 10] = [
+    pub const ALL: [(Self, &str); 11] = [
         (Self::Handshake, "handshake"),
         (Self::Idle, "idle"),
         (Self::Head, "head"),
@@ -178,6 +182,7 @@ impl Timeout {
         (Self::Forward, "forward"),
         (Self::FirstByte, "first-byte"),
         (Self::Answer, "answer"),
+        (Self::Upgraded, "upgraded"),
     ];
 }
 
@@ -209,6 +214,7 @@ impl Counters {
         Self {
             connections: Count::default(),
             connections_open: Count::default(),
+            upgraded_open: Count::default(),
             connections_shed: Count::default(),
             tls_handshakes: Count::default(),
             tls_resumptions: Count::default(),
@@ -260,7 +266,7 @@ impl Counters {
         self.sent_bytes.add(request.sent_bytes);
         self.ended[request.ended as usize].add(1);
         // 1xx is no final status: what is below 200 was no answer.
-        let class = (usize::from(request.status) / 100).saturating_sub(1).min(STATUS_CLASSES.len() - 1);
+        let class = (usize::from(request.status) / 100).min(STATUS_CLASSES.len() - 1);
         cells.status[class].add(1);
         if let Some(place) = request.refused {
             if let Some(count) = self.refused.get(place) {
@@ -322,7 +328,7 @@ mod tests {
         }
         counters.finished(&counters.no_api, &finished(403, Some(2)));
         let cells = &counters.no_api;
-        assert_eq!(cells.status.each_ref().map(Count::get), [1, 2, 1, 3, 2]);
+        assert_eq!(cells.status.each_ref().map(Count::get), [1, 0, 2, 1, 3, 2]);
         assert_eq!((counters.refused[2].get(), counters.refusals()), (1, 1));
         assert_eq!((cells.total.count(), cells.backend.count()), (9, 8));
         assert_eq!((counters.received_bytes.get(), counters.sent_bytes.get()), (90, 180));

@@ -84,6 +84,8 @@ metrics! {
     Connections: Counter "lockgate_connections_accepted_total" [];
     /// Client connections open.
     ConnectionsOpen: Gauge "lockgate_connections_open" [];
+    /// Client connections that have switched to another protocol, open.
+    UpgradedOpen: Gauge "lockgate_upgraded_connections_open" [];
     /// Client connections closed at once, because a worker had `connections_per_worker`.
     ConnectionsShed: Counter "lockgate_connections_shed_total" [];
     /// TLS handshakes of clients that were done.

@@ -76,12 +76,30 @@ pub enum Ended {
     BackendBroke,
     /// The backend's answer stalled after it had begun.
     BackendTimeout,
+    /// After a switch to another protocol, nothing passed for too long.
+    UpgradeIdle,
+    /// The time of a connection that had switched was over.
+    UpgradeLifetime,
+    /// The API of a connection that had switched was changed, or is served no more.
+    Withdrawn,
+    /// The gateway was stopped, and a connection that had switched had no end of its own.
+    Drained,
 }
 
 impl Ended {
     /// In the order of their declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Answered, Self::ClientGone, Self::ClientTimeout, Self::RequestBroke, Self::BackendBroke, Self::BackendTimeout];
+    pub const ALL: [Self; 10] = [
+        Self::Answered,
+        Self::ClientGone,
+        Self::ClientTimeout,
+        Self::RequestBroke,
+        Self::BackendBroke,
+        Self::BackendTimeout,
+        Self::UpgradeIdle,
+        Self::UpgradeLifetime,
+        Self::Withdrawn,
+        Self::Drained,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -91,6 +109,10 @@ impl Ended {
             Ended::RequestBroke => "request-broke",
             Ended::BackendBroke => "backend-broke",
             Ended::BackendTimeout => "backend-timeout",
+            Ended::UpgradeIdle => "upgrade-idle",
+            Ended::UpgradeLifetime => "upgrade-lifetime",
+            Ended::Withdrawn => "api-changed",
+            Ended::Drained => "drained",
         }
     }
 }

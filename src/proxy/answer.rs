@@ -6,13 +6,16 @@ use std::rc::Rc;
 use super::connection::Connection;
 use super::core::Running;
 use super::failure::{AttemptFailure, Failure, ended_within_answer};
+use super::forward::Outgoing;
 use super::request::Request;
 use super::request_id::RequestId;
-use super::response_head::{Ours, write_head, write_interim};
+use super::response_head::{Ours, write_head, write_interim, write_switch};
 use super::story::Story;
 use super::transfer::Transfer;
+use crate::catalog::ApiId;
 use crate::gate::{ErrorCode, Refusal};
 use crate::http::chunked::ChunkLimits;
+use crate::http::connection::switches_to;
 use crate::http::framing::{BodyLength, response_framing};
 use crate::http::head::{Parsed, ResponseHead, ResponseView, Version, parse_response};
 use crate::http::serialise::HeadWriter;
@@ -38,9 +41,13 @@ pub struct Answer<'a> {
     asked_head: bool,
     version: Version,
     keep_alive: bool,
+    /// The protocol that the backend may switch to: an API, and the place among its protocols.
+    upgrade: Option<(ApiId, usize)>,
 }
 
 pub struct Relayed {
+    /// The backend has switched to another protocol: the connections are no longer for requests.
+    pub switched: bool,
     /// The whole answer was read, nothing followed it, and the backend allows another request.
     pub backend_reusable: Option<Trust>,
     /// The client may send another request.
@@ -51,15 +58,15 @@ impl<'a> Answer<'a> {
     pub fn new(
         c: &'a Connection<'a>,
         request: &Request,
-        asked_head: bool,
+        outgoing: &Outgoing,
         backend: &'a Stream,
         request_sent: &'a Cell<bool>,
         story: &'a Story,
     ) -> Self {
         let (version, keep_alive) = (request.head.version, request.framing.keep_alive);
         let to_head = request.view().method() == b"HEAD";
-        let tables = request.tables.clone();
-        Self { c, backend, request_sent, story, tables, id: request.id, to_head, asked_head, version, keep_alive }
+        let (tables, asked_head, upgrade) = (request.tables.clone(), outgoing.asks_head(), outgoing.upgrade());
+        Self { c, backend, request_sent, story, tables, id: request.id, to_head, asked_head, version, keep_alive, upgrade }
     }
 
     /// The answer breaks off. A client that would take the end of its connection for the end of the body is sent a reset.
@@ -87,7 +94,14 @@ impl<'a> Answer<'a> {
 /// Relays one answer, from the backend's first byte to the client's last.
 pub async fn relay(a: &Answer<'_>) -> Result<Relayed, AttemptFailure> {
     let (plan, block) = read_head(a).await?;
-    Ok(relay_body(a, plan, block).await?)
+    match plan {
+        Some(plan) => Ok(relay_body(a, plan, block).await?),
+        None => {
+            let sent = a.send(block).await?;
+            a.c.core.blocks.put(sent);
+            Ok(Relayed { switched: true, backend_reusable: None, client_reusable: false })
+        }
+    }
 }
 
 /// How an answer goes out, once its head and what came with it have been read.
@@ -102,8 +116,9 @@ struct Plan {
     client_keep_alive: bool,
 }
 
-/// Reads heads until the final one. The block returned holds the client's head and what has come of the body.
-async fn read_head(a: &Answer<'_>) -> Result<(Plan, Block), AttemptFailure> {
+/// Reads heads until the final one. The block returned holds the client's head and what has come of the body. Without a
+/// plan the backend has switched to another protocol.
+async fn read_head(a: &Answer<'_>) -> Result<(Option<Plan>, Block), AttemptFailure> {
     let mut block = a.c.core.blocks.small();
     block.clear(HEADROOM);
     let mut scanned = 0;
@@ -119,7 +134,8 @@ async fn read_head(a: &Answer<'_>) -> Result<(Plan, Block), AttemptFailure> {
         // Several interim heads may have come at once.
         while !block.is_empty() {
             match read_one(a, &mut block, scanned).map_err(Failure::Tell)? {
-                Head::Final(plan) => return Ok((plan, block)),
+                Head::Final(plan) => return Ok((Some(plan), block)),
+                Head::Switch => return Ok((None, block)),
                 Head::Interim(copy) => {
                     scanned = 0;
                     if let Some(interim) = copy {
@@ -147,6 +163,8 @@ enum Head {
     /// An interim answer, and its copy for a client that may be sent it.
     Interim(Option<Block>),
     Final(Plan),
+    /// The backend has switched to the protocol that the client asked for.
+    Switch,
 }
 
 /// Looks for one head at the start of the block and takes it off; a final one is replaced by the client's.
@@ -183,24 +201,22 @@ fn read_one(a: &Answer<'_>, block: &mut Block, scanned: usize) -> Result<Head, R
     let buffer = &mut a.c.core.head_buffer.borrow_mut()[..];
     let mut writer = HeadWriter::new(&mut *buffer);
     write_head(&view, body, &ours, &mut writer);
-    let too_large = Refusal::because(ErrorCode::N502RE, "the head of the backend's answer is too large");
-    let len = writer.finish().ok_or(too_large.clone())?;
+    let len = writer.finish().ok_or_else(too_large)?;
 
     // Some send a body where there must be none; it may only be on its way.
     let trust = if a.asked_head || head.status == 304 { Trust::Look } else { Trust::Clean };
     block.advance(head.len);
     let (ended, surplus) = pass(&a.c.core.blocks, &mut transfer, block, &limits.chunked)?;
     if !block.prepend(&buffer[..len]) {
-        return Err(too_large);
+        return Err(too_large());
     }
     let backend_keep_alive = framing.keep_alive && !unwanted;
     Ok(Head::Final(Plan { transfer, ended, surplus, backend_keep_alive, trust, client_keep_alive }))
 }
 
 fn read_interim(a: &Answer<'_>, block: &mut Block, head: &ResponseHead) -> Result<Head, Refusal> {
-    // No upgrade was passed on.
     if head.status == 101 {
-        return Err(Refusal::because(ErrorCode::N502RE, "the backend switched protocols unasked"));
+        return read_switch(a, block, head);
     }
     // `100 Continue` is between the backend and us; an HTTP/1.0 client knows no interim answers (RFC 9110, section 15.2).
     let mut copy = None;
@@ -217,6 +233,27 @@ fn read_interim(a: &Answer<'_>, block: &mut Block, head: &ResponseHead) -> Resul
     }
     block.advance(head.len);
     Ok(Head::Interim(copy))
+}
+
+/// Only to the protocol that the client asked for, once it has been asked.
+fn read_switch(a: &Answer<'_>, block: &mut Block, head: &ResponseHead) -> Result<Head, Refusal> {
+    let view = ResponseView { buffer: block.filled(), head };
+    let asked = a.upgrade.and_then(|(api, place)| a.tables.catalog.apis[api.index()].upgrades.get(place));
+    let Some(protocol) = asked.filter(|asked| a.request_sent.get() && switches_to(&view, asked.as_bytes())) else {
+        return Err(Refusal::because(ErrorCode::N502RE, "the backend switched protocols unasked"));
+    };
+    a.story.answered(a.c, head.status);
+    a.c.watch.answer_begins();
+    let buffer = &mut a.c.core.head_buffer.borrow_mut()[..];
+    let mut writer = HeadWriter::new(&mut *buffer);
+    write_switch(&view, protocol, &a.id, &mut writer);
+    let len = writer.finish().ok_or_else(too_large)?;
+    block.advance(head.len);
+    if block.prepend(&buffer[..len]) { Ok(Head::Switch) } else { Err(too_large()) }
+}
+
+fn too_large() -> Refusal {
+    Refusal::because(ErrorCode::N502RE, "the head of the backend's answer is too large")
 }
 
 fn malformed<E>(_: E) -> Refusal {
@@ -264,5 +301,5 @@ async fn relay_body(a: &Answer<'_>, mut plan: Plan, mut block: Block) -> Result<
     }
     a.c.core.blocks.put(block);
     let reusable = !plan.surplus && a.request_sent.get() && plan.backend_keep_alive;
-    Ok(Relayed { backend_reusable: reusable.then_some(plan.trust), client_reusable: plan.client_keep_alive })
+    Ok(Relayed { switched: false, backend_reusable: reusable.then_some(plan.trust), client_reusable: plan.client_keep_alive })
 }

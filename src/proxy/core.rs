@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::request_id::RequestIds;
 use super::tally::Tally;
+use super::upgraded::Upgraded;
 use crate::catalog::{ApiId, Limits};
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
@@ -48,6 +49,7 @@ pub struct Core {
     pub blocks: Rc<Blocks>,
     pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
+    pub upgraded: Upgraded,
     pub clock: Clock,
     pub request_ids: RequestIds,
     pub log: Sink,
@@ -99,6 +101,7 @@ impl Core {
             blocks: Rc::default(),
             handshakes: Handshakes::default(),
             watches: Rc::default(),
+            upgraded: Upgraded::default(),
             clock: Clock::default(),
             request_ids: RequestIds::new(),
             log,

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Relayed};
 use super::connection::{After, Connection};
 use super::failure::{AttemptFailure, Failure};
 use super::forward::{ClientSide, Outgoing, client_side};
@@ -15,6 +15,7 @@ use super::redirect::redirect;
 use super::refuse::refuse;
 use super::request::{NoRequest, Request};
 use super::story::Story;
+use super::tunnel::tunnel;
 use crate::gate::map::backend_of;
 use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
 use crate::net::{Block, Ready, Stream, Wait};
@@ -113,9 +114,15 @@ async fn pass(
                 pick.instance.cells().retried.add(1);
                 story.retried.set(true);
             }
-            Ok(after) => {
+            Ok(Passed::Done(after)) => {
                 outgoing.give_back(c);
                 return Ok(after);
+            }
+            Ok(Passed::Switched(stream)) => {
+                outgoing.give_back(c);
+                drop(tables);
+                // Boxed, because it is rare, and would make every exchange as large as two relays.
+                return Ok(Box::pin(tunnel(c, request, forward.api, stream, story)).await);
             }
             Err(AttemptFailure { failure, unanswered }) => {
                 if unanswered && !reused {
@@ -128,6 +135,13 @@ async fn pass(
     }
 }
 
+/// What one backend connection has come to.
+enum Passed {
+    Done(After),
+    /// It is no longer for requests.
+    Switched(Stream),
+}
+
 /// Sends the request on one backend connection and relays its answer.
 async fn attempt(
     c: &Connection<'_>,
@@ -137,10 +151,10 @@ async fn attempt(
     stream: Stream,
     pick: &Pick,
     story: &Story,
-) -> Result<After, AttemptFailure> {
+) -> Result<Passed, AttemptFailure> {
     c.watch.set_backend(Some(stream.fd()));
     let request_sent = Cell::new(false);
-    let answer = Answer::new(c, request, outgoing.asks_head(), &stream, &request_sent, story);
+    let answer = Answer::new(c, request, outgoing, &stream, &request_sent, story);
     let mut at_once = false;
     let (client_end, answered) = {
         let mut client_side = pin!(client_side(c, ready, request, outgoing, &stream, &request_sent, story));
@@ -190,6 +204,9 @@ async fn attempt(
         pick.failed(Fault::TimedOut, c.core.clock.coarse_ms());
     }
     let whole = answered.is_ok() && !c.watch.is_over();
+    if whole && matches!(answered, Ok(Relayed { switched: true, .. })) {
+        return Ok(Passed::Switched(stream));
+    }
     c.watch.set_backend(None);
     let received = match (client_end, &answered) {
         (Some(Ok(ClientSide { received })), _) => received,
@@ -204,9 +221,9 @@ async fn attempt(
         let trust = if at_once { Trust::Look } else { trust };
         pick.instance.keep(stream, trust, c.core.clock.now_us(), c.core.limits().pool_idle_connections);
     }
-    Ok(match relayed.client_reusable {
+    Ok(Passed::Done(match relayed.client_reusable {
         true => After::Next(received),
         false if request_sent.get() && !c.sends_more(request) => After::Close,
         false => After::Linger,
-    })
+    }))
 }

@@ -15,6 +15,7 @@ use super::pace::Pace;
 use super::request::Request;
 use super::story::Story;
 use super::transfer::{Passed, Transfer};
+use crate::catalog::ApiId;
 use crate::gate::map::method_to_backend;
 use crate::gate::{ErrorCode, Forward, Refusal};
 use crate::http::chunked::ChunkLimits;
@@ -41,6 +42,7 @@ pub struct Outgoing {
     /// The method that the backend sees is `HEAD`.
     asks_head: bool,
     idempotent: bool,
+    upgrade: Option<(ApiId, usize)>,
 }
 
 /// `Content-MD5`: the end of a body is held back until its digest agrees.
@@ -76,7 +78,8 @@ impl Outgoing {
         let asks_head = method == b"HEAD";
         let idempotent = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE");
         let content = first.content;
-        Ok(Self { head: None, first, transfer, check, content, content_limit, timeout, asks_head, idempotent })
+        let upgrade = forward.upgrade.map(|place| (forward.api, place));
+        Ok(Self { head: None, first, transfer, check, content, content_limit, timeout, asks_head, idempotent, upgrade })
     }
 
     pub fn set_head(&mut self, head: Block) {
@@ -96,6 +99,11 @@ impl Outgoing {
     /// Its answer has no body, whatever the head says.
     pub fn asks_head(&self) -> bool {
         self.asks_head
+    }
+
+    /// The protocol that the backend may switch to.
+    pub fn upgrade(&self) -> Option<(ApiId, usize)> {
+        self.upgrade
     }
 
     /// Takes what one receive delivered. The end of the body is refused where it is not what it should be, and then

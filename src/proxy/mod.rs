@@ -1,7 +1,8 @@
 //! A connection's life: the one place that joins gate, http and upstream.
 //!
 //! Read [`exchange`] first: it is the list of steps that every request takes. [`connection`] repeats it,
-//! [`forward`] is the client's side of it and [`answer`] the backend's; [`transfer`] is what happens to body bytes.
+//! [`forward`] is the client's side of it and [`answer`] the backend's; [`transfer`] is what happens to body bytes,
+//! [`tunnel`] what happens once a connection has switched to another protocol.
 //! The two pure parts, which write what the next hop reads, are public for the fuzzer.
 
 mod answer;
@@ -22,6 +23,8 @@ mod secure;
 mod story;
 pub mod tally;
 pub mod transfer;
+mod tunnel;
+mod upgraded;
 
 pub use connection::serve;
 pub use core::{Core, Running};

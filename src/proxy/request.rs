@@ -298,6 +298,13 @@ impl Request {
         if out.fill_with(write) { Ok(out) } else { Err(Refusal::new(ErrorCode::I413UL)) }
     }
 
+    /// Keeps the head alone, in no more room than it takes: it is told of later, and what comes meanwhile is not its own.
+    pub fn shrink(&mut self, c: &Connection<'_>) {
+        let head = self.block.filled().get(..self.head.len).unwrap_or_default().to_vec();
+        self.next_at = Some(head.len());
+        c.core.blocks.put(std::mem::replace(&mut self.block, Block::of(head)));
+    }
+
     /// Gives buffers back, except for one with bytes of the next request.
     pub fn give_back(mut self, c: &Connection<'_>, after: After) -> After {
         c.core.put_request_head(self.head);

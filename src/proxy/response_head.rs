@@ -44,6 +44,16 @@ pub fn write_interim(answer: &ResponseView<'_>, writer: &mut HeadWriter<'_>) {
     writer.bytes(b"\r\n");
 }
 
+/// Writes the client's head for a backend's switch to another protocol.
+pub fn write_switch(answer: &ResponseView<'_>, protocol: &str, request_id: &[u8; 36], writer: &mut HeadWriter<'_>) {
+    write_status_line(answer, writer);
+    write_passing_fields(answer, writer);
+    writer.bytes(b"Connection: upgrade\r\n");
+    writer.field(b"Upgrade", protocol.as_bytes());
+    writer.field(b"X-Ca-Request-Id", request_id);
+    writer.bytes(b"\r\n");
+}
+
 /// What a caller in debug mode is told: milliseconds of the backend, and in all.
 pub fn write_debug_info(service_ms: u64, total_ms: u64, writer: &mut HeadWriter<'_>) {
     writer.bytes(b"X-Ca-Debug-Info: {\"ServiceLatency\":");

@@ -73,6 +73,16 @@ impl Story {
         }
     }
 
+    pub fn app(&self) -> Option<AppId> {
+        self.app.get()
+    }
+
+    /// A new generation is in force, in which these are who calls what.
+    pub fn moved(&self, api: ApiId, app: Option<AppId>) {
+        self.api.set(Some(api));
+        self.app.set(app);
+    }
+
     pub fn picked(&self, pick: &Pick) {
         self.backend.set(Some(pick.instance.backend.address));
     }
@@ -130,7 +140,8 @@ impl Story {
             ended: self.ended.get(),
             received_bytes: request.received_bytes() + self.received.get(),
             sent_bytes: self.sent.get(),
-            total_us: timers.total_us,
+            // What followed a switch to another protocol is no request.
+            total_us: if self.status.get() == 101 { timers.first_byte_us } else { timers.total_us },
             backend_us: answered_by_backend.then(|| timers.service_us()),
         };
         c.core.tally(&request.tables, self.api.get(), &finished);

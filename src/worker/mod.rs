@@ -25,6 +25,7 @@ use crate::net::listen::Listener;
 use crate::net::{Admission, runtime};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Timeout};
+use crate::observe::record::Ended;
 use crate::proxy::tally::Tally;
 use crate::proxy::{Core, Running};
 use crate::sys;
@@ -93,12 +94,17 @@ async fn live(provision: Provision) {
     }
     spawn(&core, follow(core.clone(), handover, number, bell));
 
+    let mut last_call_ms = u64::MAX;
     loop {
         monoio::time::sleep(SWEEP_INTERVAL).await;
         sweep(&core);
         if stop.load(Ordering::Relaxed) {
             if !core.draining.replace(true) {
                 listeners.iter().for_each(|(listener, _)| listener.stop());
+                last_call_ms = core.clock.coarse_ms() + core.limits().drain_timeout.as_millis() as u64 * LAST_CALL / 100;
+            }
+            if core.clock.coarse_ms() >= last_call_ms {
+                core.upgraded.end_all(Ended::Drained);
             }
             core.watches.end_idle();
             if core.watches.is_empty() {
@@ -109,6 +115,10 @@ async fn live(provision: Provision) {
     core.log.finish();
     core.counters.swept_at_ms.set(u64::MAX);
 }
+
+/// When connections that have switched to another protocol are ended, in percent of the drain: their lines are then in the
+/// log when the process ends.
+const LAST_CALL: u64 = 90;
 
 /// What is done many times a second for all connections at once, instead of by a timer for each.
 fn sweep(core: &Core) {
@@ -122,6 +132,7 @@ fn sweep(core: &Core) {
     let counters = &core.counters;
     counters.quota_without_room.set(core.quota_without_room());
     counters.connections_open.set(core.watches.len() as u64);
+    counters.upgraded_open.set(core.upgraded.count());
     for (wait, timeout) in TIMEOUTS {
         counters.timed_out(timeout).set(core.watches.expirations(wait));
     }
@@ -129,7 +140,7 @@ fn sweep(core: &Core) {
 }
 
 /// The waits that are counted where they end.
-const TIMEOUTS: [(Wait, Timeout); 9] = [
+const TIMEOUTS: [(Wait, Timeout); 10] = [
     (Wait::Handshake, Timeout::Handshake),
     (Wait::Idle, Timeout::Idle),
     (Wait::Head, Timeout::Head),
@@ -139,6 +150,7 @@ const TIMEOUTS: [(Wait, Timeout); 9] = [
     (Wait::Forward, Timeout::Forward),
     (Wait::FirstByte, Timeout::FirstByte),
     (Wait::Answer, Timeout::Answer),
+    (Wait::Upgraded, Timeout::Upgraded),
 ];
 
 /// A generation as this worker runs it. What is unchanged since the one before is shared with it.
@@ -159,6 +171,7 @@ async fn follow(core: Rc<Core>, handover: Arc<Handover>, number: usize, mut bell
         if now.load != load {
             load = now.load;
             checks.iter().for_each(|checks| checks.follow(&core));
+            core.upgraded.follow(&now, core.clock.unix_ms(core.clock.now_us()));
             handover.runs(number, load);
         }
         if let Some(next) = handover.offered_to(number) {

@@ -24,6 +24,7 @@ pub struct Definition {
     pub methods: MethodSet,
     pub path: PathTemplate,
     pub body_bytes: Option<u64>,
+    pub upgrades: Vec<String>,
     pub backend: Backend,
 }
 
@@ -73,10 +74,40 @@ pub fn definition(document: &Api, by_path: &str, within: &Within<'_>, checked: &
         Some(bytes) => checked.number("body_bytes", bytes, BODY_BYTES).map(Some),
         None => Some(None),
     };
+    let upgrades = request.upgrades.as_ref().map_or(Some(Vec::new()), |list| upgrades(list, checked));
     let backend = backend(&document.backend, &request.path, path.as_ref(), within, checked);
     name?;
     let (authentication, protocols, methods) = (authentication?, protocols?, methods?);
-    Some(Definition { authentication, protocols, methods, path: path?, body_bytes: body_bytes?, backend: backend? })
+    let (path, body_bytes, upgrades, backend) = (path?, body_bytes?, upgrades?, backend?);
+    Some(Definition { authentication, protocols, methods, path, body_bytes, upgrades, backend })
+}
+
+/// Protocols of HTTP and TLS would carry requests past the gateway.
+fn upgrades(list: &[At<String>], checked: &mut Checked<'_>) -> Option<Vec<String>> {
+    let mut known: Vec<String> = Vec::new();
+    let mut good = true;
+    for protocol in list {
+        let start = protocol.to_ascii_lowercase();
+        let problem = if !is_protocol(protocol) {
+            format!("`{}` is not the name of a protocol", protocol.value)
+        } else if ["h2", "h3", "http", "tls"].iter().any(|inner| start.starts_with(inner)) {
+            format!("`{}` would carry requests past the gateway", protocol.value)
+        } else if known.iter().any(|other| other.eq_ignore_ascii_case(protocol)) {
+            format!("the protocol `{}` is listed twice", protocol.value)
+        } else {
+            known.push(protocol.value.clone());
+            continue;
+        };
+        checked.push(checked.at(protocol, problem).note("allowed: names such as `websocket`, with or without `/VERSION`"));
+        good = false;
+    }
+    good.then_some(known)
+}
+
+/// RFC 9110, section 7.8.
+fn is_protocol(name: &str) -> bool {
+    let mut parts = name.splitn(2, '/');
+    parts.all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)))
 }
 
 fn authentication(table: &AuthenticationTable, checked: &mut Checked<'_>) -> Option<Authentication> {

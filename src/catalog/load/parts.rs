@@ -129,6 +129,7 @@ fn read_into(wanted: &Wanted<'_>, before: Option<&Part>, context: &Context<'_>, 
                     methods: definition.methods,
                     path: definition.path,
                     body_bytes: definition.body_bytes,
+                    upgrades: definition.upgrades,
                     backend: definition.backend,
                 };
                 (Arc::new(api), path_place, None)

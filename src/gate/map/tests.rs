@@ -50,6 +50,7 @@ impl Case {
             path: route.path,
             default_domain: route.default_domain,
             body_md5: None,
+            upgrade: None,
             app: None,
             wait_ms: 0,
         };
@@ -271,8 +272,15 @@ fn a_buffer_too_small_is_known_at_the_end() {
     let request = get("/base/a");
     let call = request.call();
     let route = Router::build(&case.sample.catalog).route(&call).expect("routes");
-    let forward =
-        Forward { api: route.api, path: route.path, default_domain: route.default_domain, body_md5: None, app: None, wait_ms: 0 };
+    let forward = Forward {
+        api: route.api,
+        path: route.path,
+        default_domain: route.default_domain,
+        body_md5: None,
+        upgrade: None,
+        app: None,
+        wait_ms: 0,
+    };
     let shared = Shared::new(&case.sample.catalog, 0, [7; 16]);
     let tables = Tables::build(Arc::new(case.sample.catalog), &shared);
     let (access, _, timeout) = backend_of(&tables, &forward);

@@ -20,6 +20,7 @@ const WORDS: &[(&str, &str)] = &[
     ("request.protocols", "protocols"),
     ("request.mode", "request mode"),
     ("request.body_bytes", "largest body"),
+    ("request.upgrades", "protocols to switch to"),
     ("backend.vpc_access", "backend VPC access"),
     ("backend.timeout_ms", "backend timeout"),
     ("response.content_type", "content type"),

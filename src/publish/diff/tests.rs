@@ -30,6 +30,7 @@ fn differences_are_said_in_words() {
         ("\"app\"", "\"app\"\nrequire_nonce = true", "a nonce is required: no -> yes"),
         ("\"app\"", "\"app\"\napp_code = \"header\"", "AppCode is taken from: off -> header"),
         ("\"GET\"", "\"GET\"\nbody_bytes = 1000", "largest body: that of the instance -> 1000 bytes"),
+        ("\"GET\"", "\"GET\"\nupgrades = [\"websocket\"]", "protocols to switch to: + websocket"),
         ("path = \"/a\"", "path = \"/b/[id]\"", "path: /a -> /b/[id]"),
         ("name = \"a\"", "name = \"a\"\ndescription = \"one\\ntwo\"", "description: none -> one\\ntwo"),
     ] {

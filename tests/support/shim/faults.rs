@@ -2,7 +2,8 @@
 //! files below a directory. Such calls are counted from 1; `LOCKGATE_FAULT_*` say what happens at which of them:
 //!
 //! - `BELOW`: the directory, an absolute path.
-//! - `AT`: the number of the call. `LASTS`: every later call that needs room on the disk meets the same.
+//! - `AT`: the number of the call. `LASTS`: every later call meets the same; with `room`, every one that needs room on the
+//!   disk.
 //! - `KIND`: `before` or `after` (the process is killed there), `tear` (killed when half of what is written is), or an
 //!   error number, with which the call fails. To open a file for reading is a call to fail, too.
 //! - `TRACE`: a file that is told of every call, in order: [`Call`](../src/faults.rs) reads it back.
@@ -151,7 +152,7 @@ fn point(what: What) -> Then {
     }
     let call = CALLS.fetch_add(1, Relaxed) + 1;
     let at = setting(c"LOCKGATE_FAULT_AT").map_or(0, number);
-    let lasts = call > at && what == What::Grows && setting(c"LOCKGATE_FAULT_LASTS").is_some();
+    let lasts = call > at && setting(c"LOCKGATE_FAULT_LASTS").is_some_and(|which| which != b"room" || what == What::Grows);
     match kind {
         _ if call != at && !lasts => Then::Go,
         b"before" => die(),

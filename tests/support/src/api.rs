@@ -9,6 +9,7 @@ pub struct Api {
     path: String,
     method: String,
     body_bytes: Option<u64>,
+    upgrades: Option<String>,
     vpc_access: String,
     backend_path: String,
     backend_method: String,
@@ -30,6 +31,7 @@ impl Api {
             path: path.into(),
             method: "\"ANY\"".into(),
             body_bytes: None,
+            upgrades: None,
             vpc_access: "backend".into(),
             backend_path: path.into(),
             backend_method: "ANY".into(),
@@ -64,6 +66,11 @@ impl Api {
         self
     }
 
+    pub fn upgrades(mut self, protocols: &[&str]) -> Self {
+        self.upgrades = Some(list(protocols));
+        self
+    }
+
     pub fn vpc_access(mut self, name: &str) -> Self {
         self.vpc_access = name.into();
         self
@@ -87,10 +94,11 @@ impl Api {
     pub fn document(&self) -> String {
         let Self { name, authentication, protocols, path, method, vpc_access, backend_path, backend_method, timeout_ms, .. } =
             self;
-        let body_bytes = self.body_bytes.map_or(String::new(), |bytes| format!("body_bytes = {bytes}\n"));
+        let mut more = self.body_bytes.map_or(String::new(), |bytes| format!("body_bytes = {bytes}\n"));
+        more += &self.upgrades.as_ref().map_or(String::new(), |list| format!("upgrades = {list}\n"));
         format!(
             "name = {name:?}\n\n[authentication]\n{authentication}\n[request]\nprotocols = {protocols}\npath = {path:?}\n\
-             method = {method}\nmode = \"pass-through\"\n{body_bytes}\n[backend]\ntype = \"vpc\"\nvpc_access = {vpc_access:?}\n\
+             method = {method}\nmode = \"pass-through\"\n{more}\n[backend]\ntype = \"vpc\"\nvpc_access = {vpc_access:?}\n\
              path = {backend_path:?}\nmethod = {backend_method:?}\ntimeout_ms = {timeout_ms}\n"
         )
     }

@@ -9,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::api::{Api, App};
+use crate::faults::{Fault, fault_at};
 use crate::gateway::{Gateway, lockgate, lockgate_through, succeeds};
 use crate::ports::{Port, reserve};
 use crate::tools::faketime;
@@ -91,6 +92,11 @@ impl Config {
     pub fn environment(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
+    }
+
+    /// Has a fault happen to the gateway, as [`with_fault`](crate::with_fault) does to a command.
+    pub fn fault(self, below: &Path, at: usize, fault: Fault) -> Self {
+        fault_at(below, at, fault).into_iter().fold(self, |config, (name, value)| config.environment(name, value))
     }
 
     /// Starts the gateway through a program that is given it and its arguments.

@@ -19,6 +19,8 @@ pub enum Fault {
     Fails(i32),
     /// And so does whatever needs room from then on.
     FailsFromThenOn(i32),
+    /// And so does everything from then on.
+    AllFailsFromThenOn(i32),
 }
 
 /// A call of a command on files below a directory.
@@ -60,31 +62,40 @@ pub fn counted(trace: &[Call], reads: bool) -> Vec<usize> {
 
 /// Has a fault happen at the `at`th counted call (from 1) that a command makes below a directory.
 pub fn with_fault(mut command: Command, below: &Path, at: usize, fault: Fault) -> Command {
-    preload(&mut command, below);
+    command.envs(fault_at(below, at, fault));
+    command
+}
+
+/// The environment that does it.
+pub(crate) fn fault_at(below: &Path, at: usize, fault: Fault) -> Vec<(&'static str, String)> {
     let kind = match fault {
         Fault::KilledBefore => "before".to_owned(),
         Fault::KilledAfter => "after".to_owned(),
         Fault::Torn => "tear".to_owned(),
-        Fault::Fails(error) | Fault::FailsFromThenOn(error) => error.to_string(),
+        Fault::Fails(error) | Fault::FailsFromThenOn(error) | Fault::AllFailsFromThenOn(error) => error.to_string(),
     };
-    if let Fault::FailsFromThenOn(_) = fault {
-        command.env("LOCKGATE_FAULT_LASTS", "1");
+    let mut environment = preload(below);
+    environment.extend([("LOCKGATE_FAULT_KIND", kind), ("LOCKGATE_FAULT_AT", at.to_string())]);
+    match fault {
+        Fault::FailsFromThenOn(_) => environment.push(("LOCKGATE_FAULT_LASTS", "room".to_owned())),
+        Fault::AllFailsFromThenOn(_) => environment.push(("LOCKGATE_FAULT_LASTS", "all".to_owned())),
+        _ => {}
     }
-    command.env("LOCKGATE_FAULT_KIND", kind).env("LOCKGATE_FAULT_AT", at.to_string());
-    command
+    environment
 }
 
 /// Runs a command that must succeed; its calls below a directory.
 #[track_caller]
 pub fn traced(mut command: Command, below: &Path) -> (Vec<Call>, Output) {
     let trace = tempfile::NamedTempFile::new().expect("a temporary file");
-    preload(&mut command, below);
+    command.envs(preload(below));
     let output = succeeds(command.env("LOCKGATE_FAULT_TRACE", trace.path()));
     (parse(&std::fs::read(trace.path()).expect("the trace can be read")), output)
 }
 
-fn preload(command: &mut Command, below: &Path) {
-    command.env("LD_PRELOAD", env!("FAULTS_LIBRARY")).env("LOCKGATE_FAULT_BELOW", below);
+fn preload(below: &Path) -> Vec<(&'static str, String)> {
+    let below = below.to_str().expect("tests lie below paths of UTF-8");
+    vec![("LD_PRELOAD", env!("FAULTS_LIBRARY").to_owned()), ("LOCKGATE_FAULT_BELOW", below.to_owned())]
 }
 
 fn parse(mut trace: &[u8]) -> Vec<Call> {

@@ -176,6 +176,7 @@ fn api(name: &str) -> Api {
         version: "20260101000000000".into(),
         authentication: RULES,
         body_bytes: None,
+        upgrades: Vec::new(),
         protocols: Protocols { http: true, https: true },
         methods: MethodSet::Any,
         path: PathTemplate { segments: vec![Segment::Rest] },
