@@ -266,7 +266,8 @@ fn an_idle_connection_is_cheap() {
     const MOST_BYTES: u64 = 8 * 1024;
     let backend = Backend::ok();
     let limits = "connections_per_worker = 4096\nconnections_per_address = 4096";
-    let gateway = Config::open(backend.address).instance("workers = 1").table("limits", limits).start();
+    let config = Config::open(backend.address).instance("workers = 1").without_huge_pages();
+    let gateway = config.table("limits", limits).start();
     let connect = |n: u64| -> Vec<TcpStream> {
         let mut clients: Vec<_> = (0..n).map(|_| TcpStream::connect(gateway.address).expect("the gateway listens")).collect();
         // Each has been served once, one after the other, so that buffers are needed for one.

@@ -1,6 +1,16 @@
 //! What `check` says of certificates: each error at its place, and what has expired as a warning.
 
-use lockgate_test_support::{Api, Authority, Config, DOMAINS, KeyKind, lockgate};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use lockgate_test_support::{
+    Api, Authority, Backend, Config, DOMAINS, Identity, KeyKind, Request, TlsClient, client_config, lockgate,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 const PAIR: &str = "[[certificate]]\nchain = \"good.pem\"\nkey = \"good.key\"\n";
 
@@ -108,4 +118,58 @@ fn what_is_right_is_not_complained_about() {
     // An API that takes HTTP alone asks for no certificate.
     let said = check(&config(&Api::open("all", "/*").protocols(&["http"])), "");
     assert!(!said.contains("error"), "{said}");
+}
+
+/// Swaps in the short form; `LOCKGATE_SWAPS` asks for more.
+const SWAPS: usize = 15;
+const CLIENTS: usize = 3;
+
+/// Certificates are swapped, chain and key as one, while clients shake hands without a pause and others keep their
+/// connections: no handshake fails, no call on a kept connection does, and what was swapped in is what is shown.
+#[test]
+fn certificates_are_swapped_under_load() {
+    let swaps = std::env::var("LOCKGATE_SWAPS").map_or(SWAPS, |text| text.parse().expect("LOCKGATE_SWAPS is a number"));
+    let authority = Authority::new("Test CA");
+    let issue = |n: usize| authority.issue(&format!("number {n}"), &DOMAINS, KeyKind::Ecdsa);
+    let backend = Backend::ok();
+    let config = Config::new().https().vpc_access("backend", backend.address, "");
+    let directory = config.path().join("groups/g");
+    let lay = |n: usize, identity: &Identity| {
+        let version = format!("version-{n}");
+        identity.write(&directory.join(&version), "api");
+        symlink(&version, directory.join("next")).expect("a link can be made");
+        fs::rename(directory.join("next"), directory.join("now")).expect("it takes the place of the last one");
+    };
+    lay(0, &issue(0));
+    let pair = "[[certificate]]\nchain = \"now/api.pem\"\nkey = \"now/api.key\"\n";
+    let gateway = config.group("g", &DOMAINS, pair).published(&Api::open("all", "/*")).start();
+    let (address, stop) = (gateway.https(), Arc::new(AtomicBool::new(false)));
+    let threads: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (client, stop) = (client_config(&authority, &[], None), stop.clone());
+            thread::spawn(move || {
+                let mut kept = TlsClient::connect(address, "api.test", &client);
+                let mut handshakes = 1;
+                while !stop.load(Ordering::Relaxed) {
+                    TlsClient::connect(address, "api.test", &client).call(&Request::get("/")).assert_passed();
+                    kept.call(&Request::get("/")).assert_passed();
+                    handshakes += 1;
+                }
+                handshakes
+            })
+        })
+        .collect();
+    for n in 1..=swaps {
+        let identity = issue(n);
+        lay(n, &identity);
+        gateway.ok(&["reload", "--wait"]);
+        // A client that has no ticket is shown the certificate itself.
+        let fresh = TlsClient::connect(address, "api.test", &client_config(&authority, &[], None));
+        let shown = fresh.with(|stream| stream.conn.peer_certificates().and_then(|chain| chain.first().cloned()));
+        let expected = CertificateDer::from_pem_slice(identity.chain.as_bytes()).expect("PEM");
+        assert_eq!(shown, Some(expected), "swap {n}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    let handshakes: usize = threads.into_iter().map(|thread| thread.join().expect("no handshake fails")).sum();
+    assert!(handshakes > swaps, "{handshakes} handshakes while {swaps} certificates were swapped");
 }

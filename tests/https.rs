@@ -41,7 +41,7 @@ fn a_name_finds_its_certificate_and_no_other_gets_one() {
 fn tickets_are_good_on_every_worker() {
     let backend = Backend::ok();
     let (config, authority) = secured(backend.address, "", "");
-    let gateway = config.start();
+    let gateway = config.admin().start();
     for version in [&TLS12, &TLS13] {
         let client = client_config(&authority, &[version], None);
         for round in 0..12 {
@@ -52,6 +52,9 @@ fn tickets_are_good_on_every_worker() {
             assert_eq!(kind, Some(expected), "{version:?}, connection {round}");
         }
     }
+    let metric = |name: &str| gateway.metric(&format!("lockgate_tls_{name}_total"));
+    let counted = [metric("handshakes"), metric("resumptions"), metric("handshakes_shed")];
+    assert_eq!(counted, [Some(24.0), Some(22.0), Some(0.0)]);
 }
 
 #[test]
@@ -93,6 +96,85 @@ fn protocols_are_told_apart() {
     }
     let output = succeeds(follow.arg(format!("http://b.wild.test:{}/", gateway.address.port())));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok 1 HTTPS");
+}
+
+/// Before it is so, in `explain`, and in the replay of a log.
+#[test]
+fn a_redirect_is_foretold() {
+    let backend = Backend::ok();
+    let (config, authority) = secured(backend.address, "", "");
+    let gateway = config.access_log().start();
+    let mut client = TlsClient::connect(gateway.https(), "a.wild.test", &client_config(&authority, &[], None));
+    for host in ["a.wild.test", "b.wild.test", "api.test"] {
+        gateway.call(&Request::get("/x").host(host)).assert_passed();
+    }
+    client.call(&Request::get("/x").host("a.wild.test")).assert_passed();
+    gateway.access_log(4);
+    let explain = |url: &str| {
+        let output = gateway.command().args(["explain", url]).output().expect("the command runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    assert_eq!(explain("http://a.wild.test/x").0, Some(0));
+    let replay = || gateway.ok(&["publish", "g", "--dry-run", "--replay", &gateway.path().join("access.log").to_string_lossy()]);
+    assert!(
+        replay().contains("4 requests judged") && replay().contains("the outcome of no request would change"),
+        "{}",
+        replay()
+    );
+
+    let document = gateway.path().join("groups/g/group.toml");
+    let group = std::fs::read_to_string(&document)
+        .expect("a document")
+        .replace("[[certificate]]", "https_redirect = [\"*.wild.test\"]\n[[certificate]]");
+    std::fs::write(&document, &group).expect("written");
+    let line = group.lines().position(|line| line.starts_with("https_redirect")).expect("the line") + 1;
+    let (code, said) = explain("http://A.wild.test/x");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("protocol      `A.wild.test` sends calls over http to https\n"), "{said}");
+    assert!(
+        said.contains(&format!("groups/g/group.toml:{line}:19\n")) && said.contains("sent to the same address over HTTPS"),
+        "{said}"
+    );
+    let json = gateway.command().args(["explain", "http://a.wild.test/x", "--format", "json"]).output().expect("it runs").stdout;
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&json).expect("JSON")["outcome"], "redirect");
+    assert_eq!([explain("https://a.wild.test/x").0, explain("http://api.test/x").0], [Some(0), Some(0)]);
+    // A group is live: what its domains do is no doing of the publication.
+    let said = replay();
+    let (ours, since) = said.split_once("not by this publication").unwrap_or_else(|| panic!("{said}"));
+    assert!(ours.contains("the outcome of no request would change"), "{said}");
+    assert!(since.contains("2 of 4 requests would now be sent to HTTPS; it went to g/all"), "{said}");
+
+    // What was foretold happens, is logged, and is as it was when that log is replayed.
+    gateway.ok(&["reload", "--wait"]);
+    for host in ["a.wild.test", "b.wild.test"] {
+        assert_eq!(gateway.call(&Request::get("/x").host(host)).status(), 301);
+    }
+    gateway.call(&Request::get("/x").host("api.test")).assert_passed();
+    gateway.access_log(7);
+    let said = replay();
+    assert!(said.contains("7 requests judged") && said.contains("2 of 7 requests would now be sent to HTTPS"), "{said}");
+    // Without the path, it is a refusal.
+    gateway.write("groups/g/apis/all.toml", &Api::open("all", "/elsewhere").document());
+    let said = replay();
+    assert!(said.contains("4 of 7 requests would now be refused: I404NF; it was sent to HTTPS"), "{said}");
+}
+
+#[test]
+fn the_command_calls_over_https() {
+    let backend = Backend::ok();
+    let (config, authority) = secured(backend.address, "", "");
+    let ca = config.write("ca.pem", &authority.pem).to_string_lossy().into_owned();
+    let gateway = config.published(&Api::open("sealed", "/sealed").protocols(&["https"])).start();
+    // The API takes HTTPS alone, or the caller does.
+    for line in [&["call", "g/sealed"][..], &["call", "g/all", "--https"]] {
+        let said = gateway.ok(&[line, &["--anonymous", "--authorities", &ca]].concat());
+        assert!(said.contains("< HTTP/1.1 200 OK") && said.contains("\nok\n"), "{said}");
+        assert_eq!(backend.next().field("X-Forwarded-Proto"), Some("https"));
+        let failed = gateway.fails(&[line, &["--anonymous"]].concat());
+        assert!(failed.contains("UnknownIssuer") || failed.contains("no authorities"), "{failed}");
+    }
+    gateway.ok(&["call", "g/all", "--anonymous"]);
+    assert_eq!(backend.next().field("X-Forwarded-Proto"), Some("http"));
 }
 
 #[test]
@@ -158,7 +240,8 @@ fn an_ocsp_response_is_stapled() {
 fn a_handshake_has_a_deadline_and_a_bound() {
     let backend = Backend::ok();
     let (config, authority) = secured(backend.address, "", "");
-    let gateway = config.instance("workers = 1").table("limits", "tls_handshake_timeout_ms = 300\ntls_handshakes = 4").start();
+    let limits = "tls_handshake_timeout_ms = 300\ntls_handshakes = 4";
+    let gateway = config.instance("workers = 1").table("limits", limits).admin().start();
     let silent: Vec<_> = (0..4).map(|_| lockgate_test_support::Client::connect(gateway.https())).collect();
     let client = client_config(&authority, &[], None);
     // As many as may are under way: one more is turned away, until those have been given up.
@@ -167,9 +250,21 @@ fn a_handshake_has_a_deadline_and_a_bound() {
         silent.assert_closed();
     }
     let deadline = Deadline::after(DEADLINE);
-    while TlsClient::try_connect(gateway.https(), "api.test", &client).is_err() {
-        assert!(deadline.look_again(), "no handshake after the silent ones ended");
-    }
+    let mut connection = loop {
+        match TlsClient::try_connect(gateway.https(), "api.test", &client) {
+            Ok(connection) => break connection,
+            Err(_) => assert!(deadline.look_again(), "no handshake after the silent ones ended"),
+        }
+    };
+    // All of it is counted; tickets have come with the first answer.
+    connection.call(&Request::get("/")).assert_passed();
+    connect(&gateway, &client).call(&Request::get("/")).assert_passed();
+    let metric = |name: &str| gateway.metric(name).unwrap_or_default();
+    assert!(metric("lockgate_tls_handshakes_shed_total") >= 1.0);
+    let failed = "lockgate_tls_handshake_failures_total";
+    eventually("the silent ones are counted", || (gateway.metric(failed)? >= 4.0).then_some(()));
+    assert_eq!((metric("lockgate_tls_handshakes_total"), metric("lockgate_tls_resumptions_total")), (2.0, 1.0));
+    assert!(metric("lockgate_timeouts_total{wait=\"handshake\"}") >= 4.0);
 }
 
 #[test]
@@ -186,9 +281,10 @@ fn an_idle_connection_costs_little_memory() {
         (0..n).map(connect).collect()
     };
     let _warm = idle(50);
-    let before = gateway.resident_bytes();
+    let before = gateway.memory_kib("RssAnon");
     let held = idle(CONNECTIONS);
-    let each = eventually("memory settles", || Some(gateway.resident_bytes().saturating_sub(before) / held.len() as u64));
+    let each =
+        eventually("memory settles", || Some(gateway.memory_kib("RssAnon").saturating_sub(before) * 1024 / held.len() as u64));
     assert!(each <= 12 * 1024, "{each} bytes for each idle connection");
 }
 

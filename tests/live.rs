@@ -53,6 +53,47 @@ fn a_published_api_is_in_force_on_all_workers_with_its_receipt() {
 }
 
 #[test]
+fn a_rollback_and_an_api_taken_offline_are_waited_for_with_their_receipts() {
+    let backend = echo();
+    let gateway = Config::open(backend.address).start();
+    let mut kept: Vec<Client> = (0..8).map(|_| gateway.client()).collect();
+    publish(&gateway, &Api::open("all", "/*").backend_path("/new/*"));
+    assert!(kept.iter_mut().all(|client| client.call(&Request::get("/x")).text() == "/new/x"));
+    for (command, generation, code, text) in [("rollback", 3, 200, "/x"), ("offline", 4, 404, ""), ("rollback", 5, 200, "/new/x")]
+    {
+        let said = gateway.ok(&[command, "g/all", "--wait"]);
+        let receipt = receipt(&said);
+        assert!(receipt.starts_with(&format!("generation {generation}, sha256 ")), "{said}");
+        assert!(receipt.contains(", 2/2 workers, ") && receipt.ends_with(" ms"), "{said}");
+        for client in &mut kept {
+            let answer = client.call(&Request::get("/x"));
+            assert_eq!((answer.status(), answer.text().as_str()), (code, text), "{command}: a connection that was kept");
+        }
+        assert_eq!(gateway.get("/x").status(), code, "{command}: a new one");
+    }
+}
+
+/// The files are changed, and what the gateway made of that is the error.
+#[test]
+fn a_wait_fails_with_the_reason_when_the_gateway_does_not_serve_it() {
+    let backend = echo();
+    let gateway = Config::open(backend.address).app(&App::alpha()).start();
+    publish(&gateway, &Api::open("all", "/*").backend_path("/new/*"));
+    // A publication looks at what it touches, and not at apps; a gateway loads them all.
+    gateway.write("apps/alpha.toml", "name = \"alpha\"\napp_key = 5\n");
+    draft(&gateway, &Api::open("all", "/*").backend_path("/newer/*"));
+    for arguments in [["publish", "g/all"], ["rollback", "g/all"], ["offline", "g/all"]] {
+        let said = gateway.fails(&[arguments[0], arguments[1], "--wait"]);
+        assert!(said.contains("apps/alpha.toml:2:11") && said.contains("generation 2 goes on"), "{said}");
+        assert_eq!(gateway.get("/x").text(), "/new/x", "{said}");
+    }
+    gateway.write("apps/alpha.toml", &App::alpha().document());
+    let said = gateway.ok(&["reload", "--wait"]);
+    assert!(receipt(&said).starts_with("generation 5, sha256 "), "{said}");
+    assert_eq!(gateway.get("/x").status(), 404);
+}
+
+#[test]
 fn what_is_not_waited_for_comes_by_itself() {
     let backend = echo();
     let gateway = Config::open(backend.address).start();

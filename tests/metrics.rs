@@ -6,7 +6,8 @@ use std::io::Write;
 use std::process::Stdio;
 
 use lockgate_test_support::{
-    Api, App, Backend, Client, Config, Gateway, Request, eventually, lockgate, promtool, repository, reserve, succeeds,
+    Api, App, Backend, Client, Config, Gateway, Request, Signer, TlsClient, client_config, eventually, lockgate, promtool,
+    repository, reserve, secured, succeeds,
 };
 
 fn requests(gateway: &Gateway, api: &str, status: &str) -> Option<f64> {
@@ -75,15 +76,8 @@ fn prometheus_finds_nothing_wrong() {
 const STILL: &[(&str, &str)] = &[
     ("lockgate_panics_total", "no bug is known that a client can reach; counted by worker/mod.rs::spawn"),
     ("lockgate_accept_errors_total", "connections are closed before descriptors run out"),
-    ("lockgate_generation", "written by whoever loads documents anew"),
-    ("lockgate_generation_loaded_time_seconds", "as above"),
-    ("lockgate_loads_total", "as above"),
-    ("lockgate_load_failing", "as above"),
-    ("lockgate_tls_handshakes_total", "this gateway has no HTTPS listener"),
-    ("lockgate_tls_resumptions_total", "as above"),
-    ("lockgate_tls_handshake_failures_total", "as above"),
-    ("lockgate_tls_handshakes_shed_total", "as above"),
     ("lockgate_upgraded_connections_open", "no API of it switches; tests/upgrades.rs reads it"),
+    ("lockgate_quota_queued_total", "tests/quotas.rs looks at it"),
     ("lockgate_quota_without_room_total", "its counters have room; src/gate/tests.rs fills them"),
     ("lockgate_workers_behind", "only for the moment in which workers switch"),
 ];
@@ -163,6 +157,40 @@ fn every_metric_moves() {
     eventually("idle connections end", || (gateway.metric("lockgate_timeouts_total{wait=\"idle\"}")? > 0.0).then_some(()));
     eventually("lines are written", || (gateway.metric("lockgate_access_log_lines_written_total")? > 0.0).then_some(()));
     seen.extend(moved(&gateway));
+
+    // Files with an error.
+    gateway.write("apps/bad.toml", "name = 1\n");
+    gateway.fails(&["reload", "--wait"]);
+    seen.extend(moved(&gateway));
+
+    // Handshakes: one of a client that is known, one that fails, one too many. More nonces than there is room for.
+    let tables = "tls_handshakes = 1\ntls_handshake_timeout_ms = 1000";
+    let (config, authority) = secured(backend.address, "", "");
+    let config = config.instance("workers = 1").table("limits", tables).table("security", "nonce_capacity = 1024");
+    let app = App::alpha().may_call("g/app", &["RELEASE"]);
+    let sealed = config.published(&Api::app("app", "/app")).app(&app).admin().start();
+    let client = client_config(&authority, &[], None);
+    for _ in 0..2 {
+        TlsClient::connect(sealed.https(), "api.test", &client).call(&Request::get("/")).status();
+    }
+    assert!(TlsClient::try_connect(sealed.https(), "other.example", &client).is_err());
+    let silent = Client::connect(sealed.https());
+    eventually("a handshake is shed", || {
+        _ = TlsClient::try_connect(sealed.https(), "api.test", &client);
+        (sealed.metric("lockgate_tls_handshakes_shed_total")? > 0.0).then_some(())
+    });
+    drop(silent);
+    let signer = Signer::new(&app.key, &app.secret);
+    let mut many = sealed.client();
+    let mut n = 0;
+    eventually("there is no room for a nonce", || {
+        for _ in 0..500 {
+            n += 1;
+            many.call(&signer.sign(Request::get("/app").host("api.test").field("X-Ca-Nonce", format!("nonce-{n}")))).status();
+        }
+        (sealed.metric("lockgate_nonces_without_room_total")? > 0.0).then_some(())
+    });
+    seen.extend(moved(&sealed));
 
     // A log that takes nothing.
     let unlogged = Config::open(backend.address).table("access_log", "path = \"/dev/full\"").admin().start();

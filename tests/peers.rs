@@ -36,6 +36,8 @@ fn vanish(driver: &str, workers: usize) {
         .published(&Api::open("open", "/*").timeout_ms(2000))
         .published(&Api::app("signed", "/signed"))
         .app(&App::alpha().may_call("g/signed", &["RELEASE"]))
+        .table("access_log", "path = \"off\"")
+        .without_huge_pages()
         .admin()
         .start();
     let mut visits = Vec::new();

@@ -76,11 +76,16 @@ fn old_files_go_while_others_read_and_publish() {
     }
     let log = gateway.output();
     assert!(!log.contains("ERROR"), "the gateway could read all that it came upon: {log}");
-    // What was in the way of readers goes with the next publication that finds none.
-    for api in apis {
-        gateway.write(&format!("groups/g/apis/{api}.toml"), &published(api, 0).document());
-    }
-    gateway.ok(&["publish", "--all", "--wait"]);
+    // What was in the way of readers goes with the first publication that finds none.
     let versions = |api: &str| fs::read_dir(gateway.path().join("published/RELEASE/g").join(api)).unwrap().count();
-    assert!(apis.iter().all(|api| versions(api) <= 3), "{:?}", apis.map(versions));
+    let mut round = ROUNDS;
+    eventually("old versions go", || {
+        round += 1;
+        for api in apis {
+            gateway.write(&format!("groups/g/apis/{api}.toml"), &published(api, round).document());
+        }
+        gateway.ok(&["publish", "--all", "--wait"]);
+        // Two, and one that a kept generation may name.
+        apis.iter().all(|api| versions(api) <= 3).then_some(())
+    });
 }

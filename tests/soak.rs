@@ -150,6 +150,7 @@ fn good_calls_are_answered_in_a_crowd() {
         .published(&Api::open("vanishing", "/*").vpc_access("vanishing").timeout_ms(1000))
         .published(&Api::app("signed", "/signed").vpc_access("vanishing"))
         .app(&App::alpha().may_call("g/signed", &["RELEASE"]))
+        .without_huge_pages()
         .admin()
         .start();
     let base = gateway.base();

@@ -91,6 +91,52 @@ fn what_happens_to_instances_is_said_and_shown() {
 }
 
 #[test]
+fn a_bad_file_shows_everywhere_until_it_is_mended() {
+    let backend = Backend::ok();
+    let gateway = Config::open(backend.address).table("log", "format = \"json\"").admin().start();
+    let loads = |outcome: &str| gateway.metric(&format!("lockgate_loads_total{{outcome=\"{outcome}\"}}"));
+    let metrics = || (gateway.metric("lockgate_generation"), gateway.metric("lockgate_load_failing"), loads("refused"));
+    assert_eq!(metrics(), (Some(1.0), Some(0.0), Some(0.0)));
+    let file = gateway.path().join("vpc-access/backend.toml");
+    let good = std::fs::read_to_string(&file).expect("a document");
+    // By itself, without a command that asks.
+    std::fs::write(&file, good.replace("vpc_id", "vpcid")).expect("written");
+    let page = eventually("the error is shown", || Some(status(&gateway)).filter(|page| page["error"].is_object()));
+    let error = &page["error"];
+    let place = format!("{}:2:1", file.display());
+    assert_eq!((&error["place"], &error["message"]), (&place.as_str().into(), &"unknown key `vpcid`".into()), "{page}");
+    assert_eq!((&page["generation"]["number"], &page["phase"]), (&1.into(), &"serving".into()), "{page}");
+    assert!(error["report"].as_str().is_some_and(|report| report.contains("did you mean `vpc_id`?")), "{page}");
+    let text = String::from_utf8(succeeds(gateway.command().arg("status")).stdout).expect("text");
+    assert!(text.contains(&place) && text.contains("unknown key `vpcid`"), "{text}");
+    gateway.wait_for_output("load-refused");
+    let lines: Vec<Value> = gateway.output().lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let refused: Vec<_> = lines.iter().filter(|line| line["event"] == "load-refused").collect();
+    assert!(matches!(refused[..], [line] if line["place"] == place.as_str() && line["level"] == "ERROR"), "{lines:#?}");
+    let failing = metrics();
+    assert!(failing.0 == Some(1.0) && failing.1 == Some(1.0) && failing.2 >= Some(1.0), "{failing:?}");
+    gateway.get("/x").assert_passed();
+
+    // What is mended is no news but to those who were told: a new generation is said.
+    std::fs::write(&file, &good).expect("written");
+    eventually("the error is gone", || status(&gateway)["error"].is_null().then_some(()));
+    assert_eq!(gateway.metric("lockgate_load_failing"), Some(0.0));
+    let (accepted, loaded) = (loads("accepted"), gateway.metric("lockgate_generation_loaded_time_seconds"));
+    gateway.write("groups/g/group.toml", "name = \"g\"\ndomains = [\"*\", \"more.test\"]\n");
+    gateway.ok(&["reload", "--wait"]);
+    assert_eq!(loads("accepted"), accepted.map(|loads| loads + 1.0));
+    assert!(gateway.metric("lockgate_generation_loaded_time_seconds") > loaded && loaded > Some(1.7e9));
+    gateway.wait_for_output("generation-in-force");
+    let said = gateway.output();
+    let line = said
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|line| line["event"] == "generation-in-force");
+    let line = line.expect("the event");
+    assert_eq!((&line["generation"], &line["workers"], &line["of"]), (&1.into(), &2.into(), &2.into()), "{line}");
+}
+
+#[test]
 fn the_service_manager_is_told_when_it_may_rely_on_the_gateway() {
     let backend = Backend::ok();
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -17,8 +17,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("upstream", &["http", "tls", "observe", "catalog", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.
     ("net", &["http", "tls", "sys"]),
-    // Of `tls`, what a client has shown of itself.
-    ("gate", &["http", "catalog", "tls"]),
+    // Of `tls`, what a client has shown of itself; of `sys`, asking for memory ahead.
+    ("gate", &["http", "catalog", "tls", "sys"]),
     ("publish", &["catalog", "document", "sys"]),
     ("lint", &["catalog", "document", "tls"]),
     ("explain", &["gate", "http", "catalog", "document", "tls"]),
@@ -73,6 +73,36 @@ const PANICS_ALLOWED: &[(&str, &str, &str)] =
     &[("src/gate/authenticate/signature.rs", ".expect(\"HMAC takes a key of any length\")", "no key length is refused; at load")];
 
 const MOST_LINES: usize = 500;
+
+/// What the root of the repository holds, besides what is made there.
+const ROOT: &[&str] = &[
+    ".ci",
+    ".config",
+    ".gitattributes",
+    ".gitignore",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "METRICS.md",
+    "README.md",
+    "SPECIFICATION.md",
+    "benches",
+    "clippy.toml",
+    "config",
+    "deny.toml",
+    "fuzz",
+    "loadtest",
+    "rustfmt.toml",
+    "src",
+    "tests",
+];
+const MADE: &[&str] = &[".git", "target"];
+
+/// Where words are put to standard error: what the gateway says that it does is listed in `observe/event.rs`.
+const SAID: &[&str] = &["src/observe/event.rs", "src/observe/log.rs"];
 
 /// Where the packages that hear only from the gateway may be used.
 const CONFINED: &[(&str, &[&str])] = &[("monoio_http", &["src/command/demo", "loadtest/"])];
@@ -186,6 +216,28 @@ fn files_are_short_and_say_what_they_are() {
         }
     }
     report("files:", faults);
+}
+
+#[test]
+fn the_root_holds_what_is_listed() {
+    let entries = std::fs::read_dir(repository()).expect("the repository can be listed");
+    let names: BTreeSet<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    let strays = names.iter().filter(|name| !ROOT.contains(&name.as_str()) && !MADE.contains(&name.as_str()));
+    let mut faults: Vec<_> = strays.map(|name| format!("{name} has no line in ROOT")).collect();
+    faults.extend(ROOT.iter().filter(|name| !names.contains(**name)).map(|name| format!("{name} is gone")));
+    report("the root of the repository (tests/tidy.rs, ROOT):", faults);
+}
+
+#[test]
+fn what_is_said_is_in_one_list() {
+    let mut faults = Vec::new();
+    for source in Source::below("src").iter().filter(|source| !SAID.contains(&source.path.as_str())) {
+        for (line, text) in source.lines_with(&source.shipped, "tracing") {
+            faults.push(format!("{}:{line}: {}", source.path, text.trim()));
+        }
+    }
+    report("events are in observe/event.rs, with their names and sentences:", faults);
 }
 
 #[test]

@@ -187,6 +187,8 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
         }
         Metric::AuthenticationFailures => by_kind(sums, out, authentication_failure),
         Metric::QuotaRefused => by_kind(sums, out, quota),
+        Metric::NoncesWithoutRoom => out.sample(&[], sources.sum(|counters| counters.nonces_without_room.get())),
+        Metric::QuotaQueued => out.sample(&[], sources.sum(|counters| counters.quota_queued.get())),
         Metric::QuotaWithoutRoom => out.sample(&[], sources.sum(|counters| counters.quota_without_room.get())),
         Metric::Timeouts => {
             for (timeout, name) in Timeout::ALL {

@@ -27,6 +27,7 @@ mod metrics;
 mod policy;
 mod progress;
 mod publish;
+mod quota;
 mod reload;
 mod rollback;
 mod run;
@@ -78,6 +79,7 @@ enum Command {
     /// Run the gateway
     Run(run::Run),
     Reload(reload::Reload),
+    Quota(quota::Quota),
     /// Sign a request and print its headers
     Sign(sign::Sign),
     /// Tell how a request is decided, step by step, and what decides
@@ -128,6 +130,7 @@ impl Command {
             Command::Offline(command) => command.run(config, out),
             Command::Run(command) => command.run(config),
             Command::Reload(command) => command.run(config, out),
+            Command::Quota(command) => command.run(config, out),
             Command::Demo(command) => command.run(config, out),
             Command::Call(command) => command.run(config, out),
             Command::Sign(command) => command.run(config, out),

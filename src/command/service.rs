@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::observe::event::Event;
+
 /// What it is told; nothing, where `NOTIFY_SOCKET` names nobody.
 pub struct Service {
     /// The manager waits for a sign of life.
@@ -36,6 +38,6 @@ impl Service {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager cannot be told: {error}");
+        Event::ServiceManagerDeaf { error: &error }.tell();
     }
 }

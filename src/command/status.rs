@@ -53,7 +53,7 @@ impl Status {
 fn ask(address: SocketAddr, timeout: Duration) -> Result<Answer, Failure> {
     let headers = [("Host".to_owned(), address.to_string())];
     let request = Request { method: "GET", target: "/status", headers: &headers, body: &[] };
-    let answer = send(address, &request, timeout).map_err(|error| {
+    let answer = send(address, None, &request, timeout).map_err(|error| {
         Failure::new(format!(
             "the operator's listener at {address} does not answer: {error}\n  help: is the gateway running? `lockgate run`"
         ))

@@ -97,7 +97,10 @@ pub fn explain(
             Outcome::Refuse(refusal)
         }
         Verdict::Options(_) => Outcome::Options,
-        Verdict::Redirect => Outcome::Redirect,
+        Verdict::Redirect => {
+            steps.push(steps::redirected(&watch, &call, &tables.catalog, &places));
+            Outcome::Redirect
+        }
         // The form was there the second time, and nobody else counts.
         Verdict::NeedForm | Verdict::InDoubt(_) => Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER)),
     };

@@ -58,6 +58,17 @@ impl Places<'_> {
         matching(table.domains.iter().flatten(), how, host).map(|at| Place::of(&parsed.source, at))
     }
 
+    /// Where the domain of a group under which a Host was found is sent to HTTPS.
+    pub fn redirect(&self, group: &Group, how: HowNamed, host: &str) -> Option<Place> {
+        let parsed = self.group_document(group)?;
+        let domains = parsed.document.https_redirect.iter().flatten();
+        let found = match how {
+            HowNamed::Default => domains.into_iter().find(|domain| domain.eq_ignore_ascii_case(&group.default_domain)),
+            _ => matching(domains, how, host),
+        };
+        found.map(|at| Place::of(&parsed.source, at))
+    }
+
     /// The variables of its stage that an API's backend uses: name, value, and where that is given.
     pub fn variables(&self, api: &Api) -> Vec<(String, String, Place)> {
         let definition = self.definition(api).map(|(_, definition)| definition.backend);

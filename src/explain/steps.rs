@@ -2,7 +2,7 @@
 
 use super::Step;
 use super::places::{Part, Places};
-use crate::catalog::{Api, ApiId, AppId, Catalog, MethodSet, Scheme, Segment};
+use crate::catalog::{Api, ApiId, AppId, Catalog, Group, MethodSet, Scheme, Segment};
 use crate::document::Place;
 use crate::document::limits::Limit;
 use crate::gate::authenticate::Credential;
@@ -48,10 +48,7 @@ pub fn told(
         ),
         place: None,
     }];
-    let group = watch.0.iter().find_map(|seen| match seen {
-        Seen::Group { group, .. } => catalog.groups.get(group.index()),
-        _ => None,
-    });
+    let group = of_group(watch, catalog);
     let api = watch.0.iter().find_map(|seen| match seen {
         Seen::Api(route) => catalog.apis.get(route.api.index()),
         _ => None,
@@ -141,6 +138,14 @@ fn limit_of_body(api: &Api, places: &Places<'_>) -> Option<Place> {
     places.api(api, Part::Body).or_else(|| places.limit(Limit::BodyBytes))
 }
 
+/// The step that sends the call to HTTPS.
+pub fn redirected(watch: &Watch, call: &Call<'_>, catalog: &Catalog, places: &Places<'_>) -> Step {
+    let host = host_of(&call.request, &call.target).map(text).unwrap_or_default();
+    let group = of_group(watch, catalog);
+    let place = group.zip(how_named(watch)).and_then(|(group, how)| places.redirect(group, how, &host));
+    Step { name: "protocol", passed: true, says: format!("`{host}` sends calls over http to https"), place }
+}
+
 /// The message of a refusal, as its answer has it.
 pub fn message(refusal: &Refusal) -> String {
     let mut buffer = vec![0; MESSAGE_BYTES];
@@ -178,6 +183,13 @@ fn domain(how: HowNamed, host: &str) -> String {
         HowNamed::Any => "by `*`, as no other domain fits",
     };
     format!("`{host}` is known, {by}")
+}
+
+fn of_group<'c>(watch: &Watch, catalog: &'c Catalog) -> Option<&'c Group> {
+    watch.0.iter().find_map(|seen| match seen {
+        Seen::Group { group, .. } => catalog.groups.get(group.index()),
+        _ => None,
+    })
 }
 
 fn how_named(watch: &Watch) -> Option<HowNamed> {

@@ -72,6 +72,14 @@ fn count(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Coun
     }
 }
 
+/// A call that waited for its turn has left: its place is for others. What it has drawn from windows stays counted.
+pub fn give_place_up(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Counted<'_>) {
+    let Counted { quotas, counting } = counted;
+    let Some(draw) = draw(call, tables, forward, quotas, &mut counting.values) else { return };
+    let tokens = draw.wants.iter().filter(|want| matches!(want.budget, Budget::Bucket { .. }));
+    tokens.for_each(|want| quotas.give_token_back(want.id));
+}
+
 /// The units that a call needs: of which counters. `None`: of more than may be.
 fn draw<'a>(call: &Call<'_>, tables: &'a Tables, forward: &Forward, quotas: &Quotas, values: &'a mut Values) -> Option<Draw<'a>> {
     let mut draw = Draw::default();

@@ -111,6 +111,12 @@ pub fn admit_again(call: &Call<'_>, tables: &Tables, shared: &Shared, scratch: &
     admitted(call, tables, forward, counted).unwrap_or_else(Verdict::Refuse)
 }
 
+/// A call that was to be forwarded after a while has left before.
+pub fn give_place_up(call: &Call<'_>, tables: &Tables, shared: &Shared, scratch: &mut Scratch, forward: &Forward) {
+    let counted = &mut Counted { quotas: &shared.quotas, counting: &mut scratch.counting };
+    admit::give_place_up(call, tables, forward, counted);
+}
+
 #[inline]
 fn admitted(call: &Call<'_>, tables: &Tables, forward: Forward, counted: &mut Counted<'_>) -> Result<Verdict, Refusal> {
     Ok(match admit(call, tables, &forward, counted)? {

@@ -57,8 +57,12 @@ impl Shared {
 
     /// For decisions that are not served: without room for the nonces of others, and with counters of their own.
     pub fn for_preview(catalog: &Catalog) -> Self {
-        let nonces = NonceSet::new(0, catalog.security.signature_window_ms, 0, [0; 16]);
-        Self { nonces, quotas: Quotas::own(catalog.quota.counter_capacity, 1, [0; 16]) }
+        Self::looking_at(catalog, Quotas::own(catalog.quota.counter_capacity, 1, [0; 16]))
+    }
+
+    /// For those who look at what others count.
+    pub fn looking_at(catalog: &Catalog, quotas: Quotas) -> Self {
+        Self { nonces: NonceSet::new(0, catalog.security.signature_window_ms, 0, [0; 16]), quotas }
     }
 
     /// Called about once a second, off the workers: moves the nonce window on.

@@ -59,6 +59,26 @@ impl FieldId {
         if first | 0x20 == b'x' && Self::is_proxy(name) { FieldId::XCaProxy } else { FieldId::Other }
     }
 
+    /// The known name that the first `len` bytes of `line` spell, which are letters, digits and hyphens.
+    #[inline]
+    pub(super) fn of_plain(line: &[u8], len: usize) -> FieldId {
+        let (Some(name), Some(mask), 3..) = (line.first_chunk::<LANES_BYTES>(), MASKS.get(len), len) else {
+            return Self::of(line.get(..len).unwrap_or_default());
+        };
+        let spells = |spelling: &Lanes, mask: &Lanes| {
+            let (words, _) = name.as_chunks::<8>();
+            // In these bytes 0x20 makes a capital letter small, and changes nothing else.
+            let word = |place: usize| (u64::from_le_bytes(words[place]) | LOWER) & mask[place];
+            (0..LANES).fold(0, |differs, place| differs | word(place) ^ spelling[place]) == 0
+        };
+        let at = place(len, name[0], name[(len - 2) % LANES_BYTES], FACTORS);
+        if spells(&PLAIN_PLACES[at], mask) {
+            return PLACES[at].0;
+        }
+        let is_proxy = name[0] | 0x20 == b'x' && len >= PROXY.len() && spells(&PLAIN_PROXY, &MASKS[PROXY.len()]);
+        if is_proxy { FieldId::XCaProxy } else { FieldId::Other }
+    }
+
     fn is_proxy(name: &[u8]) -> bool {
         name.split_at_checked(PROXY.len()).is_some_and(|(start, _)| spells(start, PROXY))
     }
@@ -168,6 +188,46 @@ const fn places() -> [(FieldId, &'static [u8]); PLACES_COUNT] {
         i += 1;
     }
     places
+}
+
+/// A name in words, filled up with zeros.
+type Lanes = [u64; LANES];
+const LANES: usize = 4;
+const LANES_BYTES: usize = LANES * 8;
+const LOWER: u64 = u64::from_ne_bytes([0x20; 8]);
+
+/// [`PLACES`], in words. A place without a name has one that nothing spells.
+static PLAIN_PLACES: [Lanes; PLACES_COUNT] = plain_places();
+const PLAIN_PROXY: Lanes = lanes(PROXY);
+/// All ones in as many bytes as a name has.
+static MASKS: [Lanes; LANES_BYTES] = masks();
+
+const fn lanes(name: &[u8]) -> Lanes {
+    assert!(name.len() < LANES_BYTES, "every known name fits");
+    let (mut lanes, mut i) = ([0; LANES], 0);
+    while i < name.len() {
+        lanes[i / 8] |= (name[i] as u64) << (i % 8 * 8);
+        i += 1;
+    }
+    lanes
+}
+
+const fn plain_places() -> [Lanes; PLACES_COUNT] {
+    let (mut places, mut i) = ([[u64::MAX; LANES]; PLACES_COUNT], 0);
+    while i < SPELLINGS.len() {
+        places[place_of(SPELLINGS[i].1, FACTORS)] = lanes(SPELLINGS[i].1);
+        i += 1;
+    }
+    places
+}
+
+const fn masks() -> [Lanes; LANES_BYTES] {
+    let (mut masks, mut len) = ([[0; LANES]; LANES_BYTES], 0);
+    while len < LANES_BYTES {
+        masks[len] = lanes([0xff; LANES_BYTES].split_at(len).0);
+        len += 1;
+    }
+    masks
 }
 
 /// `text` is `spelling` (in lower case) in any case.
@@ -308,6 +368,11 @@ mod tests {
             assert_eq!(FieldId::of(name.as_bytes()), id, "{name}");
             assert_eq!(FieldId::of(name.to_ascii_uppercase().as_bytes()), id, "{name}");
             assert_eq!(FieldId::of(name.to_ascii_lowercase().as_bytes()), id, "{name}");
+            for name in [name.to_owned(), name.to_ascii_uppercase(), name.to_ascii_lowercase()] {
+                for after in [": v", ": a value that is longer than any name is"] {
+                    assert_eq!(FieldId::of_plain(format!("{name}{after}").as_bytes(), name.len()), id, "{name}{after}");
+                }
+            }
             if id != FieldId::XCaProxy {
                 assert_eq!(FieldId::of(format!("{name}x").as_bytes()), FieldId::Other, "{name}x");
                 assert_eq!(FieldId::of(format!("{name} ").as_bytes()), FieldId::Other);
@@ -315,6 +380,11 @@ mod tests {
                     let mut near = name.as_bytes().to_vec();
                     near[at] = b'_';
                     assert_eq!(FieldId::of(&near), FieldId::Other, "{}", String::from_utf8_lossy(&near));
+                    for (letter, len) in [(b'q', near.len()), (b'-', near.len()), (near[at], at), (b'q', near.len() + 1)] {
+                        near[at] = letter;
+                        let line = [&near[..], b"qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"].concat();
+                        assert_eq!(FieldId::of_plain(&line, len), FieldId::of(&line[..len]), "{}", line.escape_ascii());
+                    }
                 }
             }
         }

@@ -13,6 +13,7 @@ use crate::catalog::{Catalog, Kept, load_served};
 use crate::document::{Report, Stamps};
 use crate::net::Clock;
 use crate::net::clock::unix_ms;
+use crate::observe::event::Event as Said;
 use crate::observe::status::{Generation, LoadError, Phase, Status};
 use crate::worker::handover::Swap;
 
@@ -185,11 +186,9 @@ impl Keeper {
                 // The same again is no news: an editor may touch its files more often than it mends them.
                 let known = self.status.view().error.is_some_and(|known| known.report == error.report);
                 if !known {
-                    tracing::error!(
-                        "the files have errors, and are not served; generation {} goes on:\n{}",
-                        self.swap.catalog().generation,
-                        error.report
-                    );
+                    let LoadError { place, errors, report, .. } = &error;
+                    let generation = self.swap.catalog().generation;
+                    Said::LoadRefused { generation, place, errors: *errors, report }.tell();
                 }
                 self.status.refused(error.clone());
                 Outcome::Refused(error)
@@ -214,7 +213,7 @@ impl Keeper {
     fn put_in_force(&mut self, mut catalog: Catalog, began_us: u64) -> Result<bool, LoadError> {
         let restart_needed = catalog.settle(self.swap.catalog());
         if restart_needed != self.restart_needed && !restart_needed.is_empty() {
-            tracing::warn!("changed, and takes effect when the gateway is started anew: {}", restart_needed.join(", "));
+            Said::RestartNeeded { keys: &restart_needed.join(", ") }.tell();
         }
         self.restart_needed = restart_needed;
         let kept = || self.restart_needed.iter().map(|key| (*key).to_owned()).collect();
@@ -233,7 +232,7 @@ impl Keeper {
         let (number, sha256, of) = (generation.number, generation.sha256.clone(), self.status.workers());
         self.status.accepted(generation, kept(), took_us);
         let workers = self.status.workers_at(load);
-        tracing::info!("generation {number}, sha256 {sha256}, {workers}/{of} workers, {} ms", took_us.div_ceil(1000));
+        Said::GenerationInForce { generation: number, sha256: &sha256, workers, of, took_us }.tell();
         Ok(true)
     }
 

@@ -15,6 +15,7 @@ use inotify::{Inotify, WatchDescriptor, WatchMask, Watches};
 
 use super::keeper::Event;
 use crate::document::Stamps;
+use crate::observe::event::Event as Said;
 
 /// Directories watched at most: each costs the kernel about a kilobyte.
 const DIRECTORIES: usize = 16_384;
@@ -93,11 +94,7 @@ impl Watch {
 
     fn warn(&mut self, error: &std::io::Error) {
         if !std::mem::replace(&mut self.warned, true) {
-            tracing::warn!(
-                "changes of files are not told by the kernel ({error}): they are seen by a look at all of them every now and \
-                 then, and `lockgate reload` makes it now; `sysctl fs.inotify.max_user_watches` and \
-                 `fs.inotify.max_user_instances` may be too low"
-            );
+            Said::ChangesNotTold { error }.tell();
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_
 use std::thread::JoinHandle;
 
 use super::counters::Counters;
+use super::event::Event;
 
 /// A batch is handed on when it holds this much, or when the worker's sweep comes by.
 const BATCH_BYTES: usize = 32 * 1024;
@@ -88,7 +89,7 @@ impl Writer {
                         let outcome = match output.write_all(&text).and_then(|()| output.flush()) {
                             Ok(()) => &counts.written,
                             Err(error) => {
-                                tracing::error!(event = "access-log-lost", lines, "access log: {lines} lines lost: {error}");
+                                Event::AccessLogLost { lines, error: &error }.tell();
                                 &counts.lost
                             }
                         };
@@ -100,7 +101,7 @@ impl Writer {
                     Message::Reopen => match open(&destination) {
                         Ok(anew) => output = anew,
                         Err(error) => {
-                            tracing::error!(event = "access-log-stale", "access log: the old file goes on: {error}");
+                            Event::AccessLogStale { error: &error }.tell();
                         }
                     },
                     Message::Stop => return,

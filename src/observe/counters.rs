@@ -59,8 +59,12 @@ pub struct Counters {
     pub refused: Box<[Count]>,
     /// Waits that took too long, by [`Timeout`].
     pub timeouts: [Count; Timeout::ALL.len()],
+    /// Requests that waited for their turn under a limit a second.
+    pub quota_queued: Count,
     /// Requests that needed a counter of a quota for which there was no room.
     pub quota_without_room: Count,
+    /// Nonces for which there was no room.
+    pub nonces_without_room: Count,
     /// Connections that a bug ended.
     pub panics: Count,
     /// Access log lines lost because their writer did not keep up.
@@ -228,7 +232,9 @@ impl Counters {
             ended: Default::default(),
             refused: codes.iter().map(|_| Count::default()).collect(),
             timeouts: Default::default(),
+            quota_queued: Count::default(),
             quota_without_room: Count::default(),
+            nonces_without_room: Count::default(),
             panics: Count::default(),
             log_lines_dropped: Count::default(),
             thread: Count::default(),

@@ -24,6 +24,53 @@ pub enum Event<'a> {
         driver: &'a str,
         apis: usize,
     },
+    /// Lines that the access log's file did not take.
+    AccessLogLost {
+        lines: u64,
+        error: &'a std::io::Error,
+    },
+    /// The access log cannot be opened anew, and the old file goes on.
+    AccessLogStale {
+        error: &'a std::io::Error,
+    },
+    /// Every worker runs it.
+    GenerationInForce {
+        generation: u64,
+        sha256: &'a str,
+        workers: usize,
+        of: usize,
+        took_us: u64,
+    },
+    /// The files have errors, and what was served before goes on. `place`: of the first; `report`: the first of them, shown.
+    LoadRefused {
+        generation: u64,
+        place: &'a str,
+        errors: usize,
+        report: &'a str,
+    },
+    /// Settings have changed that a process cannot change while it lives.
+    RestartNeeded {
+        keys: &'a str,
+    },
+    /// The kernel does not tell of changed files: they are looked for.
+    ChangesNotTold {
+        error: &'a std::io::Error,
+    },
+    /// What an operator should know of the kernel's driver, or of files of the state directory.
+    Notice {
+        text: &'a str,
+    },
+    /// Fewer descriptors than the limits allow connections for.
+    FewDescriptors {
+        allowed: u64,
+        wanted: u64,
+    },
+    ServiceManagerDeaf {
+        error: &'a std::io::Error,
+    },
+    DemoBackendFailed {
+        error: &'a std::io::Error,
+    },
     /// No more connections are wanted; none is taken after the delay.
     Draining {
         delay_ms: u64,
@@ -74,6 +121,61 @@ impl Event<'_> {
                 driver,
                 apis,
                 "{instance}: {workers} workers on {driver}, {apis} published APIs"
+            ),
+            Self::AccessLogLost { lines, error } => {
+                tracing::error!(event = "access-log-lost", lines, "access log: {lines} lines lost: {error}");
+            }
+            Self::AccessLogStale { error } => {
+                tracing::error!(event = "access-log-stale", "access log: the old file goes on: {error}");
+            }
+            Self::GenerationInForce { generation, sha256, workers, of, took_us } => {
+                let ms = took_us.div_ceil(1000);
+                tracing::info!(
+                    event = "generation-in-force",
+                    generation,
+                    sha256,
+                    workers,
+                    of,
+                    ms,
+                    "generation {generation}, sha256 {sha256}, {workers}/{of} workers, {ms} ms"
+                );
+            }
+            Self::LoadRefused { generation, place, errors, report } => tracing::error!(
+                event = "load-refused",
+                generation,
+                place,
+                errors,
+                "the files have errors, and are not served; generation {generation} goes on:\n{report}"
+            ),
+            Self::RestartNeeded { keys } => tracing::warn!(
+                event = "restart-needed",
+                keys,
+                "changed, and takes effect when the gateway is started anew: {keys}"
+            ),
+            Self::ChangesNotTold { error } => tracing::warn!(
+                event = "changes-not-told",
+                %error,
+                "changes of files are not told by the kernel ({error}): they are seen by a look at all of them every now and \
+                 then, and `lockgate reload` makes it now; `sysctl fs.inotify.max_user_watches` and \
+                 `fs.inotify.max_user_instances` may be too low"
+            ),
+            Self::Notice { text } => tracing::warn!(event = "notice", "{text}"),
+            Self::FewDescriptors { allowed, wanted } => tracing::warn!(
+                event = "few-descriptors",
+                allowed,
+                wanted,
+                "this process may open {allowed} descriptors, but its limits allow connections for {wanted}: \
+                 raise `ulimit -n` (LimitNOFILE= of the service), or lower `connections` in [limits]"
+            ),
+            Self::ServiceManagerDeaf { error } => tracing::warn!(
+                event = "service-manager-deaf",
+                %error,
+                "the service manager cannot be told: {error}"
+            ),
+            Self::DemoBackendFailed { error } => tracing::error!(
+                event = "demo-backend-failed",
+                %error,
+                "the demo's backend cannot run: {error}"
             ),
             Self::Draining { delay_ms } => {
                 tracing::info!(event = "draining", delay_ms, "draining; a second signal ends at once");

@@ -117,8 +117,12 @@ metrics! {
     Refused: Counter "lockgate_refused_total" ["code"];
     /// Requests refused because of who calls: credentials, signature, time, nonce, authorization.
     AuthenticationFailures: Counter "lockgate_authentication_failures_total" ["reason"];
+    /// Nonces for which there was no room (`nonce_capacity`): their requests were refused, or not, by `nonce_full`.
+    NoncesWithoutRoom: Counter "lockgate_nonces_without_room_total" [];
     /// Requests refused because a budget was used up, by what it was a budget of.
     QuotaRefused: Counter "lockgate_quota_refused_total" ["quota"];
+    /// Requests that waited for their turn under a limit a second.
+    QuotaQueued: Counter "lockgate_quota_queued_total" [];
     /// Requests that needed a counter of a quota for which there was no room (`counter_capacity`).
     QuotaWithoutRoom: Counter "lockgate_quota_without_room_total" [];
     /// Waits that were ended because they took too long.

@@ -182,6 +182,11 @@ impl Core {
         self.scratch.borrow().counting.without_room
     }
 
+    /// Nonces so far for which there was no room.
+    pub fn nonces_without_room(&self) -> u64 {
+        self.scratch.borrow().authenticate.nonces_without_room
+    }
+
     pub(super) fn request_head(&self) -> Box<RequestHead> {
         self.request_heads.borrow_mut().pop().unwrap_or_default()
     }

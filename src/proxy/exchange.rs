@@ -24,7 +24,7 @@ use crate::upstream::pool::Trust;
 use crate::upstream::{Pick, Tries};
 
 /// Takes one request through the gateway. `block` may hold bytes that came with the request before.
-pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Block) -> After {
+pub async fn exchange(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, block: Block) -> After {
     let (mut request, refused) = match Request::read(c, block).await {
         Ok(request) => (request, None),
         Err(NoRequest::Refused(request, refusal)) => (*request, Some(refusal)),
@@ -37,7 +37,7 @@ pub async fn exchange(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, block: Blo
     let outcome = match refused {
         Some(refusal) => Err(Failure::Tell(refusal)),
         // Route, authenticate, authorize, admit.
-        None => match request.decide(c).await {
+        None => match request.decide(c, ready.as_mut()).await {
             Ok(decision) => {
                 story.decided(c, &decision);
                 match decision.verdict {

@@ -13,6 +13,7 @@ mod failure;
 mod forward;
 mod options;
 mod pace;
+mod queue;
 mod reach;
 mod redirect;
 mod refuse;

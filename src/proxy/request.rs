@@ -1,5 +1,6 @@
 //! A request as it comes in: its head, then as much of its body as the gate asks for.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::core::Running;
 use super::failure::Failure;
 use super::forward::HEADROOM;
 use super::pace::Pace;
+use super::queue::own_turn;
 use super::request_id::RequestId;
 use super::transfer::{Passed, Transfer};
 use crate::gate::{self, Call, Decision, ErrorCode, Forward, Refusal, Verdict};
@@ -15,7 +17,7 @@ use crate::http::framing::{BodyLength, RequestFraming, request_framing};
 use crate::http::head::{Parsed, RequestHead, RequestView, parse_request};
 use crate::http::serialise::HeadWriter;
 use crate::http::target::parse_target;
-use crate::net::{Block, Wait, pause};
+use crate::net::{Block, Ready, Wait, pause};
 use crate::observe::record::Ended;
 
 pub struct Request {
@@ -117,7 +119,7 @@ impl Request {
     }
 
     /// Asks the gate. Where the signature covers a form body, the body is read first.
-    pub async fn decide(&mut self, c: &Connection<'_>) -> Result<Decision, Failure> {
+    pub async fn decide(&mut self, c: &Connection<'_>, ready: Pin<&mut dyn Ready>) -> Result<Decision, Failure> {
         let mut form = None;
         let mut decision = self.judge(c, form)?;
         if matches!(decision.verdict, Verdict::NeedForm) {
@@ -129,8 +131,8 @@ impl Request {
         if let Verdict::InDoubt(forward) = decision.verdict {
             decision.verdict = Box::pin(self.doubt(c, form, forward)).await?;
         }
-        if let Verdict::Forward(Forward { wait_ms: wait_ms @ 1.., .. }) = decision.verdict {
-            Box::pin(pause(Duration::from_millis(wait_ms))).await;
+        if let Verdict::Forward(forward @ Forward { wait_ms: 1.., .. }) = &decision.verdict {
+            Box::pin(own_turn(c, ready, self, form, forward)).await?;
         }
         Ok(decision)
     }

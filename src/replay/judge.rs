@@ -10,6 +10,9 @@ use crate::gate::authenticate::recorded::{REFUSALS, Recorded};
 use crate::gate::quota::Quotas;
 use crate::gate::{Counting, ErrorCode, Shared, Tables, Verdict, decide_recorded};
 
+/// The word for [`Outcome::Redirect`].
+pub const REDIRECT: &str = "redirect";
+
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -91,11 +94,11 @@ impl Judged<'_> {
         self.api.map(|(group, api, _)| (group, api))
     }
 
-    /// `g/a`, `A403EP`, `unknown`.
+    /// `g/a`, `A403EP`, `redirect`, `unknown`.
     pub fn words(&self) -> String {
         match self.outcome {
             Outcome::Forward(_) => self.api.map(|(group, api, _)| format!("{group}/{api}")).unwrap_or_default(),
-            Outcome::Redirect => "redirect".to_owned(),
+            Outcome::Redirect => REDIRECT.to_owned(),
             Outcome::Refuse(code) => code.as_str().to_owned(),
             Outcome::Unknown(_) => "unknown".to_owned(),
         }

@@ -49,6 +49,11 @@ pub struct Line<'a> {
     pub nonce: Cow<'a, str>,
     #[serde(borrow, default, rename = "errorCode")]
     pub error_code: Cow<'a, str>,
+    #[serde(default, rename = "statusCode")]
+    pub status: u16,
+    /// A backend was asked.
+    #[serde(borrow, default)]
+    pub backend: Option<Cow<'a, str>>,
 }
 
 /// No head that was ever logged is longer.
@@ -93,6 +98,11 @@ impl Line<'_> {
 
     pub fn refusal(&self) -> Option<ErrorCode> {
         ErrorCode::named(&self.error_code)
+    }
+
+    /// The gateway sent the client to HTTPS: the only such answer that no backend gave.
+    pub fn was_redirected(&self) -> bool {
+        matches!(self.status, 301 | 308) && self.backend.is_none()
     }
 
     pub fn credential(&self) -> Option<Credential> {

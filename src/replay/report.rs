@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use super::judge::REDIRECT;
 use super::line::Line;
 use super::log::Place;
 
@@ -84,9 +85,11 @@ impl Said {
         match (is_code(before), is_code(after)) {
             _ if after == "unknown" => format!("cannot be foretold, {}: {}{app}", self.why, was(before)),
             _ if after == "others" => "change in further ways".to_owned(),
+            _ if after == REDIRECT => format!("would now be sent to HTTPS; {}", was(before)),
             (false, true) => format!("would now be refused: {after}{app}; {}", was(before)),
             (true, false) => format!("would now pass to {after}{app}; {}", was(before)),
             (false, false) => format!("would now go to {after}{app}; {}", was(before)),
+            _ if before == REDIRECT => format!("would now be refused: {after}{app}; {}", was(before)),
             (true, true) => format!("would now be refused otherwise: {after}{app}; {}", was(before)),
         }
     }
@@ -95,6 +98,7 @@ impl Said {
 fn was(before: &str) -> String {
     match before {
         "unknown" => "what it did before is not known either".to_owned(),
+        REDIRECT => "it was sent to HTTPS".to_owned(),
         code if is_code(code) => format!("it was refused: {code}"),
         api => format!("it went to {api}"),
     }

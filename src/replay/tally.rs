@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Foretold;
-use super::judge::{Judged, Outcome};
+use super::judge::{Judged, Outcome, REDIRECT};
 use super::line::Line;
 use super::log::{Place, PlaceOf};
 use super::report::{Example, Group, Report, Said};
@@ -88,6 +88,7 @@ impl Tally {
 /// What became of a request, by its record. A backend's failure is no decision: the request had passed.
 enum Logged {
     Passed,
+    Redirected,
     Refused(ErrorCode),
     /// Quotas depend on what else was counted, which the log need not hold.
     Throttled(ErrorCode),
@@ -95,6 +96,7 @@ enum Logged {
 
 fn logged(line: &Line<'_>) -> Logged {
     match line.refusal() {
+        None if line.was_redirected() => Logged::Redirected,
         None => Logged::Passed,
         Some(code) if code.as_str().starts_with(['D', 'N', 'X']) && code != ErrorCode::X403DG => Logged::Passed,
         Some(code) if code.as_str().starts_with('T') => Logged::Throttled(code),
@@ -106,8 +108,7 @@ fn is_as_logged(logged: &Logged, line: &Line<'_>, judged: &Judged<'_>) -> bool {
     match (logged, judged.outcome) {
         (_, Outcome::Unknown(_)) | (Logged::Throttled(_), _) => true,
         (Logged::Passed, Outcome::Forward(_)) => judged.name() == Some((&line.group, &line.api)),
-        // A redirect is logged without a code, as a call that passed is.
-        (Logged::Passed, Outcome::Redirect) => true,
+        (Logged::Redirected, Outcome::Redirect) => true,
         (Logged::Refused(code), Outcome::Refuse(judged)) => *code == judged,
         _ => false,
     }
@@ -116,6 +117,7 @@ fn is_as_logged(logged: &Logged, line: &Line<'_>, judged: &Judged<'_>) -> bool {
 fn words(logged: &Logged, line: &Line<'_>) -> String {
     match logged {
         Logged::Passed => format!("{}/{}", line.group, line.api),
+        Logged::Redirected => REDIRECT.to_owned(),
         Logged::Refused(code) | Logged::Throttled(code) => code.as_str().to_owned(),
     }
 }

@@ -115,6 +115,15 @@ pub fn open(
     Ok(region)
 }
 
+/// Opens a file that others use, as it is.
+pub fn look(path: &Path, kind: Kind) -> Result<Region, StateError> {
+    match read(path, kind).map_err(|error| StateError::File(path.to_owned(), error.into()))? {
+        Found::Good(region) => Ok(region),
+        Found::Absent => Err(StateError::Absent(path.to_owned())),
+        Found::Foreign(why) => Err(StateError::Foreign(path.to_owned(), why)),
+    }
+}
+
 fn read(path: &Path, kind: Kind) -> io::Result<Found> {
     let file = match OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
         Ok(file) => file,

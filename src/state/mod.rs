@@ -60,6 +60,10 @@ pub struct State {
 pub enum StateError {
     Io(PathBuf, io::Error),
     File(PathBuf, FileError),
+    /// No gateway has made it yet.
+    Absent(PathBuf),
+    /// It is none of ours, or damaged.
+    Foreign(PathBuf, String),
     /// As many processes share it as may.
     NoPlace(PathBuf),
     /// Another process keeps nonces for another window.
@@ -82,6 +86,11 @@ impl std::fmt::Display for StateError {
                 let setting = if is_nonces { "`nonce_capacity` in [security]" } else { "`counter_capacity` in [quota]" };
                 write!(f, "\n  help: its size follows {setting}")
             }
+            Self::Absent(path) => {
+                write!(f, "nothing has been counted: there is no {}", path.display())?;
+                f.write_str("\n  help: a gateway makes it when it starts, in the `state_directory` of its gateway.toml")
+            }
+            Self::Foreign(path, why) => write!(f, "{}: {why}", path.display()),
             Self::NoPlace(directory) => {
                 write!(f, "{PROCESSES} processes already share the state directory {}", directory.display())?;
                 f.write_str(
@@ -185,6 +194,11 @@ fn open_counters(
         quotas.bury(process)
     }
     Ok(counters)
+}
+
+/// The counters of a state directory, for those who look at them while gateways count, or when none runs.
+pub fn counters(directory: &Path) -> Result<Quotas, StateError> {
+    Ok(quotas_of(&file::look(&directory.join(COUNTERS), Kind::Counters)?, 0))
 }
 
 fn set_of(region: &Region, now_ms: u64) -> NonceSet {

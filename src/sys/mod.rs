@@ -1,7 +1,7 @@
 //! System calls that no crate covers. The only module that calls the kernel by hand.
 
+pub mod cache;
 pub mod lanes;
-
 pub mod map;
 
 use std::io;

@@ -11,7 +11,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, compress,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme, compress,
 };
 use sha2::{Digest, Sha256};
 
@@ -74,6 +75,11 @@ impl Client {
     /// The name that the certificate of this instance must be for.
     pub fn name(&self, address: IpAddr) -> ServerName<'static> {
         self.name.clone().unwrap_or_else(|| ServerName::IpAddress(address.into()))
+    }
+
+    /// For a thread that waits, with rustls's own record layer.
+    pub fn blocking(&self, address: IpAddr) -> Result<ClientConnection, Error> {
+        ClientConnection::new(self.config.clone(), self.name(address))
     }
 
     pub(super) fn begin(&self, address: IpAddr) -> Result<UnbufferedClientConnection, Error> {

@@ -17,6 +17,7 @@ use crate::net::bell::bell;
 use crate::net::{Admission, clock, listen, runtime};
 use crate::observe::access_log::{Destination, Lines, Reopen, Sink, Writer};
 use crate::observe::counters::{Counters, Names};
+use crate::observe::event::Event;
 use crate::observe::status::{Phase, Status};
 use crate::state::{State, StateError};
 use crate::sys;
@@ -98,7 +99,7 @@ impl Fleet {
     pub fn start(catalog: Arc<Catalog>) -> Result<Self, StartError> {
         let (driver, warning) = choose_driver(catalog.instance.driver).map_err(StartError::Driver)?;
         if let Some(warning) = warning {
-            tracing::warn!("{warning}");
+            Event::Notice { text: &warning }.tell();
         }
         let cores = core_affinity::get_core_ids().unwrap_or_default();
         let allowed = std::thread::available_parallelism().map_or(1, usize::from);
@@ -112,7 +113,7 @@ impl Fleet {
         }
         let log = open_log(&catalog.access_log).map_err(StartError::AccessLog)?;
         let state = State::open(&catalog, clock::unix_ms()).map_err(StartError::State)?;
-        state.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+        state.notices.iter().for_each(|notice| Event::Notice { text: notice }.tell());
         let shared = Arc::new(Shared { nonces: state.nonces(clock::unix_ms()), quotas: state.quotas() });
         tend(&state, &shared);
         let board = Arc::new(Board::new(count));
@@ -315,9 +316,6 @@ fn warn_of_few_descriptors(allowed: u64, catalog: &Catalog, workers: usize) {
     let connections = (catalog.limits.connections_per_worker * workers).min(catalog.limits.connections);
     let wanted = connections as u64 * 2 + DESCRIPTORS_ASIDE;
     if allowed < wanted {
-        tracing::warn!(
-            "this process may open {allowed} descriptors, but its limits allow connections for {wanted}: \
-             raise `ulimit -n` (LimitNOFILE= of the service), or lower `connections` in [limits]"
-        );
+        Event::FewDescriptors { allowed, wanted }.tell();
     }
 }

@@ -131,6 +131,7 @@ fn sweep(core: &Core) {
     core.log.hand_over();
     let counters = &core.counters;
     counters.quota_without_room.set(core.quota_without_room());
+    counters.nonces_without_room.set(core.nonces_without_room());
     counters.connections_open.set(core.watches.len() as u64);
     counters.upgraded_open.set(core.upgraded.count());
     for (wait, timeout) in TIMEOUTS {

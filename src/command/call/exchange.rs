@@ -4,9 +4,12 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConnection, StreamOwned};
+
 use crate::http::chunked::{ChunkLimits, Decoder, Output};
 use crate::http::framing::{BodyLength, response_framing};
 use crate::http::head::{HeadLimits, Parsed, ResponseHead, ResponseView, parse_response};
+use crate::tls::client::Client;
 
 pub struct Request<'a> {
     pub method: &'a str,
@@ -26,14 +29,31 @@ pub struct Answer {
 const LIMITS: HeadLimits = HeadLimits { start_line_bytes: 8 * 1024, head_bytes: 64 * 1024 - 1, fields: 128 };
 const CHUNK_LIMITS: ChunkLimits = ChunkLimits { extension_bytes: 64 * 1024, trailer_bytes: 64 * 1024 };
 
-/// Sends the request and reads the whole answer.
-pub fn send(gateway: SocketAddr, request: &Request<'_>, timeout: Duration) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&gateway, timeout)?;
-    stream.set_read_timeout(Some(timeout))?;
-    stream.set_write_timeout(Some(timeout))?;
+/// What a request goes through.
+trait Stream: Read + Write {}
+impl Stream for TcpStream {}
+impl Stream for StreamOwned<ClientConnection, TcpStream> {}
+
+/// Sends the request and reads the whole answer. `tls`: how, over HTTPS.
+pub fn send(gateway: SocketAddr, tls: Option<&Client>, request: &Request<'_>, timeout: Duration) -> io::Result<Answer> {
+    let socket = TcpStream::connect_timeout(&gateway, timeout)?;
+    socket.set_read_timeout(Some(timeout))?;
+    socket.set_write_timeout(Some(timeout))?;
+    let mut stream: Box<dyn Stream> = match tls {
+        None => Box::new(socket),
+        Some(client) => {
+            let mut stream = StreamOwned::new(client.blocking(gateway.ip()).map_err(io::Error::other)?, socket);
+            while stream.conn.is_handshaking() {
+                stream.conn.complete_io(&mut stream.sock)?;
+            }
+            Box::new(stream)
+        }
+    };
+    let stream = &mut *stream;
     #[allow(clippy::disallowed_methods)] // a person waits, not a worker
     let began = Instant::now();
     stream.write_all(&written(request))?;
+    stream.flush()?;
 
     let mut received = Vec::new();
     let mut head = ResponseHead::default();
@@ -41,7 +61,7 @@ pub fn send(gateway: SocketAddr, request: &Request<'_>, timeout: Duration) -> io
         match parse_response(&received, 0, &LIMITS, &mut head).map_err(malformed)? {
             Parsed::Complete if head.status < 200 => _ = received.drain(..head.len),
             Parsed::Complete => break,
-            Parsed::Partial if receive(&mut stream, &mut received)? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Parsed::Partial if receive(stream, &mut received)? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             Parsed::Partial => {}
         }
     }
@@ -51,7 +71,7 @@ pub fn send(gateway: SocketAddr, request: &Request<'_>, timeout: Duration) -> io
     let status_line = format!("HTTP/1.1 {} {}", head.status, text(view.reason()));
     let headers = view.fields().map(|(_, name, value)| (text(name), text(value))).collect();
     let mut body = received.split_off(head.len);
-    read_body(&mut stream, framing.body, &mut body)?;
+    read_body(stream, framing.body, &mut body)?;
     Ok(Answer { status: head.status, status_line, headers, body, took: began.elapsed() })
 }
 
@@ -69,7 +89,7 @@ fn written(request: &Request<'_>) -> Vec<u8> {
 }
 
 /// Reads the rest of a body of which `body` has been received, and leaves its content there.
-fn read_body(stream: &mut TcpStream, length: BodyLength, body: &mut Vec<u8>) -> io::Result<()> {
+fn read_body(stream: &mut dyn Stream, length: BodyLength, body: &mut Vec<u8>) -> io::Result<()> {
     match length {
         BodyLength::None => body.clear(),
         BodyLength::Exact(n) => {
@@ -100,7 +120,7 @@ fn read_body(stream: &mut TcpStream, length: BodyLength, body: &mut Vec<u8>) -> 
     Ok(())
 }
 
-fn receive(stream: &mut TcpStream, into: &mut Vec<u8>) -> io::Result<usize> {
+fn receive(stream: &mut dyn Stream, into: &mut Vec<u8>) -> io::Result<usize> {
     let mut bytes = [0; 16 * 1024];
     let n = stream.read(&mut bytes)?;
     into.extend_from_slice(&bytes[..n]);

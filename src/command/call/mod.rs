@@ -5,17 +5,21 @@ mod target;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use rustls::pki_types::ServerName;
 
 use super::Failure;
 use super::curl_like::{RequestArguments, add_content_headers};
 use super::sign::{credentials, sign_now};
-use crate::catalog::{self, Api, Authentication, Catalog};
+use crate::catalog::{self, Api, Authentication, Catalog, Scheme};
 use crate::gate::authenticate::sign::Unsigned;
 use crate::gate::authenticate::signature::Method;
+use crate::tls::certificate;
+use crate::tls::client::{Client, Trust};
 pub use target::Target;
 
 /// Send one request through the running gateway, and show what came of it
@@ -50,6 +54,12 @@ pub struct Call {
     /// Where the gateway listens; otherwise its first listener
     #[arg(long, value_name = "ADDRESS:PORT")]
     gateway: Option<SocketAddr>,
+    /// Over HTTPS; otherwise as the first listener does that speaks what the API takes
+    #[arg(long)]
+    https: bool,
+    /// Authorities of which one must have signed the gateway's certificate, PEM; otherwise those that the system believes
+    #[arg(long, value_name = "FILE")]
+    authorities: Option<PathBuf>,
     /// How long to wait for each part of the answer
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 30_000)]
     timeout_ms: u64,
@@ -59,7 +69,7 @@ impl Call {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let catalog = catalog::load(config)?;
         let api = self.published(&catalog)?;
-        let mut target = Target::of(&catalog, api, &self.parameters)?;
+        let mut target = Target::of(&catalog, api, self.https, &self.parameters)?;
         if let Some(gateway) = self.gateway {
             target.gateway = gateway;
         }
@@ -85,9 +95,11 @@ impl Call {
         }
         headers.insert(0, ("Host".into(), target.host.clone()));
         let request = exchange::Request { method: &method, target: &target.request_target(), headers: &headers, body };
-        let answer = exchange::send(target.gateway, &request, Duration::from_millis(self.timeout_ms)).map_err(|error| {
-            Failure::new(format!("{}: {error}\n  help: is the gateway running? `lockgate run`", target.gateway))
-        })?;
+        let tls = if target.scheme == Scheme::Https { Some(tls(&target.host, self.authorities.as_deref())?) } else { None };
+        let answer =
+            exchange::send(target.gateway, tls.as_ref(), &request, Duration::from_millis(self.timeout_ms)).map_err(|error| {
+                Failure::new(format!("{}: {error}\n  help: is the gateway running? `lockgate run`", target.gateway))
+            })?;
         show(&request, &answer, out)?;
         match answer.status {
             200..400 => Ok(()),
@@ -107,6 +119,24 @@ impl Call {
             ))
         })
     }
+}
+
+/// How a gateway is spoken to that answers for this Host.
+fn tls(host: &str, authorities: Option<&Path>) -> Result<Client, Failure> {
+    let roots = match authorities {
+        None => certificate::system_authorities().map(|(roots, _)| roots).map_err(|problem| {
+            Failure::new(format!("the gateway's certificate cannot be verified: {problem}\n  help: --authorities FILE"))
+        })?,
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+            certificate::authorities(&text).map_err(|problem| Failure::new(format!("{}: {problem}", file.display())))?
+        }
+    };
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    let name = ServerName::try_from(name.to_owned()).ok();
+    // The digest tells settings apart, and there is only one here.
+    let trust = Trust::Authorities(Arc::new(roots), [0; 32]);
+    Client::new(&trust, name, None).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// The stronger of the methods that the API allows.

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use super::Failure;
-use crate::catalog::{Api, Catalog, Domain, MethodSet, Segment};
+use crate::catalog::{Api, Catalog, Domain, MethodSet, Scheme, Segment};
 use crate::http::percent::encode_segment;
 use crate::http::serialise::HeadWriter;
 
 pub struct Target {
     pub gateway: SocketAddr,
+    pub scheme: Scheme,
     pub host: String,
     pub method: String,
     /// Percent-encoded, base path included.
@@ -20,10 +21,19 @@ pub struct Target {
 const PARAMETER_BYTES: usize = 8 * 1024;
 
 impl Target {
-    /// `parameters`: `NAME=VALUE`; `*=VALUE` is the rest of the path.
-    pub fn of(catalog: &Catalog, api: &Api, parameters: &[String]) -> Result<Self, Failure> {
+    /// By the first listener that speaks what the API takes. `https`: over HTTPS and nothing else. `parameters`: `NAME=VALUE`;
+    /// `*=VALUE` is the rest of the path.
+    pub fn of(catalog: &Catalog, api: &Api, https: bool, parameters: &[String]) -> Result<Self, Failure> {
         let group = &catalog.groups[api.group.index()];
-        let listener = catalog.listeners.first().ok_or_else(|| Failure::new("the instance has no listener"))?;
+        let speaks = |scheme| match scheme {
+            Scheme::Http => api.protocols.http && !https,
+            Scheme::Https => api.protocols.https,
+        };
+        let listener = catalog.listeners.iter().find(|listener| speaks(listener.scheme));
+        let listener = listener.ok_or_else(|| {
+            let over = if https { "HTTPS" } else { "what the API takes" };
+            Failure::new(format!("no listener of the instance speaks {over}\n  help: add `[[listener]]` to gateway.toml"))
+        })?;
         let mut gateway = listener.address;
         if gateway.ip().is_unspecified() {
             gateway.set_ip(if gateway.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
@@ -51,7 +61,8 @@ impl Target {
         if path.is_empty() {
             path.push('/');
         }
-        Ok(Self { gateway, host: host.unwrap_or_else(|| group.default_domain.clone()), method, path, query: None })
+        let scheme = listener.scheme;
+        Ok(Self { gateway, scheme, host: host.unwrap_or_else(|| group.default_domain.clone()), method, path, query: None })
     }
 
     pub fn request_target(&self) -> String {
@@ -62,7 +73,8 @@ impl Target {
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.gateway, self.request_target())
+        let scheme = if self.scheme == Scheme::Https { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.gateway, self.request_target())
     }
 }
 

@@ -14,6 +14,8 @@ use monoio_http::h1::codec::ServerCodec;
 use monoio_http::h1::codec::decoder::FillPayload;
 use monoio_http::h1::payload::{FixedPayload, Payload};
 
+use crate::observe::event::Event;
+
 /// Serves from a thread of its own for the rest of the process.
 pub fn start(address: SocketAddr) -> io::Result<()> {
     let listener = StdListener::bind(address)?;
@@ -23,7 +25,7 @@ pub fn start(address: SocketAddr) -> io::Result<()> {
         let runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build();
         match runtime.map(|runtime| (runtime, listener)) {
             Ok((mut runtime, listener)) => runtime.block_on(accept(listener)),
-            Err(error) => tracing::error!(%error, "the demo's backend cannot run"),
+            Err(error) => Event::DemoBackendFailed { error: &error }.tell(),
         }
     })?;
     Ok(())

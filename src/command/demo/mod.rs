@@ -60,7 +60,7 @@ struct Calls {
 
 impl Calls {
     fn of(catalog: &Catalog, api: &Api, app: &App, config: &Path) -> Result<Self, Failure> {
-        let target = super::call::Target::of(catalog, api, &[])?;
+        let target = super::call::Target::of(catalog, api, false, &[])?;
         let (url, host) = (target.url(), &target.host);
         let code = app.app_codes.first().map_or("", |code| code.expose());
         let lockgate = own_name();

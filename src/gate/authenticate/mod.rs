@@ -31,7 +31,7 @@ use crate::catalog::{ApiId, AppCodePlace, AppId, AppKey, Authentication, Catalog
 use crate::http::field::FieldId;
 use apps::Apps;
 use echo::Echo;
-use nonce::{Insert, NonceKey, NonceSet};
+use nonce::{Insert, NonceKey, NonceSet, Sought};
 use parameters::Parameters;
 use signature::{Method, Signature, Signer};
 use signed_headers::SignedHeaders;
@@ -43,6 +43,8 @@ use variant::Variant;
 pub struct Scratch {
     headers: SignedHeaders,
     parameters: Parameters,
+    /// Nonces so far for which there was no room.
+    pub nonces_without_room: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -105,9 +107,11 @@ pub fn authenticate(
     if needs_form(call) {
         return Ok(Outcome::NeedForm);
     }
+    // Its place in memory is on its way while the signature is computed.
+    let nonce = seek_nonce(call, api, key, catalog, nonces);
     check_signature(call, method, app_key, catalog, scratch)?;
     check_timestamp(call, catalog)?;
-    check_nonce(call, api, key, require_nonce, catalog, nonces)?;
+    check_nonce(nonce, require_nonce, catalog, nonces, &mut scratch.nonces_without_room)?;
     let body_md5 = content_md5::check(call)?;
     Ok(Outcome::App { app, credential: Credential::Signature(method), body_md5 })
 }
@@ -190,24 +194,33 @@ fn milliseconds(text: &[u8]) -> Option<u64> {
     })
 }
 
+/// `None`: the call has no nonce.
+fn seek_nonce(call: &Call<'_>, api: ApiId, app_key: &[u8], catalog: &Catalog, nonces: &NonceSet) -> Option<Sought> {
+    let nonce = call.request.field(FieldId::XCaNonce).filter(|nonce| !nonce.is_empty())?;
+    let api = &catalog.apis[api.index()];
+    let group = &catalog.groups[api.group.index()].name;
+    Some(nonces.seek(&NonceKey { app_key, group: group.as_bytes(), api: api.name.as_bytes(), nonce }))
+}
+
 fn check_nonce(
-    call: &Call<'_>,
-    api: ApiId,
-    app_key: &[u8],
+    nonce: Option<Sought>,
     required: bool,
     catalog: &Catalog,
     nonces: &NonceSet,
+    without_room: &mut u64,
 ) -> Result<(), Refusal> {
-    let nonce = call.request.field(FieldId::XCaNonce).unwrap_or_default();
-    if nonce.is_empty() {
+    let Some(nonce) = nonce else {
         return if required { Err(Refusal::new(ErrorCode::I400NC)) } else { Ok(()) };
-    }
-    let api = &catalog.apis[api.index()];
-    let group = &catalog.groups[api.group.index()].name;
-    match nonces.insert(&NonceKey { app_key, group: group.as_bytes(), api: api.name.as_bytes(), nonce }) {
+    };
+    match nonces.record(nonce) {
         Insert::Fresh => Ok(()),
-        Insert::Full if catalog.security.nonce_full == NonceFull::Accept => Ok(()),
-        Insert::Full => Err(Refusal::because(ErrorCode::S403NU, "no room to remember another")),
+        Insert::Full => {
+            *without_room += 1;
+            match catalog.security.nonce_full {
+                NonceFull::Accept => Ok(()),
+                NonceFull::Refuse => Err(Refusal::because(ErrorCode::S403NU, "no room to remember another")),
+            }
+        }
         Insert::Seen => Err(Refusal::new(ErrorCode::S403NU)),
     }
 }

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use crate::gate::fingerprint::fingerprint;
 use crate::gate::quota::memory::Words;
+use crate::sys::cache::prefetch;
 
 /// Slices behind the current one in which a nonce is looked for.
 const LOOK_BACK: u64 = 4;
@@ -66,6 +67,12 @@ pub struct NonceKey<'a> {
     pub nonce: &'a [u8],
 }
 
+/// A nonce whose slots are on their way from memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought {
+    fingerprint: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Insert {
     Fresh,
@@ -103,7 +110,23 @@ impl NonceSet {
 
     /// Records a nonce. `Fresh` is answered once for each, whoever asks and however many at once.
     pub fn insert(&self, key: &NonceKey<'_>) -> Insert {
-        self.insert_at(self.current(), self.fingerprint(key))
+        self.record(self.seek(key))
+    }
+
+    /// Has the slots of a nonce fetched, which lie far apart and are hardly ever in a cache. Changes nothing.
+    #[inline]
+    pub fn seek(&self, key: &NonceKey<'_>) -> Sought {
+        let (fingerprint, current) = (self.fingerprint(key), self.current());
+        for slice in (0..=LOOK_BACK).map(|age| self.slice(current - age)) {
+            slice.get(first_probe(slice, fingerprint)).into_iter().for_each(prefetch);
+        }
+        Sought { fingerprint }
+    }
+
+    /// Records a nonce that was sought before.
+    #[inline]
+    pub fn record(&self, sought: Sought) -> Insert {
+        self.insert_at(self.current(), sought.fingerprint)
     }
 
     /// Moves the window on to `now_ms`. Called about once a second, off the workers, by one process of those that share the
@@ -175,7 +198,7 @@ impl NonceSet {
 
     /// The slots in which a fingerprint may stand, in order.
     fn probes<'s>(&self, slice: &'s [AtomicU64], fingerprint: u64) -> impl Iterator<Item = &'s AtomicU64> + use<'s> {
-        let first = ((u128::from(fingerprint) * slice.len() as u128) >> 64) as usize;
+        let first = first_probe(slice, fingerprint);
         let (before, from) = slice.split_at(first);
         from.iter().chain(before).take(PROBES)
     }
@@ -188,6 +211,11 @@ impl NonceSet {
     fn fingerprint(&self, key: &NonceKey<'_>) -> u64 {
         fingerprint(&self.fingerprint_key, &[key.app_key, key.group, key.api, key.nonce]).max(EMPTY + 1)
     }
+}
+
+#[inline]
+fn first_probe(slice: &[AtomicU64], fingerprint: u64) -> usize {
+    ((u128::from(fingerprint) * slice.len() as u128) >> 64) as usize
 }
 
 #[cfg(test)]

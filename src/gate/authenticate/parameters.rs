@@ -146,6 +146,9 @@ impl Parameters {
 
     fn sort_by(&mut self, order: impl Fn(&[u8], &[u8]) -> Ordering) {
         let Self { text, list, .. } = self;
+        if list.len() < 2 {
+            return;
+        }
         let name = |p: &Parameter| &text[p.start as usize..p.middle as usize];
         list.sort_unstable_by(|a, b| order(name(a), name(b)).then(a.nth.cmp(&b.nth)));
     }

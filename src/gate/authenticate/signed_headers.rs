@@ -2,13 +2,10 @@
 
 use super::sink::Sink;
 use crate::http::field::FieldId;
-use crate::http::head::RequestView;
+use crate::http::head::{Field, RequestView};
 
 /// The most names that `X-Ca-Signature-Headers` may list.
 pub const MAX_SIGNED_HEADERS: usize = 128;
-
-/// Never part of the header lines, even if listed: they have a line of their own, or are the signature itself.
-const EXCLUDED: [&[u8]; 6] = [b"x-ca-signature", b"x-ca-signature-headers", b"accept", b"content-md5", b"content-type", b"date"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooManyHeaders;
@@ -38,18 +35,26 @@ impl SignedHeaders {
         self.list.clear();
         let Some(field) = request.head.fields.first(FieldId::XCaSignatureHeaders) else { return Ok(()) };
         let mut start = u32::from(field.value.start);
-        for item in field.value.of(request.buffer).split(|&byte| byte == b',') {
+        let list = field.value.of(request.buffer);
+        let ends = memchr::memchr_iter(b',', list).chain([list.len()]);
+        for end in ends.map(|end| u32::from(field.value.start) + end as u32) {
+            let item = Range { start, end }.of(request.buffer);
             let name = item.trim_ascii();
-            let leading = (item.len() - item.trim_ascii_start().len()) as u32;
-            let name_start = start + leading;
-            start += item.len() as u32 + 1;
-            if is_excluded(name) {
+            let name_start = start + (item.len() - item.trim_ascii_start().len()) as u32;
+            start = end + 1;
+            let id = FieldId::of(name);
+            if name.is_empty() || is_excluded_id(id) {
                 continue;
             }
             if self.list.len() == MAX_SIGNED_HEADERS {
                 return Err(TooManyHeaders);
             }
-            let line = request.head.fields.iter().find(|line| line.name.of(request.buffer).eq_ignore_ascii_case(name));
+            let is_named = |line: &&Field| line.id == id && line.name.of(request.buffer).eq_ignore_ascii_case(name);
+            let line = match id {
+                // Ids of many names.
+                FieldId::Other | FieldId::XCaProxy => request.head.fields.iter().find(is_named),
+                id => request.head.fields.first(id),
+            };
             let value = line.map(|line| Range { start: line.value.start.into(), end: line.value.end.into() });
             let name = Range { start: name_start, end: name_start + name.len() as u32 };
             self.list.push(SignedHeader { name, value: value.unwrap_or_default() });
@@ -87,6 +92,10 @@ impl SignedHeaders {
     }
 
     fn arrange(&mut self, buffer: &[u8]) {
+        // As nearly every client lists them.
+        if self.list.is_sorted_by(|a, b| a.name.of(buffer) < b.name.of(buffer)) {
+            return;
+        }
         self.list.sort_unstable_by_key(|header| (header.name.of(buffer), header.name.start));
         self.list.dedup_by(|a, b| a.name.of(buffer) == b.name.of(buffer));
     }
@@ -94,7 +103,13 @@ impl SignedHeaders {
 
 /// A listed name that contributes no line.
 pub(super) fn is_excluded(name: &[u8]) -> bool {
-    name.is_empty() || EXCLUDED.iter().any(|excluded| excluded.eq_ignore_ascii_case(name))
+    name.is_empty() || is_excluded_id(FieldId::of(name))
+}
+
+/// Never part of the header lines, even if listed: they have a line of their own, or are the signature itself.
+fn is_excluded_id(id: FieldId) -> bool {
+    use FieldId::*;
+    matches!(id, Accept | ContentMd5 | ContentType | Date | XCaSignature | XCaSignatureHeaders)
 }
 
 impl Range {

@@ -36,6 +36,8 @@ pub(super) struct StringToSign<'a> {
     /// What the ranges of `headers` are of.
     buffer: &'a [u8],
     parameters: &'a mut Parameters,
+    /// Nothing in the path is escaped.
+    path_is_plain: bool,
 }
 
 impl<'a> Message<'a> {
@@ -74,13 +76,16 @@ impl<'a> StringToSign<'a> {
         parameters: &'a mut Parameters,
     ) -> Result<Self, Refusal> {
         parameters.read(message.query, message.form()?)?;
-        decode_path(message.path, &mut Nowhere)?;
-        Ok(Self { message, headers, buffer, parameters })
+        let path_is_plain = memchr::memchr(b'%', message.path).is_none();
+        if !path_is_plain {
+            decode_path(message.path, &mut Nowhere)?;
+        }
+        Ok(Self { message, headers, buffer, parameters, path_is_plain })
     }
 
     /// The tolerances that would write this message in another way.
     pub fn sensitive_to(&self) -> Variant {
-        Variant { raw_path: self.message.path.contains(&b'%'), ..self.parameters.sensitive_to() }
+        Variant { raw_path: !self.path_is_plain, ..self.parameters.sensitive_to() }
     }
 
     pub fn write(&mut self, variant: Variant, out: &mut impl Sink) {
@@ -101,7 +106,7 @@ impl<'a> StringToSign<'a> {
 
     /// Path and parameters.
     pub fn write_resource(&mut self, variant: Variant, out: &mut impl Sink) {
-        match variant.raw_path {
+        match variant.raw_path || self.path_is_plain {
             true => out.put(self.message.path),
             // Cannot fail: `new` has decoded it once.
             false => decode_path(self.message.path, out).unwrap_or_default(),

@@ -8,7 +8,7 @@ use crate::gate::quota::{Budget, Quotas, Want, Wants};
 use crate::gate::{Call, Forward};
 
 /// A counter for all calls of a rule.
-const EVERYONE: u64 = 0;
+pub(super) const EVERYONE: u64 = 0;
 /// Values that a rule may count by, at most.
 const MOST_VALUES: usize = 16;
 

@@ -6,6 +6,7 @@
 
 mod build;
 mod draw;
+pub mod list;
 mod told;
 mod values;
 

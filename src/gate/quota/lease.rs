@@ -362,17 +362,9 @@ impl Lessee {
         memory.store(self.map.mark(self.seat), mark);
     }
 
-    /// The sum of everyone's moves; `None`: someone else is in doubt.
+    /// The sum of everyone else's moves; `None`: someone else is in doubt.
     fn moves(&self, memory: &(impl Memory + ?Sized)) -> Option<u64> {
-        let mut sum = 0u64;
-        for seat in self.seats(memory).filter(|&seat| seat != self.seat) {
-            let mark = memory.load(self.map.mark(seat));
-            if mark & IN_DOUBT != 0 {
-                return None;
-            }
-            sum = sum.wrapping_add(mark);
-        }
-        Some(sum)
+        moves(self.map, memory, Some(self.seat))
     }
 
     /// Every seat that has ever been taken.
@@ -387,6 +379,19 @@ pub fn seats<M: Memory + ?Sized>(map: Map, memory: &M) -> impl Iterator<Item = u
         let staff = (memory.load(map.staff(process)) as usize).min(map.workers);
         (0..staff).map(move |worker| map.seat(process, worker))
     })
+}
+
+/// The sum of all moves, but for those of one seat; `None`: someone is in doubt.
+pub fn moves(map: Map, memory: &(impl Memory + ?Sized), besides: Option<usize>) -> Option<u64> {
+    let mut sum = 0u64;
+    for seat in seats(map, memory).filter(|&seat| Some(seat) != besides) {
+        let mark = memory.load(map.mark(seat));
+        if mark & IN_DOUBT != 0 {
+            return None;
+        }
+        sum = sum.wrapping_add(mark);
+    }
+    Some(sum)
 }
 
 fn take_token(

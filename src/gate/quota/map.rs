@@ -72,6 +72,11 @@ impl Map {
         (self.home(self.buckets)).next_multiple_of(LINE) + slot
     }
 
+    /// Places for counters.
+    pub fn slots(&self) -> usize {
+        self.buckets * BUCKET
+    }
+
     /// Of the counter whose entry is there.
     pub fn key_of(&self, entry: usize) -> usize {
         self.key((entry - self.entries()) / ENTRY)
@@ -102,5 +107,11 @@ mod tests {
         assert_eq!(map.key_of(map.entry(17)), map.key(17));
         assert_eq!(map.entry(map.buckets * BUCKET), map.words());
         assert!(map.buckets * BUCKET >= 1500);
+    }
+
+    #[test]
+    fn a_million_counters_take_a_stated_room() {
+        let bytes = 8 * Map::new(1_000_000).words();
+        assert!(bytes < 118_500_000, "{bytes}");
     }
 }

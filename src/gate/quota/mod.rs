@@ -3,10 +3,11 @@
 //!
 //! [`quotas`] is what a process holds of the counters, [`want`] what a call needs of them. [`lease`] is how workers share one
 //! budget, over the words of [`memory`] that [`map`] lays out, [`table`] finds and [`word`] reads; [`bucket`] is the other
-//! kind of budget, so many a second, where calls wait their turn.
+//! kind of budget, so many a second, where calls wait their turn. [`look`] is for those who look at counters from outside.
 
 pub mod bucket;
 pub mod lease;
+pub mod look;
 pub mod map;
 pub mod memory;
 pub mod quotas;

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::AtomicU64;
 
+use super::bucket;
 use super::lease::{Lessee, clear_mark};
+use super::look::{self, Reset, Seen};
 use super::map::Map;
 use super::memory::{Memory, Words};
 use super::table::{self, FIRST_ID};
@@ -48,6 +50,14 @@ impl Quotas {
         lessee.take_all(&*self.words, wants, now_ms)
     }
 
+    /// Gives back a token that was taken a moment ago, and is not needed: the calls that wait keep their turns, and another may
+    /// wait behind them.
+    pub fn give_token_back(&self, id: u64) {
+        if let Some(at) = table::place(&*self.words, &self.map, id) {
+            bucket::give_back(&*self.words, at);
+        }
+    }
+
     /// A process that shared the memory is no more: whatever its workers were in the middle of is over. What they had in
     /// hand is lost; what they had leased is there for the others.
     pub fn bury(&self, process: usize) {
@@ -67,6 +77,16 @@ impl Quotas {
     pub fn bury_all(&self) {
         (0..self.map.processes).for_each(|process| self.bury(process));
         table::mend(&*self.words, &self.map);
+    }
+
+    /// Every counter that there is.
+    pub fn counters(&self) -> impl Iterator<Item = Seen> {
+        look::counters(&*self.words, self.map)
+    }
+
+    /// Begins a counter anew: all of its limit is there again.
+    pub fn reset(&self, id: u64) -> Reset {
+        look::reset(&*self.words, self.map, id)
     }
 
     /// Takes over the counters of another memory of the same key, which nobody uses any more. How many found no room.

@@ -150,20 +150,29 @@ pub struct Found {
     pub at: usize,
 }
 
-/// Every counter of the table, for those who look at it from outside.
-pub fn counters<'a, M: Memory + ?Sized>(memory: &'a M, map: &'a Map) -> impl Iterator<Item = Found> + use<'a, M> {
-    (0..map.buckets * BUCKET).filter_map(move |slot| {
-        let (id, at) = (memory.load(map.key(slot)), map.entry(slot));
-        if id < FIRST_ID || memory.load(at) == DEAD {
-            return None;
-        }
-        let rule = memory.load(at + RULE);
-        let text: Vec<u8> = (SUBJECT..ENTRY).flat_map(|n| memory.load(at + n).to_le_bytes()).collect();
-        let len = usize::from(text[0]).min(SUBJECT_BYTES);
-        let found = Found { id, rule, subject: text[1..=len].to_vec(), at };
-        // It may have been written over meanwhile.
-        (memory.load(map.key(slot)) == id).then_some(found)
-    })
+/// Where a counter is, if it is there.
+pub fn place(memory: &(impl Memory + ?Sized), map: &Map, id: u64) -> Option<usize> {
+    let home = home(map, id);
+    look(memory, map, home, memory.load(map.home(home)), id).map(|slot| map.entry(slot))
+}
+
+/// The counter of a slot.
+pub fn at<M: Memory + ?Sized>(memory: &M, map: &Map, slot: usize) -> Option<Found> {
+    let (id, at) = (memory.load(map.key(slot)), map.entry(slot));
+    if id < FIRST_ID || memory.load(at) == DEAD {
+        return None;
+    }
+    let rule = memory.load(at + RULE);
+    let text: Vec<u8> = (SUBJECT..ENTRY).flat_map(|n| memory.load(at + n).to_le_bytes()).collect();
+    let (&len, text) = text.split_first()?;
+    let found = Found { id, rule, subject: text.get(..usize::from(len).min(SUBJECT_BYTES))?.to_vec(), at };
+    // It may have been written over meanwhile.
+    (memory.load(map.key(slot)) == id).then_some(found)
+}
+
+/// Every counter of the table.
+fn counters<'a, M: Memory + ?Sized>(memory: &'a M, map: &'a Map) -> impl Iterator<Item = Found> + use<'a, M> {
+    (0..map.slots()).filter_map(|slot| at(memory, map, slot))
 }
 
 /// Ends the locks that workers of a process left which is no more.
@@ -180,7 +189,7 @@ pub fn unlock(memory: &(impl Memory + ?Sized), map: &Map, process: usize) {
 
 /// Frees the places that were being written when a process ended. Nobody else uses the memory.
 pub fn mend(memory: &(impl Memory + ?Sized), map: &Map) {
-    for slot in 0..map.buckets * BUCKET {
+    for slot in 0..map.slots() {
         let key = memory.load(map.key(slot));
         if key == RESERVED || (key != EMPTY && memory.load(map.entry(slot)) == DEAD) {
             memory.store(map.key(slot), EMPTY);

@@ -38,7 +38,7 @@ impl<'a> PlainLines<'a> {
         }
         let span = |start: usize, end: usize| Span { start: start as u16, end: end as u16 };
         let name = span(at, at + name_len);
-        let id = FieldId::of(name.of(self.bytes));
+        let id = FieldId::of_plain(line, name_len);
         Some((Field { name, value: span(start, end), id, plain: true }, end + 2))
     }
 

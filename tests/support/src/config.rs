@@ -123,6 +123,12 @@ impl Config {
             .environment("DONT_FAKE_MONOTONIC", "1")
     }
 
+    /// The kernel makes huge pages of the gateway's memory in its own time, and counts them whole where a part is in use: where
+    /// memory is measured, there are none.
+    pub fn without_huge_pages(self) -> Self {
+        self.environment("MIMALLOC_ALLOW_THP", "0")
+    }
+
     /// Writes the access log to a file, which [`Gateway::access_log`] reads.
     pub fn access_log(self) -> Self {
         self.table("access_log", "path = \"access.log\"")

@@ -113,13 +113,6 @@ impl Gateway {
         self.child.id()
     }
 
-    /// Memory of its own that the process has.
-    pub fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a running process");
-        let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("the kernel says how much");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
-    }
-
     /// What the process wrote to standard output and standard error.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path().join("output")).unwrap_or_default()).into_owned()

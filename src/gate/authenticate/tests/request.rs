@@ -58,8 +58,12 @@ impl Request {
         let mut head = RequestHead { method: put(&mut buffer, &self.method), ..Default::default() };
         head.target = put(&mut buffer, &self.target);
         for (name, value) in &self.headers {
-            let field =
-                Field { name: put(&mut buffer, name), value: put(&mut buffer, value.trim_ascii()), id: id(name), plain: false };
+            let field = Field {
+                name: put(&mut buffer, name),
+                value: put(&mut buffer, value.trim_ascii()),
+                id: FieldId::of(name),
+                plain: false,
+            };
             assert!(head.fields.push(field));
         }
         let target = head.target.of(&buffer);
@@ -86,25 +90,6 @@ fn put(buffer: &mut Vec<u8>, bytes: &[u8]) -> Span {
     let end = buffer.len() as u16;
     buffer.extend_from_slice(b"\r\n");
     Span { start, end }
-}
-
-fn id(name: &[u8]) -> FieldId {
-    match name.to_ascii_lowercase().as_slice() {
-        b"accept" => FieldId::Accept,
-        b"authorization" => FieldId::Authorization,
-        b"content-length" => FieldId::ContentLength,
-        b"content-md5" => FieldId::ContentMd5,
-        b"content-type" => FieldId::ContentType,
-        b"date" => FieldId::Date,
-        b"transfer-encoding" => FieldId::TransferEncoding,
-        b"x-ca-key" => FieldId::XCaKey,
-        b"x-ca-nonce" => FieldId::XCaNonce,
-        b"x-ca-signature" => FieldId::XCaSignature,
-        b"x-ca-signature-headers" => FieldId::XCaSignatureHeaders,
-        b"x-ca-signature-method" => FieldId::XCaSignatureMethod,
-        b"x-ca-timestamp" => FieldId::XCaTimestamp,
-        _ => FieldId::Other,
-    }
 }
 
 /// One API, and the apps of the vectors.
