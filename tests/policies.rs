@@ -153,6 +153,23 @@ fn a_refusal_says_when_to_come_again() {
 }
 
 #[test]
+fn an_answer_says_what_is_left_where_its_policy_wants_that() {
+    let backend = Backend::answering(|_| b"HTTP/1.1 200 OK\r\nx-ratelimit-limit: 7\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let gateway = start(&backend, "unit = \"day\"\napi = 100\napp = 5\nfields = \"x-ratelimit\"", &["g/one"]);
+    let mut client = gateway.client();
+    for left in (0..5).rev() {
+        let answer = client.call(&by("/one", "a"));
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.field("X-RateLimit-Remaining").unwrap(), left.to_string());
+        let all: Vec<_> = answer.all("X-RateLimit-Limit").collect();
+        assert_eq!(all, ["5"], "the backend's own would be taken for it");
+    }
+    client.call(&by("/one", "a")).assert_refused("T429PA");
+    // Where no policy applies, a backend's fields are its own business.
+    assert_eq!(client.call(&Request::get("/open/x")).field("X-RateLimit-Limit").unwrap(), "7");
+}
+
+#[test]
 fn windows_end_on_the_clock() {
     let edges = [("minute", 60, NINE + 60), ("hour", 3600, NINE + 3600), ("day", 86_400, NINE + 15 * 3600)];
     thread::scope(|scope| {
@@ -259,6 +276,7 @@ fn a_policy_is_live_and_goes_on_with_its_count() {
         passed += usize::from(client.call(&call).status() == 200);
     }
     assert_eq!(passed, 5, "ten have been used");
+    gateway.wait_for_output("policy p: api 10 a day -> 15 a day");
     // A bad file takes nothing away.
     gateway.write("policies/p.toml", &policy("unit = \"day\"\napi = 20\napp = 30", &bound("g/one")));
     gateway.wait_for_output("`app` is at most `api`");
@@ -268,4 +286,36 @@ fn a_policy_is_live_and_goes_on_with_its_count() {
     std::fs::remove_file(gateway.path().join("policies/p.toml")).unwrap();
     gateway.ok(&["reload", "--wait"]);
     assert_eq!(passing(&gateway, &call, 30, "none"), 30);
+    gateway.wait_for_output("policy p is gone");
+}
+
+#[test]
+fn a_policy_may_come_where_there_was_none() {
+    let backend = Backend::ok();
+    let gateway = config(&backend).at(NINE).start();
+    gateway.call(&by("/one", "a")).assert_passed();
+    gateway.write("policies/p.toml", &policy("unit = \"day\"\napi = 1", &bound("g/one")));
+    eventually("it is in force", || (gateway.call(&by("/one", "a")).code() == "T429PA").then_some(()));
+}
+
+#[test]
+fn a_change_of_a_policy_is_said_in_words() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, RULES, &["g/open"]);
+    let changed = RULES.replace("limit = 20", "limit = 30").replace("'free'", "'trial'").replace("retry_after_s = 7\n", "");
+    let keys = format!("zone = \"-03:30\"\n{changed}[[rule]]\nname = \"x\"\nlimit = 9\nperiod = \"hour\"\n");
+    gateway.write("policies/p.toml", &policy(&keys, &(bound("g/open") + &bound("g"))));
+    gateway.ok(&["reload", "--wait"]);
+    for said in [
+        "policy p: rule per-client 20 an hour by Client, empty values pass -> 30 an hour by Client, empty values pass",
+        "policy p: rule free 5 a day, retry after 7 s -> 5 a day",
+        "policy p: the condition of rule free has changed",
+        "policy p: now rule x 9 an hour",
+        "policy p: zone +00:00 -> -03:30",
+        "policy p: now binding to g in RELEASE",
+    ] {
+        gateway.wait_for_output(said);
+    }
+    gateway.write("policies/q.toml", &policy("unit = \"day\"\napi = 10", "").replace("\"p\"", "\"q\""));
+    gateway.wait_for_output("policy q is new");
 }

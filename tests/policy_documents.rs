@@ -123,7 +123,7 @@ const CASES: &[Case] = &[
     (RULES, "_retry_after_s = 60", "_retry_after_s = 0", "default_retry_after_s = 0 is out of range", "6:25"),
     (RULES, "System:CaClientIp", "System:CaClientIP6", "`System:CaClientIP6` is not where a parameter can be", "8:12"),
     (RULES, "Header:X-Level", "Cookie:level", "`Cookie:level` is not where a parameter can be", "9:9"),
-    (RULES, "[[rule]]", "Le-vel = \"Path\"\n[[rule]]", "`Le-vel` is not a name of a parameter", "10:10"),
+    (RULES, "[[rule]]", "Le-vel = \"Path\"\n[[rule]]", "`Le-vel` is not a name of a parameter", "10:1"),
     (RULES, "\"per-ip\"", "\"per ip\"", "`per ip` is not a name of a rule", "11:8"),
     (RULES, "[\"ClientIP\"]", "[\"ClientIp\"]", "there is no parameter `ClientIp`", "12:18"),
     (RULES, "[\"ClientIP\"]", "[\"ClientIP\", \"ClientIP\"]", "the parameter `ClientIP` is listed twice", "12:30"),

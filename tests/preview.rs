@@ -258,6 +258,15 @@ fn changes_are_told_in_words_with_an_example() {
     let (ours, since) = said.split_once("not by this publication").unwrap_or_else(|| panic!("{said}"));
     assert!(ours.contains("the outcome of no request would change"), "{said}");
     assert!(since.contains("5 of 5 requests would now be refused: A403EP (app alpha); it went to g/signed"), "{said}");
+    // So do policies, which count from the first record on.
+    fs::write(directory.join("apps/alpha.toml"), alpha_until("2099-01-01T00:00:00Z").document()).unwrap();
+    let policy =
+        "name = \"p\"\ntype = \"traffic-control\"\nunit = \"day\"\napi = 2\n[[bind]]\ngroup = \"g\"\nstages = [\"RELEASE\"]\n";
+    fs::create_dir_all(directory.join("policies")).unwrap();
+    fs::write(directory.join("policies/p.toml"), policy).unwrap();
+    let said = dry_run(directory, &[&log]);
+    let (_, since) = said.split_once("not by this publication").unwrap_or_else(|| panic!("{said}"));
+    assert!(since.contains("3 of 5 requests would now be refused: T429PA (app alpha); it went to g/signed"), "{said}");
     // A draft with an error is an error here, too.
     fs::write(directory.join("groups/g/apis/signed.toml"), "name = 1").unwrap();
     let output: std::process::Output = lockgate(directory).args(["publish", "g", "--dry-run"]).output().unwrap();

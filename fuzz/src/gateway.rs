@@ -221,7 +221,7 @@ pub fn relay(bytes: &[u8], cuts: &[usize], closed: bool, client: Client) -> Resu
         let transfer = Transfer::new(framing.body, client.http11);
         let client_keep_alive = !matches!(transfer, Transfer::Raw | Transfer::Content(_));
         let (to_head, keep_alive) = (client.to_head, client_keep_alive);
-        let ours = Ours { to_head, version, keep_alive, request_id: REQUEST_ID, date: DATE, latencies: None };
+        let ours = Ours { to_head, version, keep_alive, request_id: REQUEST_ID, date: DATE, latencies: None, told: None };
         sent.extend(written(|writer| write_head(&view, framing.body, &ours, writer)));
         let passed = pass(transfer, bytes, start, received, cuts, closed, &mut sent);
         let end = passed.clone().ok().flatten();

@@ -1,10 +1,12 @@
 //! Inputs by the grammar: right, or nearly right. Faults are built in where parsers are known to differ; `mutate` adds
 //! those that nobody thought of.
 
+mod hello;
 mod words;
 
 use crate::random::Random;
 use crate::targets::documents;
+pub use hello::hello;
 use words::*;
 
 /// One to three requests on a connection.
@@ -243,4 +245,20 @@ pub fn document(random: &mut Random) -> Vec<u8> {
 
 fn rarely<'a>(random: &mut Random, odd: &'a str, usual: &'a str) -> &'a [u8] {
     if random.one_in(60) { odd } else { usual }.as_bytes()
+}
+
+/// A version and cipher, then what may be records: of any type and length, whole or not.
+pub fn records(random: &mut Random) -> Vec<u8> {
+    let mut out = vec![random.below(4) as u8];
+    for _ in 0..random.below(4) {
+        let longest = if random.one_in(10) { 17_000 } else { 200 };
+        let length = random.below(longest);
+        let [high, low] = (length as u16).to_be_bytes();
+        out.extend_from_slice(&[20 + random.below(5) as u8, 3, 3, high, low]);
+        out.extend((0..length).map(|_| random.word() as u8));
+        if random.one_in(3) {
+            out.extend_from_slice(&[20, 3, 3, 0, 1, 1]);
+        }
+    }
+    out
 }

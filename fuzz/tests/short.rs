@@ -40,6 +40,16 @@ fn documents() {
 }
 
 #[test]
+fn first_messages_of_tls() {
+    short(Target::Hello, 3_000);
+}
+
+#[test]
+fn records_of_tls() {
+    short(Target::Records, 2_000);
+}
+
+#[test]
 fn every_kept_input_comes_out_well() {
     let mut judge = Judge::default();
     for target in Target::ALL {

@@ -69,7 +69,7 @@ pub struct Policy {
     #[schemars(range(min = *RETRY_AFTER_S.start(), max = *RETRY_AFTER_S.end()))]
     pub default_retry_after_s: Option<At<i64>>,
     /// What rules name: `NAME = "LOCATION:NAME"`, such as `ClientIP = "System:CaClientIp"`.
-    pub parameters: Option<At<BTreeMap<String, At<String>>>>,
+    pub parameters: Option<At<BTreeMap<At<String>, At<String>>>>,
     /// Limits by parameters.
     #[serde(default)]
     pub rule: Vec<At<RuleTable>>,

@@ -1,12 +1,15 @@
 //! The last step of a decision: access rules, then quotas, and quotas last of all, so that a refused call uses up nothing.
 
 use super::error::{Detail, Limited};
-use super::policy::{Draw, Limit, Values};
+use super::policy::{Draw, Limit, Told, Values};
+use super::quota::bucket;
+use super::quota::look::Level;
 use super::quota::quotas::DEFAULT_DOMAIN;
 use super::quota::window::Period;
 use super::quota::{Budget, Lessee, Quotas, Take, Want};
 use super::{Call, ErrorCode, Forward, Refusal, Tables};
 use crate::catalog::CounterFull;
+use crate::catalog::policy::Fields;
 
 /// A worker's part in the counting.
 pub struct Counting {
@@ -29,9 +32,8 @@ pub struct Counted<'a> {
 }
 
 pub enum Admitted {
-    Now,
-    /// Its turn comes in so many milliseconds.
-    After(u64),
+    /// `wait_ms`: until its turn comes. `told`: of the limit that is nearest to its end, where its policy wants that.
+    Passes { wait_ms: u64, told: Option<Told> },
     /// Whether there is a unit of every quota left hangs on a worker that may give one back: ask again in a moment.
     InDoubt,
 }
@@ -40,7 +42,7 @@ pub enum Admitted {
 #[inline]
 pub fn admit(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Counted<'_>) -> Result<Admitted, Refusal> {
     match forward.default_domain || tables.policies.apply_to(forward.api) {
-        false => Ok(Admitted::Now),
+        false => Ok(Admitted::Passes { wait_ms: 0, told: None }),
         true => count(call, tables, forward, counted),
     }
 }
@@ -54,7 +56,7 @@ fn count(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Coun
         let (n, why) = match quotas.take(lessee, &mut draw.wants, call.now_ms) {
             Ok(()) => {
                 let wait_ms = draw.wants.iter().map(|want| want.wait_ms).max().unwrap_or(0);
-                return Ok(if wait_ms > 0 { Admitted::After(wait_ms) } else { Admitted::Now });
+                return Ok(Admitted::Passes { wait_ms, told: told(quotas, &draw, call.now_ms) });
             }
             Err((_, Take::InDoubt)) => return Ok(Admitted::InDoubt),
             Err(refused) => refused,
@@ -93,6 +95,24 @@ fn draw<'a>(call: &Call<'_>, tables: &'a Tables, forward: &Forward, quotas: &Quo
         draw.push(limit, want)?;
     }
     Some(draw)
+}
+
+/// What is told of the limits of a call that passes: of the one that has the least left. Others may count meanwhile, so that
+/// it is what was left a moment ago.
+fn told(quotas: &Quotas, draw: &Draw<'_>, now_ms: u64) -> Option<Told> {
+    let of = |(n, want): (usize, &Want<'_>)| {
+        let limit = draw.limit(n).filter(|limit| limit.fields != Fields::None)?;
+        let (left, whole_in_ms) = match (quotas.level(want.id), want.budget) {
+            (Some(Level::Window { window, used }), Budget::Window(own)) if window == own => {
+                (want.limit.saturating_sub(used), own.end_ms(limit.zone_ms()).saturating_sub(now_ms))
+            }
+            (Some(Level::Bucket(word)), Budget::Bucket { .. }) => (bucket::left(word, want.limit, now_ms), Period::Second.ms()),
+            // Its window has ended since.
+            _ => (want.limit, 0),
+        };
+        limit.told(left, whole_in_ms.div_ceil(1000))
+    };
+    draw.wants.iter().enumerate().filter_map(of).min_by_key(|told| told.remaining)
 }
 
 /// What a call is told that a limit refuses.

@@ -120,8 +120,7 @@ pub fn give_place_up(call: &Call<'_>, tables: &Tables, shared: &Shared, scratch:
 #[inline]
 fn admitted(call: &Call<'_>, tables: &Tables, forward: Forward, counted: &mut Counted<'_>) -> Result<Verdict, Refusal> {
     Ok(match admit(call, tables, &forward, counted)? {
-        Admitted::Now => passed(call, forward),
-        Admitted::After(wait_ms) => passed(call, Forward { wait_ms, ..forward }),
+        Admitted::Passes { wait_ms, told } => passed(call, Forward { wait_ms, told, ..forward }),
         Admitted::InDoubt => Verdict::InDoubt(forward),
     })
 }
@@ -200,7 +199,7 @@ fn steps<O: Observer>(
     let upgrade = upgrade(call, api);
     let Route { api, path, default_domain, .. } = route;
     let app = known.caller.map(|(app, _)| app);
-    let forward = Forward { api, app, path, default_domain, body_md5, upgrade, wait_ms: 0 };
+    let forward = Forward { api, app, path, default_domain, body_md5, upgrade, wait_ms: 0, told: None };
     let verdict = admitted(call, tables, forward, counted)?;
     if !matches!(verdict, Verdict::InDoubt(_)) {
         observer.saw(Seen::Admitted);

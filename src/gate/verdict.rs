@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::authenticate::Credential;
+use super::policy::Told;
 use super::route::PathMatch;
 use crate::catalog::{ApiId, AppId};
 
@@ -45,4 +46,6 @@ pub struct Forward {
     pub upgrade: Option<usize>,
     /// How long until its turn comes, by the limits that calls wait for, in milliseconds.
     pub wait_ms: u64,
+    /// What its answer says of a limit.
+    pub told: Option<Told>,
 }

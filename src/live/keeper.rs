@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use super::ERRORS_KEPT;
+use super::policies;
 use super::socket::{Answer, Order, Receipt};
 use super::watch::Watch;
 use crate::catalog::{Catalog, Kept, load_served};
@@ -223,6 +224,7 @@ impl Keeper {
             self.status.accepted(before.generation, kept(), before.last_load_us);
             return Ok(false);
         }
+        let changes = policies::changes(self.swap.catalog(), &catalog);
         let put = self.swap.put_in_force(Arc::new(catalog));
         let load = put.map_err(|stuck| {
             error(&format!("worker {} did not take the new generation in time", stuck.worker), &self.config_dir)
@@ -233,6 +235,7 @@ impl Keeper {
         self.status.accepted(generation, kept(), took_us);
         let workers = self.status.workers_at(load);
         Said::GenerationInForce { generation: number, sha256: &sha256, workers, of, took_us }.tell();
+        changes.iter().for_each(|change| Said::PolicyChanged { change }.tell());
         Ok(true)
     }
 

@@ -5,6 +5,7 @@
 //! [`state`] is the state directory that both sides meet in.
 
 mod keeper;
+mod policies;
 pub mod socket;
 pub mod state;
 mod watch;

@@ -41,6 +41,10 @@ pub enum Event<'a> {
         of: usize,
         took_us: u64,
     },
+    /// A policy is another one in the generation that is in force.
+    PolicyChanged {
+        change: &'a str,
+    },
     /// The files have errors, and what was served before goes on. `place`: of the first; `report`: the first of them, shown.
     LoadRefused {
         generation: u64,
@@ -140,6 +144,7 @@ impl Event<'_> {
                     "generation {generation}, sha256 {sha256}, {workers}/{of} workers, {ms} ms"
                 );
             }
+            Self::PolicyChanged { change } => tracing::info!(event = "policy-changed", "{change}"),
             Self::LoadRefused { generation, place, errors, report } => tracing::error!(
                 event = "load-refused",
                 generation,

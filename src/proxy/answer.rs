@@ -197,6 +197,7 @@ fn read_one(a: &Answer<'_>, block: &mut Block, scanned: usize) -> Result<Head, R
         request_id: &a.id,
         date: &a.c.core.clock.date(),
         latencies: a.story.debug.get().then(|| a.story.latencies(a.c)),
+        told: a.story.told.get(),
     };
     let buffer = &mut a.c.core.head_buffer.borrow_mut()[..];
     let mut writer = HeadWriter::new(&mut *buffer);

@@ -1,6 +1,7 @@
 //! The head of an answer as the client gets it: the backend's, without what concerned its connection alone, with our
 //! own framing and the gateway's fields.
 
+use crate::gate::policy::Told;
 use crate::http::connection::HopByHop;
 use crate::http::date::DATE_BYTES;
 use crate::http::field::FieldId;
@@ -19,18 +20,23 @@ pub struct Ours<'a> {
     pub date: &'a [u8; DATE_BYTES],
     /// For a caller that asked for debug information: milliseconds of the backend, and in all.
     pub latencies: Option<(u64, u64)>,
+    /// What the call drew from.
+    pub told: Option<&'a Told>,
 }
 
 /// Writes the client's head for a backend's final one.
 pub fn write_head(answer: &ResponseView<'_>, body: BodyLength, ours: &Ours<'_>, writer: &mut HeadWriter<'_>) {
     write_status_line(answer, writer);
-    write_passing_fields(answer, writer);
+    write_passing_fields(answer, ours.told, writer);
     if answer.field(FieldId::Date).is_none() {
         writer.field(b"Date", ours.date);
     }
     write_framing(answer, body, ours, writer);
     write_connection(ours.version, ours.keep_alive, writer);
     writer.field(b"X-Ca-Request-Id", ours.request_id);
+    if let Some(told) = ours.told {
+        told.write(writer);
+    }
     if let Some((service, total)) = ours.latencies {
         write_debug_info(service, total, writer);
     }
@@ -40,14 +46,14 @@ pub fn write_head(answer: &ResponseView<'_>, body: BodyLength, ours: &Ours<'_>, 
 /// Writes the client's copy of an interim head (RFC 9110, section 15.2).
 pub fn write_interim(answer: &ResponseView<'_>, writer: &mut HeadWriter<'_>) {
     write_status_line(answer, writer);
-    write_passing_fields(answer, writer);
+    write_passing_fields(answer, None, writer);
     writer.bytes(b"\r\n");
 }
 
 /// Writes the client's head for a backend's switch to another protocol.
 pub fn write_switch(answer: &ResponseView<'_>, protocol: &str, request_id: &[u8; 36], writer: &mut HeadWriter<'_>) {
     write_status_line(answer, writer);
-    write_passing_fields(answer, writer);
+    write_passing_fields(answer, None, writer);
     writer.bytes(b"Connection: upgrade\r\n");
     writer.field(b"Upgrade", protocol.as_bytes());
     writer.field(b"X-Ca-Request-Id", request_id);
@@ -80,7 +86,7 @@ fn write_status_line(answer: &ResponseView<'_>, writer: &mut HeadWriter<'_>) {
     writer.bytes(b"\r\n");
 }
 
-fn write_passing_fields(answer: &ResponseView<'_>, writer: &mut HeadWriter<'_>) {
+fn write_passing_fields(answer: &ResponseView<'_>, told: Option<&Told>, writer: &mut HeadWriter<'_>) {
     let hop_by_hop = HopByHop::of_response(answer);
     let mut lines = PassingLines::new(answer.buffer);
     for field in answer.head.fields.iter() {
@@ -89,6 +95,7 @@ fn write_passing_fields(answer: &ResponseView<'_>, writer: &mut HeadWriter<'_>) 
             FieldId::ContentLength | FieldId::TransferEncoding => {}
             // The gateway's own words: a backend's would be taken for them.
             FieldId::XCaRequestId | FieldId::XCaErrorCode | FieldId::XCaErrorMessage => {}
+            FieldId::Other if told.is_some_and(|told| told.is_named(field.name.of(answer.buffer))) => {}
             _ if hop_by_hop.drops(field) => {}
             _ => lines.pass(field, writer),
         }

@@ -1,6 +1,6 @@
 //! What happened to a request, gathered on its way for its log line.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 
 use super::connection::Connection;
@@ -9,7 +9,8 @@ use crate::catalog::{ApiId, AppId, Scheme};
 use crate::gate::authenticate::Credential;
 use crate::gate::client::client_address;
 use crate::gate::map::write_query;
-use crate::gate::{Decision, Refusal};
+use crate::gate::policy::Told;
+use crate::gate::{Decision, Forward, Refusal, Verdict};
 use crate::http::field::FieldId;
 use crate::http::serialise::HeadWriter;
 use crate::http::target::parse_target;
@@ -34,6 +35,8 @@ pub struct Story {
     app: Cell<Option<AppId>>,
     credential: Cell<Option<Credential>>,
     backend: Cell<Option<SocketAddr>>,
+    /// What the answer says of a limit.
+    pub told: OnceCell<Told>,
     received: Cell<u64>,
     sent: Cell<u64>,
     timers: Cell<Timers>,
@@ -55,6 +58,7 @@ impl Story {
             app: Cell::new(None),
             credential: Cell::new(None),
             backend: Cell::new(None),
+            told: OnceCell::new(),
             received: Cell::new(0),
             sent: Cell::new(0),
             timers: Cell::default(),
@@ -66,6 +70,9 @@ impl Story {
         self.app.set(decision.app);
         self.credential.set(decision.credential);
         self.debug.set(decision.debug);
+        if let Verdict::Forward(Forward { told: Some(told), .. }) = &decision.verdict {
+            let _ = self.told.set(told.clone());
+        }
         self.timed.set(decision.debug || self.timed.get());
         self.logged.set(decision.debug || self.logged.get());
         if self.logged.get() {

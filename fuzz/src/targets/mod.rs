@@ -4,6 +4,7 @@ mod chunked;
 pub mod documents;
 mod head;
 mod response;
+mod tls;
 mod uri;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,10 +28,15 @@ pub enum Target {
     Target,
     /// Documents of a config directory
     Documents,
+    /// First messages of TLS clients
+    Hello,
+    /// Records of established TLS connections
+    Records,
 }
 
 impl Target {
-    pub const ALL: [Target; 5] = [Target::Head, Target::Chunked, Target::Response, Target::Target, Target::Documents];
+    pub const ALL: [Target; 7] =
+        [Target::Head, Target::Chunked, Target::Response, Target::Target, Target::Documents, Target::Hello, Target::Records];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -39,6 +45,8 @@ impl Target {
             Target::Response => "response",
             Target::Target => "target",
             Target::Documents => "documents",
+            Target::Hello => "hello",
+            Target::Records => "records",
         }
     }
 
@@ -50,6 +58,8 @@ impl Target {
             Target::Response => generate::response(random),
             Target::Target => generate::target_line(random),
             Target::Documents => generate::document(random),
+            Target::Hello => generate::hello(random),
+            Target::Records => generate::records(random),
         }
     }
 }
@@ -69,6 +79,8 @@ impl Judge {
             Target::Response => response::judge(input),
             Target::Target => uri::judge(&mut self.gateway, input),
             Target::Documents => documents::judge(input),
+            Target::Hello => tls::judge_hello(input),
+            Target::Records => tls::judge_records(input),
         }));
         judged.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());

@@ -82,7 +82,7 @@ fn parameters(document: &Document, checked: &mut Checked<'_>) -> Vec<Parameter> 
         let mut bytes = name.bytes();
         let starts = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
         if !starts || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            let diagnostic = checked.at(location, format!("`{name}` is not a name of a parameter"));
+            let diagnostic = checked.at(name, format!("`{}` is not a name of a parameter", name.value));
             checked.push(diagnostic.note("allowed: letters, digits and `_`, the first no digit"));
         }
         // Kept even when it is wrong, so that rules that name it are not wrong because of it.
@@ -91,7 +91,7 @@ fn parameters(document: &Document, checked: &mut Checked<'_>) -> Vec<Parameter> 
             checked.push(checked.at(location, message).note(problem));
             Location::Method
         });
-        list.push(Parameter { name: name.clone(), location: known });
+        list.push(Parameter { name: name.value.clone(), location: known });
     }
     list
 }

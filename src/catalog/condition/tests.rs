@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::catalog::parameter::Location;
 
@@ -69,4 +71,16 @@ fn what_is_wrong_is_said_with_its_place() {
     assert_eq!(parse("$Leve = 1").unwrap_err().near.as_deref(), Some("Level"));
     let deep = "(".repeat(100);
     assert_eq!(parse(&deep).unwrap_err().problem, "a condition is at most 32 deep");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is written is read or refused, with a place within it.
+    #[test]
+    fn no_text_brings_the_reader_down(text in "([$!=<>(),'\"-]|\\PC|and |or |not |in |like |in_cidr |null|[0-9.]{1,3}|[$]Level ){0,40}") {
+        if let Err(bad) = parse(&text) {
+            prop_assert!(bad.at.start <= bad.at.end && text.get(bad.at.clone()).is_some(), "{bad:?}");
+        }
+    }
 }

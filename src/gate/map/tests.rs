@@ -53,6 +53,7 @@ impl Case {
             upgrade: None,
             app: None,
             wait_ms: 0,
+            told: None,
         };
         let shared = Shared::new(&self.sample.catalog, 0, [7; 16]);
         let tables = Tables::build(Arc::new(self.sample.catalog), &shared);
@@ -280,6 +281,7 @@ fn a_buffer_too_small_is_known_at_the_end() {
         upgrade: None,
         app: None,
         wait_ms: 0,
+        told: None,
     };
     let shared = Shared::new(&case.sample.catalog, 0, [7; 16]);
     let tables = Tables::build(Arc::new(case.sample.catalog), &shared);

@@ -143,6 +143,23 @@ fn refusals_say_which_limit_and_until_when() {
 }
 
 #[test]
+fn a_call_that_passes_is_told_of_the_limit_with_the_least_left() {
+    let limits = || Control::Callers(callers(Period::Minute, 9, None, Some(4)));
+    let mut gate = Gate::new(sample(limits(), &[Some("one")], |policy| policy.settings.fields = Fields::RateLimit));
+    gate.now_ms += 45 * SECOND;
+    let mut told = |app: &str| match gate.decide(by("one", app)).verdict {
+        Verdict::Forward(forward) => forward.told.map(|told| (told.name.to_string(), told.limit, told.remaining, told.reset_s)),
+        _ => panic!("it passes"),
+    };
+    assert_eq!(told("a"), Some(("gold; app".into(), 4, 3, 15)));
+    assert_eq!(told("a"), Some(("gold; app".into(), 4, 2, 15)));
+    assert_eq!((0..4).map(|_| told("b").unwrap().2).collect::<Vec<_>>(), [3, 2, 1, 0]);
+    assert_eq!(told("c"), Some(("gold; api".into(), 9, 2, 15)), "the API has less left than the app");
+    let mut gate = Gate::new(sample(limits(), &[Some("one")], |_| {}));
+    assert!(matches!(gate.decide(by("one", "a")).verdict, Verdict::Forward(forward) if forward.told.is_none()));
+}
+
+#[test]
 fn a_special_app_is_free_of_the_limits_of_apps_and_users_and_a_special_user_of_that_of_users() {
     let limits = || callers(Period::Day, 20, Some(5), Some(3));
     let special = ByCaller { special_apps: vec![(AppId { list: 0, nth: 0 }, 9)], ..limits() };

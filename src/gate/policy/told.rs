@@ -20,6 +20,16 @@ pub struct Told {
 }
 
 impl Told {
+    /// Whether a field of this name would be taken for one of these.
+    pub fn is_named(&self, name: &[u8]) -> bool {
+        let names: &[&[u8]] = match self.fields {
+            Fields::None => &[],
+            Fields::XRateLimit => &[b"X-RateLimit-Limit", b"X-RateLimit-Remaining", b"X-RateLimit-Reset"],
+            Fields::RateLimit => &[b"RateLimit-Policy", b"RateLimit"],
+        };
+        names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
     pub fn write(&self, writer: &mut HeadWriter<'_>) {
         let mut number = |name: &str, number: u64| {
             writer.bytes(name.as_bytes());

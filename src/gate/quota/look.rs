@@ -44,6 +44,11 @@ pub fn counters<M: Memory + ?Sized>(memory: &M, map: Map) -> impl Iterator<Item 
     })
 }
 
+/// How far one counter has come.
+pub fn level_of<M: Memory + ?Sized>(memory: &M, map: Map, id: u64) -> Option<Level> {
+    level(memory, map, id, table::place(memory, &map, id)?)
+}
+
 fn level<M: Memory + ?Sized>(memory: &M, map: Map, id: u64, at: usize) -> Option<Level> {
     let word = memory.load(at);
     if memory.load(at + UNTIL) != 0 {

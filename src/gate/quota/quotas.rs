@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::bucket;
 use super::lease::{Lessee, clear_mark};
-use super::look::{self, Reset, Seen};
+use super::look::{self, Level, Reset, Seen};
 use super::map::Map;
 use super::memory::{Memory, Words};
 use super::table::{self, FIRST_ID};
@@ -82,6 +82,11 @@ impl Quotas {
     /// Every counter that there is.
     pub fn counters(&self) -> impl Iterator<Item = Seen> {
         look::counters(&*self.words, self.map)
+    }
+
+    /// How far a counter has come; `None`: there is none, nothing has been counted.
+    pub fn level(&self, id: u64) -> Option<Level> {
+        look::level_of(&*self.words, self.map, id)
     }
 
     /// Begins a counter anew: all of its limit is there again.
