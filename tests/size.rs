@@ -159,7 +159,6 @@ fn apps_of_a_list_are_checked_like_others_and_with_them() {
     let sample = many(1, 1);
     let listed = sample.ok(&["app", "list"]);
     assert!(listed.contains("p4  app key 50004  AppCodes 1") && listed.contains("demo-app  app key 24601001"), "{listed}");
-    sample.ok(&["fmt", "--check"]);
     for (from, to, error, place) in [
         ("app_key = \"50001\"", "app_kee = \"50001\"", "unknown key `app_kee`", "partners.toml:10:1"),
         ("\"50001\"", "\"50004\"", "the app key `50004` is used twice", "partners.toml:10:11"),

@@ -284,8 +284,11 @@ impl Loader<'_> {
         let mut read = each(&to_read, read, |done| progress("reading", done, all)).into_iter();
         let (mut apis, mut files) = (Vec::new(), Vec::new());
         for (wanted, part) in wanted.iter().zip(same) {
+            // With errors, it is not what the root names.
+            let mut is_good = true;
             let part = part.or_else(|| {
                 let (part, report) = read.next()?;
+                is_good = report.is_empty();
                 self.report.extend(report);
                 let part = part?;
                 kept.effort.groups += 1;
@@ -297,7 +300,9 @@ impl Loader<'_> {
             known.add(&part.latest);
             apis.extend(part.apis.iter().cloned());
             files.push(part.files.clone());
-            kept.parts.insert(key(wanted), part);
+            if is_good {
+                kept.parts.insert(key(wanted), part);
+            }
         }
         self.layout.note_published(files);
         apis
