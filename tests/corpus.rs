@@ -2,8 +2,9 @@
 //! whether a clean call afterwards still gets its own answer. What arrives is read by a strict reader and by lenient ones
 //! (`fuzz/src/lenient.rs`), which must all find the same messages.
 //!
-//! That these tests notice a wrong rule was shown once, by hand: each rule below was broken in `src/http` (no build does
-//! so), these tests and the fuzzer were run, and the rule was put back. With all rules in place there are no faults.
+//! That these tests notice a wrong rule is shown by `tests/corpus/wrong_rules.py`: each rule below is broken in `src/http` of a
+//! checkout of its own (no build does so), and these tests are run there. The fuzzer was run by hand. With all rules in place
+//! there are no faults.
 //!
 //! | broken rule | cases that fail here | the fuzzer finds it after |
 //! |---|---|---|
@@ -26,7 +27,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use lenient::READERS;
-use lockgate_test_support::{Api, Backend, Case, Client, Config, Gateway, Message, Peer, Reader, Request, corpus, split_head};
+use lockgate_test_support::{
+    Api, Backend, Case, Client, Config, Gateway, Message, Peer, Reader, Request, corpus, python, repository, split_head, succeeds,
+};
 
 /// Of a corpus of requests, or of answers, how many cases are under way at once.
 const AT_ONCE: usize = 8;
@@ -173,6 +176,10 @@ const EITHER_FORWARDED: &str = include_str!("corpus/either_forwarded.txt");
 const OWN: &[(&str, &str)] = &[
     ("chunk-0x", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n"),
     ("chunk-plus", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\na\r\n0\r\n\r\n"),
+    (
+        "te-beside-cl",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n",
+    ),
     ("bare-lf-in-trailer", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\r\n"),
 ];
 
@@ -240,6 +247,12 @@ fn judge_requests(name: &str, cases: &[Case]) {
     backend.wait_for_open_connections(0);
     failures.extend(record.disputed());
     assert!(failures.is_empty(), "{name}: {} faults in {} cases\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+/// The rules of the table are where it says, so that it can be gone through again (`tests/corpus/wrong_rules.py`).
+#[test]
+fn each_rule_of_the_table_can_be_broken() {
+    succeeds(python().arg(repository().join("tests/corpus/wrong_rules.py")).arg("--check"));
 }
 
 #[test]

@@ -352,15 +352,38 @@ fn requests_are_sent_again_only_within_the_budget() {
     assert_eq!((backend.count(), backend.connections()), (6, 3));
 }
 
+/// Connections that end without an answer in a row, and so many of them: one answer between them begins the count anew.
 #[test]
-fn limits_has_a_row_for_each() {
-    let backend = Backend::ok();
-    let gateway = Config::open(backend.address).table("limits", "retry_percent = 7").start();
-    let output = gateway.command().arg("limits").output().expect("the command runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    for key in ["stand_aside_max_ms", "stand_aside_failures", "pool_connections", "pool_queue", "pool_wait_ms", "retry_minimum"] {
-        assert!(text.contains(key), "{key}: {text}");
+fn so_many_failures_in_a_row_make_an_instance_stand_aside() {
+    let backend = Backend::scripted(|peer| {
+        while let Some(request) = peer.request()? {
+            if request.target() == "/reset" {
+                return peer.close();
+            }
+            peer.send(OK)?;
+        }
+        Ok(())
+    });
+    let gateway = config(&[backend.address], "when_all_down = \"fail-fast\"")
+        .instance(ONE_WORKER)
+        .table(
+            "limits",
+            "stand_aside_failures = 3\nstand_aside_ms = 3600000\nstand_aside_max_ms = 3600000\npool_idle_connections = 0",
+        )
+        .published(&Api::open("all", "/*"))
+        .start();
+    for _ in 0..2 {
+        for _ in 0..2 {
+            gateway.get("/reset").assert_refused("D504CO");
+        }
+        gateway.get("/").assert_passed();
     }
-    let row = text.lines().find(|line| line.starts_with("retry_percent")).unwrap_or_default();
-    assert_eq!(row.split_whitespace().collect::<Vec<_>>()[1..3], ["7", "%"], "{text}");
+    for _ in 0..3 {
+        gateway.get("/reset").assert_refused("D504CO");
+    }
+    let called = backend.count();
+    let refused = gateway.get("/");
+    refused.assert_refused("D504CO");
+    assert!(refused.error_message().contains("no instance available"), "{refused:?}");
+    assert_eq!(backend.count(), called, "nobody calls it any more");
 }

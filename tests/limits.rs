@@ -1,6 +1,7 @@
 //! Limits of a head and of connections: what is over them is refused with its code, and the connection ends.
 
-use lockgate_test_support::{Backend, Config, Gateway, Request};
+use lockgate::document::limits::Limit;
+use lockgate_test_support::{Backend, Config, Gateway, Request, repository};
 
 fn start(backend: &Backend, limits: &str) -> Gateway {
     Config::open(backend.address).instance("workers = 1").table("limits", limits).start()
@@ -13,6 +14,32 @@ fn assert_ends(gateway: &Gateway, request: &[u8], code: &str) {
     client.send([request, &Request::get("/smuggled").bytes()].concat());
     client.response("GET").assert_refused(code);
     client.assert_closed();
+}
+
+/// `lockgate limits` has a row for each, with value, unit and range; and each is set by a test that reaches it.
+#[test]
+fn every_limit_is_shown_and_reached_by_a_test() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, "retry_percent = 7");
+    let shown = gateway.ok(&["limits"]);
+    let tests: String = std::fs::read_dir(repository().join("tests"))
+        .expect("the tests can be listed")
+        .filter_map(|entry| entry.ok().filter(|entry| entry.path().extension().is_some_and(|end| end == "rs")))
+        .map(|entry| std::fs::read_to_string(entry.path()).expect("a test can be read"))
+        .collect();
+    for limit in Limit::ALL {
+        let (key, unit) = (limit.key(), limit.unit().name());
+        let row =
+            shown.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap_or_else(|| panic!("{key}: {shown}"));
+        let words: Vec<_> = row.split_whitespace().collect();
+        let value = if key == "retry_percent" { "7" } else { words[1] };
+        let with_unit = if unit.is_empty() { vec![value] } else { vec![value, unit] };
+        assert!(words[1..].starts_with(&with_unit), "{row}");
+        assert!(row.contains(&format!(" {} to {} ", limit.range().start(), limit.range().end())), "{row}");
+        assert!(row.ends_with(limit.about()), "{row}");
+        let is_set = |form: String| tests.contains(&form);
+        assert!(is_set(format!("{key} = ")) || is_set(format!("{key}\"")), "no test sets {key}");
+    }
 }
 
 #[test]

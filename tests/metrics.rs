@@ -128,6 +128,7 @@ fn every_metric_moves() {
     let quota = Request::get("/x").host("g.localhost");
     gateway.call(&quota).assert_passed();
     gateway.call(&quota).assert_refused("T429ID");
+    assert_eq!(gateway.metric("lockgate_default_domain_calls{group=\"g\"}"), Some(1.0));
     // One call holds the only connection, others wait for it.
     let mut held = gateway.client();
     held.send(Request::get("/held").bytes());
@@ -221,7 +222,9 @@ fn the_reference_is_what_the_program_prints() {
 #[test]
 fn names_beyond_the_limit_are_counted_together() {
     let backend = Backend::ok();
-    let mut config = Config::with_backend(backend.address).table("limits", "metrics_apis = 2").instance("workers = 1");
+    let limits = "metrics_apis = 2\nmetrics_vpc_accesses = 1";
+    let mut config = Config::with_backend(backend.address).vpc_access("second", backend.address, "");
+    config = config.table("limits", limits).instance("workers = 1").published(&Api::open("e", "/e").vpc_access("second"));
     for name in ["a", "b", "c", "d"] {
         config = config.published(&Api::open(name, &format!("/{name}")));
     }
@@ -231,5 +234,9 @@ fn names_beyond_the_limit_are_counted_together() {
     }
     let other = "lockgate_requests_total{group=\"(other)\",api=\"(other)\",stage=\"(other)\",status=\"2xx\"}";
     eventually("all are counted", || (gateway.metric(other) == Some(3.0)).then_some(()));
+    gateway.get("/e").assert_passed();
+    let connections = |name: &str| gateway.metric(&format!("lockgate_upstream_connections_total{{vpc_access=\"{name}\"}}"));
+    eventually("the second is counted with others", || (connections("(other)") == Some(1.0)).then_some(()));
+    assert_eq!((connections("backend"), connections("second")), (Some(1.0), None));
     assert_eq!((requests(&gateway, "d", "2xx"), requests(&gateway, "a", "2xx")), (Some(1.0), None));
 }

@@ -11,7 +11,7 @@ use lockgate::gate::{Call, Scratch, Shared, Tables, Verdict, decide};
 use lockgate::http::chunked::ChunkLimits;
 use lockgate::http::framing::{BodyLength, RequestFraming, request_framing, response_framing};
 use lockgate::http::head::{
-    HeadLimits, Parsed, RequestHead, RequestView, ResponseHead, ResponseView, Version, parse_request, parse_response,
+    Fields, HeadLimits, Parsed, RequestHead, RequestView, ResponseHead, ResponseView, Version, parse_request, parse_response,
 };
 use lockgate::http::serialise::HeadWriter;
 use lockgate::http::target::{host_of, parse_target};
@@ -46,6 +46,8 @@ pub struct Request {
     pub head_len: usize,
     pub keep_alive: bool,
     pub framing: &'static str,
+    /// By which of the two readers of field lines: the one of plain lines, the other, or both.
+    pub readers: &'static str,
     /// Bytes of the whole request.
     pub len: usize,
     /// `None`: the gate has no API for it.
@@ -123,6 +125,7 @@ impl Gateway {
             head_len: head.len,
             keep_alive: framing.keep_alive,
             framing: name_of(framing.body),
+            readers: readers(&head.fields),
             ..Request::default()
         };
         let forwarded = self.forward(&view, framing)?;
@@ -292,6 +295,16 @@ fn written(write: impl FnOnce(&mut HeadWriter<'_>)) -> Vec<u8> {
     let len = writer.finish().expect("no head of these limits is as long as the room");
     buffer.truncate(len);
     buffer
+}
+
+fn readers(fields: &Fields) -> &'static str {
+    let plain = fields.iter().filter(|field| field.plain).count();
+    match (plain, fields.len() - plain) {
+        (0, 0) => "no field",
+        (_, 0) => "plain",
+        (0, _) => "other",
+        _ => "plain and other",
+    }
 }
 
 fn debug(error: impl std::fmt::Debug) -> String {

@@ -4,7 +4,7 @@ use lockgate_fuzz::campaign::{Campaign, kept};
 use lockgate_fuzz::seeds;
 use lockgate_fuzz::targets::{Judge, Target};
 
-fn short(target: Target, runs: u64) {
+fn short(target: Target, runs: u64) -> Campaign {
     let seeds = seeds::of(target).expect("the corpora are part of the repository");
     let mut campaign = Campaign::new(target, 9112, seeds);
     if let Err(fault) = campaign.run(runs) {
@@ -12,31 +12,36 @@ fn short(target: Target, runs: u64) {
         panic!("{}\n  input: {}\n  kept in {file}", fault.what, fault.input.escape_ascii());
     }
     println!("{}: {} inputs, {} outcomes", target.name(), campaign.runs, campaign.outcomes.len());
+    campaign
 }
 
 #[test]
 fn requests() {
-    short(Target::Head, 4_000);
+    let outcomes = short(Target::Head, 4_000).outcomes;
+    for readers in ["by plain", "by other", "by plain and other"] {
+        let came = |outcome: &str| outcome.split([',', '|']).any(|part| part.trim().ends_with(readers));
+        assert!(outcomes.keys().any(|outcome| came(outcome)), "no head was read {readers}");
+    }
 }
 
 #[test]
 fn chunked_bodies() {
-    short(Target::Chunked, 8_000);
+    let _ = short(Target::Chunked, 8_000);
 }
 
 #[test]
 fn answers() {
-    short(Target::Response, 4_000);
+    let _ = short(Target::Response, 4_000);
 }
 
 #[test]
 fn targets() {
-    short(Target::Target, 12_000);
+    let _ = short(Target::Target, 12_000);
 }
 
 #[test]
 fn documents() {
-    short(Target::Documents, 600);
+    let _ = short(Target::Documents, 600);
 }
 
 #[test]

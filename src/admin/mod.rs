@@ -13,6 +13,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use crate::gate::Shared;
 use crate::net::Clock;
 use crate::observe::access_log::Lines;
 use crate::observe::counters::{Counters, stuck};
@@ -30,6 +31,8 @@ pub struct Sources {
     pub workers: Vec<Arc<Counters>>,
     pub status: Arc<Status>,
     pub board: Arc<Board>,
+    /// The counters of quotas.
+    pub shared: Arc<Shared>,
     /// `None`: there is no access log.
     pub log: Option<Arc<Lines>>,
 }

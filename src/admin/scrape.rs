@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Sources, process};
 use crate::gate::ErrorCode;
+use crate::gate::quota::look::Level;
+use crate::gate::quota::quotas::DEFAULT_DOMAIN;
+use crate::net::clock;
 use crate::observe::counters::{ApiCells, Count, Counters, STATUS_CLASSES, Timeout, VpcAccessCells};
 use crate::observe::exposition::{Page, Samples};
 use crate::observe::histogram::Distribution;
@@ -16,6 +19,9 @@ use crate::upstream::health::State;
 /// Labels of what has no API, and of what is beyond the limit. No name has brackets.
 const NONE: &str = "(none)";
 const OTHER: &str = "(other)";
+
+/// Groups whose default domains have a sample of their own.
+const DEFAULT_DOMAINS: usize = 1000;
 
 /// The page that Prometheus reads.
 pub fn metrics(sources: &Sources) -> String {
@@ -116,6 +122,22 @@ impl VpcAccessSum {
     }
 }
 
+/// What has been used of the quotas of default domains, by group: the first so many in the order of the table, the rest
+/// together.
+fn default_domain_calls(sources: &Sources) -> BTreeMap<String, u64> {
+    let now_ms = clock::unix_ms();
+    let mut calls = BTreeMap::new();
+    for seen in sources.shared.quotas.counters().filter(|seen| seen.rule == DEFAULT_DOMAIN) {
+        let Level::Window { window, used } = seen.level else { continue };
+        if used > 0 && window.end_ms(0) > now_ms {
+            let group = String::from_utf8_lossy(&seen.subject).into_owned();
+            let room = calls.len() < DEFAULT_DOMAINS || calls.contains_key(&group);
+            *calls.entry(if room { group } else { OTHER.to_owned() }).or_default() += used;
+        }
+    }
+    calls
+}
+
 fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>) {
     let mut sum = |of: fn(&Counters) -> &Count| out.sample(&[], sources.sum(|counters| of(counters).get()));
     match metric {
@@ -189,6 +211,9 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
         Metric::QuotaRefused => by_kind(sums, out, quota),
         Metric::NoncesWithoutRoom => out.sample(&[], sources.sum(|counters| counters.nonces_without_room.get())),
         Metric::QuotaQueued => out.sample(&[], sources.sum(|counters| counters.quota_queued.get())),
+        Metric::DefaultDomainCalls => {
+            default_domain_calls(sources).iter().for_each(|(group, calls)| out.sample(&[group], *calls));
+        }
         Metric::QuotaWithoutRoom => out.sample(&[], sources.sum(|counters| counters.quota_without_room.get())),
         Metric::Timeouts => {
             for (timeout, name) in Timeout::ALL {

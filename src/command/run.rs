@@ -131,6 +131,7 @@ fn sources(fleet: &Fleet, catalog: &Catalog) -> Sources {
         workers: fleet.counters(),
         status: fleet.status.clone(),
         board: fleet.board(),
+        shared: fleet.shared(),
         log: fleet.log_lines(),
     }
 }

@@ -123,6 +123,8 @@ metrics! {
     QuotaRefused: Counter "lockgate_quota_refused_total" ["quota"];
     /// Requests that waited for their turn under a limit a second.
     QuotaQueued: Counter "lockgate_quota_queued_total" [];
+    /// Calls under the default domain of a group, of its quota of today (UTC); a group without any is left out.
+    DefaultDomainCalls: Gauge "lockgate_default_domain_calls" ["group"];
     /// Requests that needed a counter of a quota for which there was no room (`counter_capacity`).
     QuotaWithoutRoom: Counter "lockgate_quota_without_room_total" [];
     /// Waits that were ended because they took too long.

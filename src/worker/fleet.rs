@@ -206,6 +206,11 @@ impl Fleet {
         self.board.clone()
     }
 
+    /// Counters and sets that the workers share.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
     /// What has become of the access log's lines; `None`: there is no log.
     pub fn log_lines(&self) -> Option<Arc<Lines>> {
         self.log.as_ref().map(Writer::lines)

@@ -7,6 +7,7 @@
 """
 
 import argparse
+import os
 import pathlib
 import re
 import subprocess
@@ -101,7 +102,9 @@ def broken(root, places):
 def noticed(checkout, target):
     """The cases in which the tests notice."""
     command = ["cargo", "test", "--locked", "--test", "corpus", "--target-dir", target, "--no-fail-fast"]
-    run = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+    # The corpora that lie beside this checkout, and not beside that one.
+    corpora = {"LOCKGATE_CORPUS": str(ROOT.parent / "shared" / "http1-corpus"), **os.environ}
+    run = subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=corpora)
     if "test result:" not in run.stdout:
         sys.exit(run.stderr)
     return sorted(set(re.findall(r"^([\w/.-]+) \([\w-]+\): ", run.stdout + run.stderr, re.M)))

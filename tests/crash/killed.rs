@@ -9,7 +9,7 @@ use crate::sample::{Chance, all, sample};
 use crate::scene::{Scene, copy, copy_into, in_every_scene};
 
 /// Points of a scene without `LOCKGATE_CRASH=all`.
-const FEW: usize = 14;
+const FEW: usize = 10;
 /// Of all points, one in so many has a gateway started on what is left, besides the first that left what was and what is to be.
 const STARTED: usize = 50;
 

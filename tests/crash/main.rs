@@ -2,7 +2,7 @@
 //! power, or that the disk refuses anything, leave what was or what is to be, and never a mixture.
 //!
 //! [`scene`] has the commands, each on a directory made for it. [`killed`], [`power`] and [`refused`] go through the
-//! calls that a command makes. The whole takes minutes; without `LOCKGATE_CRASH=all` a sample is taken, by
+//! calls that a command makes; [`state`] does so with what a gateway keeps. The whole takes minutes; without `LOCKGATE_CRASH=all` a sample is taken, by
 //! `LOCKGATE_SEED`.
 
 mod disk;
@@ -11,3 +11,4 @@ mod power;
 mod refused;
 mod sample;
 mod scene;
+mod state;

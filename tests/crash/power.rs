@@ -10,7 +10,7 @@ use crate::disk::{Disk, Left};
 use crate::sample::{Chance, all, sample};
 use crate::scene::{Scene, copy, files, in_every_scene, temporary};
 
-const FEW: usize = 8;
+const FEW: usize = 6;
 
 in_every_scene!(whatever_is_lost_with_the_power_the_set_is_whole);
 

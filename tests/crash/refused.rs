@@ -10,7 +10,7 @@ use lockgate_test_support::{Call, Fault, counted, traced, with_fault};
 use crate::sample::{Chance, sample};
 use crate::scene::{Scene, copy, files, in_every_scene, unfinished};
 
-const FEW: usize = 14;
+const FEW: usize = 10;
 /// The scene that begins with files that nobody knows of.
 const DIED: &str = "after one that died";
 

@@ -200,7 +200,7 @@ pub fn bad_backend(peer: &mut Peer) -> std::io::Result<()> {
         // The body that has not been read makes it a reset.
         Ok(n) => peer.send(ANSWERS[n % ANSWERS.len()]),
         Err(_) if last == "large" => {
-            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n{}", "x".repeat(8_000_000)))
+            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n{}", "x".repeat(2_000_000)))
         }
         // Silent to the end.
         Err(_) => peer.wait_for_close(),

@@ -86,6 +86,12 @@ pub const NAMES: &[&str] = &[
     "X Y",
     "Set-Cookie",
     "Location",
+    "Via",
+    "Max-Forwards",
+    // Longer than what is looked at at once.
+    "X-A-Name-Of-17-B.",
+    "X-A-Name-Of-More-Than-Sixteen",
+    "X-A-Name-That-Is-Longer-Than-Thirty-Two-Bytes",
 ];
 pub const TRAILERS: &[&str] = &[
     "X-Checksum",
@@ -120,6 +126,10 @@ pub const VALUES: &[&str] = &[
     "\u{7f}",
     "h2c",
     "10.0.0.1",
+    "1.1 fuzz",
+    "0",
+    "a value of sixty-four bytes, which is as much as one block has: 64",
+    "a value that is longer than any two blocks together, so that its end is found in the third one or behind that, whatever stands before it in the head",
 ];
 pub const CONNECTIONS: &[&str] = &[
     "close",

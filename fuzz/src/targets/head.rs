@@ -22,15 +22,22 @@ pub fn judge(gateway: &mut Gateway, input: &[u8]) -> Judgement {
     }
     let end = agree(input, &whole)?;
     forwarded_alike(input, &whole)?;
-    let shapes: Vec<String> =
-        whole.whole.iter().map(|r| format!("{}{}", r.framing, if r.keep_alive { "" } else { ", last" })).collect();
+    let shapes: Vec<String> = whole
+        .whole
+        .iter()
+        .map(|r| format!("{} by {}{}", r.framing, r.readers, if r.keep_alive { "" } else { ", last" }))
+        .collect();
     Ok(format!("{} | {end} | {}", shapes.join(", "), whole.refused.as_deref().unwrap_or_default()))
 }
 
 /// However the bytes arrive, the same requests are found in them. What is wrong may be found later when they come slowly.
 fn same_in_pieces(whole: &Requests, pieces: &Requests) -> Result<(), String> {
     let read = |requests: &Requests| -> Vec<Request> {
-        requests.whole.iter().map(|r| Request { forwarded: r.forwarded.as_ref().map(|_| Vec::new()), ..r.clone() }).collect()
+        requests
+            .whole
+            .iter()
+            .map(|r| Request { forwarded: r.forwarded.as_ref().map(|_| Vec::new()), readers: "", ..r.clone() })
+            .collect()
     };
     same("requests", read(pieces), read(whole))?;
     if pieces.refused.is_some() && whole.refused.is_none() {
@@ -135,10 +142,12 @@ fn passing_fields(received: &message::Request, forwarded: &message::Request) -> 
     let options = grammar::list(&options);
     let passes = |(name, value): &&Field| {
         let name = name.to_ascii_lowercase();
+        let counted_down = name == b"max-forwards" && received.method == b"OPTIONS";
         let app_code = name == b"authorization" && value.to_ascii_lowercase().starts_with(b"appcode");
         !STAYS.contains(&&*String::from_utf8_lossy(&name).replace('_', "-"))
             && !name.starts_with(b"x-ca-proxy-")
             && !options.contains(&&name[..])
+            && !counted_down
             && !app_code
     };
     let mut rest = forwarded.fields.iter();

@@ -28,7 +28,7 @@ pub struct Map {
 impl Map {
     /// For `counters` at least, with room to spare, so that a counter finds a place near its home.
     pub fn new(counters: usize) -> Self {
-        let buckets = (counters + counters / 2).div_ceil(BUCKET).max(2 * super::table::REACH);
+        let buckets = (counters + counters / 2).div_ceil(BUCKET).max(8);
         Self { processes: PROCESSES, workers: WORKERS, leases: LEASES, buckets }
     }
 

@@ -9,8 +9,8 @@ use super::memory::Memory;
 use super::want::{Budget, Want};
 use super::word::{DEAD, Pool};
 
-/// Buckets in which a counter may lie.
-pub const REACH: usize = 4;
+/// Buckets in which a counter may lie: with two thirds of the places taken, none of millions finds them all full.
+pub const REACH: usize = 16;
 
 /// The key of a place that nothing is in, and of one that is being written.
 const EMPTY: u64 = 0;
@@ -217,6 +217,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     use super::super::window::{Period, Window};
+    use super::super::word::mix;
     use super::*;
 
     const NOW_MS: u64 = 1_800_000_000_000;
@@ -253,6 +254,17 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), 1000);
         assert_eq!(counters(memory, &map).next().map(|found| (found.rule, found.subject)), Some((9, b"demo-app".to_vec())));
+    }
+
+    #[test]
+    fn as_many_counters_as_there_is_to_be_room_for_find_it() {
+        for counters in [1, 10, 1000, 200_000] {
+            let map = Map::new(counters);
+            let memory = &memory(&map)[..];
+            let finds = |n: &u64| matches!(find(memory, &map, 0, &want(mix(*n, 7), NOW_MS), NOW_MS), Find::At(_));
+            let found = (0..counters as u64).filter(finds).count();
+            assert_eq!(found, counters);
+        }
     }
 
     #[test]

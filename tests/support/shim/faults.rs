@@ -296,6 +296,26 @@ of_file! {
     fchmod(c"fchmod", Changes, b"mode", mode: c_uint);
 }
 
+/// Says what went wrong by what it returns, and not by the error number.
+#[unsafe(no_mangle)]
+pub extern "C" fn posix_fallocate(fd: c_int, offset: i64, length: i64) -> c_int {
+    let real = real!(c"posix_fallocate", fn(c_int, i64, i64) -> c_int);
+    let (mut fd_buffer, mut length_buffer) = ([0; 20], [0; 20]);
+    let words: &[&[u8]] = &[b"resize", digits(fd as usize, &mut fd_buffer), digits(length as usize, &mut length_buffer)];
+    let mut result = 0;
+    let done = change(is_open(fd), What::Grows, words, || {
+        // SAFETY: takes plain numbers.
+        result = unsafe { real(fd, offset, length) };
+        if result == 0 { 0 } else { -1 }
+    });
+    match (done, result) {
+        (0, _) => 0,
+        // SAFETY: the place of this thread's error number.
+        (_, 0) => unsafe { *__errno_location() },
+        (_, error) => error,
+    }
+}
+
 /// Calls on a path.
 macro_rules! of_path {
     ($($name:ident($real:literal, $what:ident, $word:literal $(, $argument:ident: $type:ty)?);)*) => {$(

@@ -9,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::api::{Api, App};
-use crate::faults::{Fault, fault_at};
+use crate::faults::{Fault, fault_at, tracing};
 use crate::gateway::{Gateway, lockgate, lockgate_through, succeeds};
 use crate::ports::{Port, reserve};
 use crate::tools::faketime;
@@ -97,6 +97,11 @@ impl Config {
     /// Has a fault happen to the gateway, as [`with_fault`](crate::with_fault) does to a command.
     pub fn fault(self, below: &Path, at: usize, fault: Fault) -> Self {
         fault_at(below, at, fault).into_iter().fold(self, |config, (name, value)| config.environment(name, value))
+    }
+
+    /// Has the calls of the gateway on files below a directory told to a file, for [`read_trace`](crate::read_trace).
+    pub fn traced(self, below: &Path, trace: &Path) -> Self {
+        tracing(below, trace).into_iter().fold(self, |config, (name, value)| config.environment(name, value))
     }
 
     /// Starts the gateway through a program that is given it and its arguments.

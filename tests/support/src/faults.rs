@@ -88,9 +88,20 @@ pub(crate) fn fault_at(below: &Path, at: usize, fault: Fault) -> Vec<(&'static s
 #[track_caller]
 pub fn traced(mut command: Command, below: &Path) -> (Vec<Call>, Output) {
     let trace = tempfile::NamedTempFile::new().expect("a temporary file");
-    command.envs(preload(below));
-    let output = succeeds(command.env("LOCKGATE_FAULT_TRACE", trace.path()));
-    (parse(&std::fs::read(trace.path()).expect("the trace can be read")), output)
+    command.envs(tracing(below, trace.path()));
+    let output = succeeds(&mut command);
+    (read_trace(trace.path()), output)
+}
+
+/// The calls that a process has made so far of which the trace is written to this file ([`Config::traced`](crate::Config)).
+pub fn read_trace(trace: &Path) -> Vec<Call> {
+    parse(&std::fs::read(trace).expect("the trace can be read"))
+}
+
+pub(crate) fn tracing(below: &Path, trace: &Path) -> Vec<(&'static str, String)> {
+    let mut environment = preload(below);
+    environment.push(("LOCKGATE_FAULT_TRACE", trace.to_str().expect("tests lie below paths of UTF-8").to_owned()));
+    environment
 }
 
 fn preload(below: &Path) -> Vec<(&'static str, String)> {

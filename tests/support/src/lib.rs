@@ -27,7 +27,7 @@ pub use backend::{Backend, Peer};
 pub use client::{Client, Request};
 pub use config::Config;
 pub use corpus::{Case, corpus};
-pub use faults::{Call, Fault, counted, traced, with_fault};
+pub use faults::{Call, Fault, counted, read_trace, traced, with_fault};
 pub use gateway::{Gateway, lockgate, read_log, succeeds};
 pub use message::{Message, Reader, chunked, split_head};
 pub use nginx::Nginx;
