@@ -160,13 +160,13 @@ fn apps_of_a_list_are_checked_like_others_and_with_them() {
     let listed = sample.ok(&["app", "list"]);
     assert!(listed.contains("p4  app key 50004  AppCodes 1") && listed.contains("demo-app  app key 24601001"), "{listed}");
     for (from, to, error, place) in [
-        ("app_key = \"50001\"", "app_kee = \"50001\"", "unknown key `app_kee`", "partners.toml:10:1"),
-        ("\"50001\"", "\"50004\"", "the app key `50004` is used twice", "partners.toml:10:11"),
+        ("app_key = \"50001\"", "app_kee = \"50001\"", "unknown key `app_kee`", "partners.toml:11:1"),
+        ("\"50001\"", "\"50004\"", "the app key `50004` is used twice", "partners.toml:11:11"),
         ("\"50001\"", "\"24601001\"", "the app key `24601001` is used twice", "demo-app.toml:3:11"),
-        ("code-1", "code-4", "this AppCode is used twice", "others.toml:12:12"),
-        ("name = \"p1\"", "name = \"p4\"", "there are two apps of the name `p4`", "partners.toml:9:8"),
-        ("name = \"p1\"", "name = \"demo-app\"", "there are two apps of the name `demo-app`", "partners.toml:9:8"),
-        ("name = \"p1\"", "name = \"p 1\"", "`p 1` is not a name of an app", "partners.toml:9:8"),
+        ("code-1", "code-4", "this AppCode is used twice", "others.toml:13:12"),
+        ("name = \"p1\"", "name = \"p4\"", "there are two apps of the name `p4`", "partners.toml:10:8"),
+        ("name = \"p1\"", "name = \"demo-app\"", "there are two apps of the name `demo-app`", "partners.toml:10:8"),
+        ("name = \"p1\"", "name = \"p 1\"", "`p 1` is not a name of an app", "partners.toml:10:8"),
     ] {
         sample.edit(LIST, from, to);
         let said = sample.fails(&["check"]);
