@@ -62,7 +62,7 @@ const ROUNDS: usize = 3;
 
 /// Sends a request that is answered in one piece, again and again, and takes the answers without an allocation.
 fn call(client: &mut TcpStream, request: &[u8], times: usize) {
-    let mut answer = [0; 4096];
+    let mut answer = [0; 32 * 1024];
     for _ in 0..times {
         client.write_all(request).expect("the gateway takes the request");
         let mut len = 0;
@@ -131,17 +131,22 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
     counted
 }
 
-/// One test, because the counter is one: plain calls, AppCodes, signatures and small bodies, with and without a log, on
-/// both drivers.
+/// One test, because the counter is one: plain calls, AppCodes, signatures, bodies of some bytes and of many in either
+/// direction, with and without a log, on both drivers.
 #[test]
 fn the_steady_state_allocates_nothing() {
-    let backend = Backend::answering(|_| b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood".to_vec());
+    let backend = Backend::answering(|request| {
+        let body = if request.target() == "/large" { format!("{}good", "x".repeat(16 * 1024 - 4)) } else { "good".into() };
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    });
     let app = App::alpha();
     let signed = Signer::new(&app.key, &app.secret);
     let requests = [
         Request::get("/open?a=1").bytes(),
         Request::new("POST", "/open").body("hello").bytes(),
         Request::new("POST", "/open").field("Transfer-Encoding", "chunked").body("5\r\nhello\r\n0\r\n\r\n").bytes(),
+        Request::new("POST", "/open").body("x".repeat(10 * 1024)).bytes(),
+        Request::get("/large").bytes(),
         Request::get("/app?b=2").app_code(&app.code).bytes(),
         signed.sign(Request::get("/app?c=3&a=1").field("Accept", "*/*")).bytes(),
     ];
@@ -149,6 +154,7 @@ fn the_steady_state_allocates_nothing() {
         for (driver, with_log) in [(Driver::IoUring, false), (Driver::IoUring, true), (Driver::Epoll, false)] {
             let config = Config::with_backend(backend.address)
                 .published(&Api::open("open", "/open"))
+                .published(&Api::open("large", "/large"))
                 .published(&Api::app("app", "/app"))
                 .app(&app.clone().may_call("g/app", &["RELEASE"]));
             let log = config.path().join("access.log");

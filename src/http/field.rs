@@ -197,10 +197,10 @@ const LANES_BYTES: usize = LANES * 8;
 const LOWER: u64 = u64::from_ne_bytes([0x20; 8]);
 
 /// [`PLACES`], in words. A place without a name has one that nothing spells.
-static PLAIN_PLACES: [Lanes; PLACES_COUNT] = plain_places();
+const PLAIN_PLACES: &[Lanes; PLACES_COUNT] = &plain_places();
 const PLAIN_PROXY: Lanes = lanes(PROXY);
 /// All ones in as many bytes as a name has.
-static MASKS: [Lanes; LANES_BYTES] = masks();
+const MASKS: &[Lanes; LANES_BYTES] = &masks();
 
 const fn lanes(name: &[u8]) -> Lanes {
     assert!(name.len() < LANES_BYTES, "every known name fits");

@@ -65,14 +65,11 @@ impl<'a> HeadWriter<'a> {
             IpAddr::V4(address) => {
                 let (mut text, mut len) = ([0; V4_BYTES], 0);
                 for octet in address.octets() {
-                    for (least, digit) in [(100, octet / 100), (10, octet / 10 % 10), (0, octet % 10)] {
-                        if octet >= least {
-                            text[len] = b'0' + digit;
-                            len += 1;
-                        }
+                    let (digits, octet_len) = OCTETS[usize::from(octet)];
+                    if let Some(room) = text.get_mut(len..len + digits.len()) {
+                        room.copy_from_slice(&digits);
                     }
-                    text[len] = b'.';
-                    len += 1;
+                    len += octet_len;
                 }
                 // Less the last dot.
                 self.bytes(&text[..len - 1]);
@@ -124,6 +121,26 @@ impl<'a> HeadWriter<'a> {
 
 /// An IPv4 address at its longest, and a dot.
 const V4_BYTES: usize = 16;
+
+/// Each octet in decimal digits with a dot behind them, and how many bytes that is.
+const OCTETS: &[([u8; 4], usize); 256] = &octets();
+
+const fn octets() -> [([u8; 4], usize); 256] {
+    let mut octets = [([b'.'; 4], 0); 256];
+    let mut n = 0;
+    while n < 256 {
+        let (digits, len) = &mut octets[n];
+        *len = if n >= 100 { 4 } else { 2 + (n >= 10) as usize };
+        let (mut rest, mut place) = (n, *len - 1);
+        while place > 0 {
+            place -= 1;
+            digits[place] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        n += 1;
+    }
+    octets
+}
 
 impl Write for HeadWriter<'_> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
@@ -298,6 +315,14 @@ mod tests {
             writer.end();
         });
         assert_eq!(head, "HTTP/1.1 200 OK\r\nX-Ca-Stage: RELEASE\r\nContent-Length: 1024\r\n\r\n");
+    }
+
+    #[test]
+    fn every_octet_of_an_address() {
+        for octet in 0..=255 {
+            let address = std::net::Ipv4Addr::new(octet, 7, octet, 255 - octet);
+            assert_eq!(written(|writer| writer.address(address.into())), address.to_string());
+        }
     }
 
     #[test]

@@ -7,16 +7,17 @@
 //! Once a handshake has made it secure, what is received and sent goes through its session ([`super::secure`]).
 
 use std::cell::{Cell, OnceCell, UnsafeCell};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent};
 use monoio::net::TcpStream;
+use monoio::time::Sleep;
 use pin_project_lite::pin_project;
 use socket2::SockRef;
 
@@ -56,22 +57,9 @@ impl Stream {
     }
 
     /// Runs an operation, after a pause where it is time for one.
-    async fn in_turn<T>(&self, operation: impl Future<Output = T>) -> T {
-        if self.run.get() == LONGEST_RUN {
-            self.run.set(0);
-            // Boxed, because it is rare, and would make every operation as large as a timer.
-            Box::pin(monoio::time::sleep(PAUSE)).await;
-        }
-        let mut operation = pin!(operation);
-        let mut waited = false;
-        let done = poll_fn(|context| {
-            let poll = operation.as_mut().poll(context);
-            waited |= poll.is_pending();
-            poll
-        })
-        .await;
-        self.run.set(if waited { 0 } else { self.run.get() + 1 });
-        done
+    #[inline]
+    fn in_turn<F: Future>(&self, operation: F) -> InTurn<'_, F> {
+        InTurn { run: &self.run, operation, pause: None, begun: false, waited: false }
     }
 
     /// From now on everything goes through the session.
@@ -273,6 +261,49 @@ impl Drop for Stream {
     fn drop(&mut self) {
         if let Some(tls) = self.tls.get() {
             tls.end();
+        }
+    }
+}
+
+pin_project! {
+    /// An operation that has its turn. By hand, because an `async` function would hold the operation twice: as it was given,
+    /// and where it is pinned.
+    struct InTurn<'s, F> {
+        run: &'s Cell<u32>,
+        #[pin]
+        operation: F,
+        // Boxed, because it is rare, and would make every operation as large as a timer.
+        pause: Option<Pin<Box<Sleep>>>,
+        begun: bool,
+        waited: bool,
+    }
+}
+
+impl<F: Future> Future for InTurn<'_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if !*this.begun {
+            if this.pause.is_none() && this.run.get() == LONGEST_RUN {
+                this.run.set(0);
+                *this.pause = Some(Box::pin(monoio::time::sleep(PAUSE)));
+            }
+            if let Some(pause) = this.pause {
+                ready!(pause.as_mut().poll(context));
+            }
+            *this.begun = true;
+        }
+        match this.operation.poll(context) {
+            Poll::Ready(done) => {
+                this.run.set(if *this.waited { 0 } else { this.run.get() + 1 });
+                Poll::Ready(done)
+            }
+            Poll::Pending => {
+                *this.waited = true;
+                Poll::Pending
+            }
         }
     }
 }

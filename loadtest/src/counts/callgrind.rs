@@ -7,6 +7,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -20,6 +21,11 @@ pub struct Callgrind {
     dumps: Cell<u32>,
     names: PathBuf,
 }
+
+/// An idle gateway looks at its deadlines, and does little else.
+const SETTLED_INSTRUCTIONS: f64 = 1e6;
+const SETTLE_INTERVAL: Duration = Duration::from_millis(250);
+const SETTLE_LOOKS: u32 = 120;
 
 /// Of the gateway's own code, and system calls it has made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +57,17 @@ impl Callgrind {
         Ok(Self { process, out, dumps: Cell::new(0), names })
     }
 
+    /// Waits until the gateway has done what it does when it starts, on threads of its own and beside the first requests.
+    pub fn settle(&self) -> Result<()> {
+        for _ in 0..SETTLE_LOOKS {
+            std::thread::sleep(SETTLE_INTERVAL);
+            if self.dump("before")?.instructions < SETTLED_INSTRUCTIONS {
+                return Ok(());
+            }
+        }
+        bail!("the gateway is not idle {} s after its start", (SETTLE_INTERVAL * SETTLE_LOOKS).as_secs())
+    }
+
     /// What has been counted since the last dump. The file is given `name`.
     pub fn dump(&self, name: &str) -> Result<Counted> {
         let mut command = Command::new("vgdb");
@@ -74,8 +91,9 @@ fn counted(profile: &str) -> Option<Counted> {
     let event = |event: &str| words("events:")?.position(|name| name == event);
     let (instructions, system_calls) = (event("Ir")?, event("sysCount")?);
     let totals: Vec<f64> = words("totals:").or_else(|| words("summary:"))?.map_while(|word| word.parse().ok()).collect();
-    let of = |place: usize| totals.get(place).copied();
-    Some(Counted { instructions: of(instructions)?, system_calls: of(system_calls)? - clock_readings(profile, system_calls) })
+    // Zeros at the end are left out.
+    let of = |place: usize| totals.get(place).copied().unwrap_or(0.0);
+    Some(Counted { instructions: of(instructions), system_calls: of(system_calls) - clock_readings(profile, system_calls) })
 }
 
 /// System calls within calls of `clock_gettime`: `cfn=(ID) NAME`, the name only the first time, then `calls=`, and in the

@@ -61,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let config = gateway::prepare(&binary, directory.path(), address, backend)?;
     let gateway = Callgrind::start(&binary, &config, directory.path(), &profiles, address)?;
 
+    gateway.settle()?;
     let mut found = Vec::new();
     for case in cases(&arguments.scenario)? {
         let figures = count(&gateway, &case, address, arguments).with_context(|| case.scenario.name.clone())?;
