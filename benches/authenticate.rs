@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use lockgate::catalog::*;
 use lockgate::gate::Call;
-use lockgate::gate::authenticate::apps::Apps;
+use lockgate::gate::authenticate::apps::Apps as AppTables;
 use lockgate::gate::authenticate::nonce::{Insert, NonceKey, NonceSet};
 use lockgate::gate::authenticate::sign::{Signing, Unsigned, sign};
 use lockgate::gate::authenticate::signature::Method;
@@ -22,15 +22,16 @@ const MANY: u32 = 1_000_000;
 
 fn catalog(apps: u32) -> Catalog {
     let app = |n: u32| App {
-        name: format!("app-{n}"),
+        name: format!("app-{n}").into(),
         owner: None,
-        keys: vec![AppKey::new(format!("{}", 24_601_001 + n), format!("sEcReT-Alpha-0123456789abcdef-{n}"))],
-        app_codes: vec![Secret::new(app_code(n))],
-        authorizations: Vec::new(),
+        keys: [AppKey::new(format!("{}", 24_601_001 + n), format!("sEcReT-Alpha-0123456789abcdef-{n}"))].into(),
+        app_codes: [Secret::new(app_code(n))].into(),
+        authorizations: [].into(),
     };
     let api = Api {
         group: GroupId(0),
         name: "api".into(),
+        id: ApiName(0),
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: rules(),
@@ -85,8 +86,9 @@ fn catalog(apps: u32) -> Catalog {
             stages: Vec::new(),
             bound: Vec::new(),
         }],
-        apis: vec![api],
-        apps: (0..apps).map(app).collect(),
+        apis: vec![api.into()],
+        names: Default::default(),
+        apps: Apps::new(vec![(0..apps).map(app).collect()]),
         policies: Vec::new(),
     }
 }
@@ -183,7 +185,7 @@ fn typical(method: Method, nonce: Option<&str>) -> Request {
 
 fn calls(c: &mut Criterion) {
     let catalog = catalog(1000);
-    let apps = Apps::build(&catalog);
+    let apps = AppTables::build(&catalog);
     let nonces = NonceSet::new(1000, WINDOW_MS, NOW_MS, [7; 16]);
     let mut scratch = Scratch::default();
     let rules = rules();
@@ -229,8 +231,8 @@ fn nonces(c: &mut Criterion) {
 
 fn a_million_apps(c: &mut Criterion) {
     let catalog = catalog(MANY);
-    c.bench_function("build the tables of 1,000,000 apps", |b| b.iter_with_large_drop(|| Apps::build(black_box(&catalog))));
-    let apps = Apps::build(&catalog);
+    c.bench_function("build the tables of 1,000,000 apps", |b| b.iter_with_large_drop(|| AppTables::build(black_box(&catalog))));
+    let apps = AppTables::build(&catalog);
     let places = |hot: u32| move |nth: u32| nth.wrapping_mul(2_654_435_761) % hot;
     for (name, hot) in [("key of 1,000 apps in use, of 1,000,000", 1000), ("key of 1,000,000 apps in use", MANY)] {
         let keys: Vec<String> = (0..hot.min(100_000)).map(places(hot)).map(|n| (24_601_001 + n).to_string()).collect();

@@ -59,8 +59,9 @@ fn catalog(apis: usize) -> Catalog {
         })],
         groups: (0..groups).map(group).collect(),
         sites: Vec::new(),
-        apis: (0..apis).map(api).collect(),
-        apps: Vec::new(),
+        apis: (0..apis).map(|n| Arc::new(api(n))).collect(),
+        names: Default::default(),
+        apps: Default::default(),
         policies: Vec::new(),
     }
 }
@@ -84,6 +85,7 @@ fn api(number: usize) -> Api {
     Api {
         group: GroupId((number / APIS_PER_GROUP) as u32),
         name: format!("api-{number}"),
+        id: ApiName(number as u32),
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: Authentication::None,

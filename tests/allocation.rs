@@ -84,7 +84,7 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
     let ((ready, is_ready), (begin, begins)) = (channel(), channel());
     let listener = listen::bind(config.address()).expect("the port is this test's own");
     let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), [7; 16]));
-    let generation = Generation::build(1, catalog, &shared, &Board::new(1));
+    let generation = Generation::build(None, 1, catalog, &shared, &Board::new(1));
     let (ringer, bell) = bell().expect("a pair of sockets");
     let status = Arc::new(Status::new(1, clock::unix_ms()));
     let provision = Provision {

@@ -455,8 +455,9 @@ fn the_sample_means_what_it_says() {
     assert_eq!(catalog.groups[0].base_path, "");
     assert_eq!(catalog.groups[0].default_domain, "nginx-demo.localhost");
     assert_eq!(catalog.apis.len(), 1);
-    let authorization = &catalog.apps[0].authorizations[0];
-    assert_eq!((authorization.api.as_str(), authorization.expires_ms), ("nginx-test", Some(1_893_456_000_000)));
+    let authorization = &catalog.apps.iter().next().unwrap().authorizations[0];
+    let api = catalog.names.name(authorization.api);
+    assert_eq!((api, authorization.expires_ms), ("nginx-demo/nginx-test", Some(1_893_456_000_000)));
 }
 
 proptest! {

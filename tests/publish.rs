@@ -235,7 +235,7 @@ fn the_commands_write_what_the_check_accepts() {
     assert!(group(&sample, "RELEASE", "shop").current.contains_key("item"));
     let catalog = load(&sample);
     assert_eq!(catalog.apis[0].path.shape(), "/=4:item/[]");
-    assert_eq!(catalog.apps[0].authorizations.len(), 2);
+    assert_eq!(catalog.apps.iter().next().unwrap().authorizations.len(), 2);
     assert!(sample.ok(&["egress"]).contains("127.0.0.1  (the kernel's choice toward web 127.0.0.1:8081)"));
     for (list, wanted) in [
         ("vpc-access", "web  vpc vpc-1"),
@@ -276,12 +276,15 @@ fn an_authorization_keeps_the_comments_of_its_file() {
     sample.ok(&["authorize", "demo-app", "nginx-demo/nginx-test", "--stage", "TEST"]);
     let text = sample.read("apps/demo-app.toml");
     assert!(text.contains("# or app_secret_file") && text.contains("# optional"), "{text}");
-    assert_eq!(load(&sample).apps[0].authorizations.len(), 2);
+    assert_eq!(load(&sample).apps.iter().next().unwrap().authorizations.len(), 2);
     // The same again gives it its new end.
     sample.ok(&["authorize", "demo-app", "nginx-demo/nginx-test", "--stage", "TEST", "--expires", "2031-01-01T00:00:00Z"]);
     let catalog = load(&sample);
-    assert_eq!(catalog.apps[0].authorizations.iter().map(|a| a.expires_ms).max(), Some(Some(1_924_992_000_000)));
-    assert_eq!(catalog.apps[0].authorizations.len(), 2);
+    assert_eq!(
+        catalog.apps.iter().next().unwrap().authorizations.iter().map(|a| a.expires_ms).max(),
+        Some(Some(1_924_992_000_000))
+    );
+    assert_eq!(catalog.apps.iter().next().unwrap().authorizations.len(), 2);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn old_files_go_while_others_read_and_publish() {
                 scope.spawn(|| {
                     let mut loads = 0;
                     while !stop.load(Ordering::Relaxed) {
-                        let (catalog, _) = catalog::load_served(gateway.path());
+                        let (catalog, _) = catalog::load_served(gateway.path(), &mut catalog::Kept::default(), &|_, _, _| ());
                         let catalog = catalog.unwrap_or_else(|report| panic!("{report}"));
                         assert_eq!(catalog.apis.len(), apis.len());
                         loads += 1;

@@ -77,6 +77,10 @@ fn walk_through(sample: &Sample) {
 fn what_is_in_the_sample_and_what_commands_write_validates() {
     let written = Sample::empty();
     walk_through(&written);
+    let app = fs::read_to_string(repository().join("config/apps/demo-app.toml")).unwrap();
+    let list = format!("[[app]]\n{}", app.replace("[[authorization]]", "[[app.authorization]]"));
+    fs::create_dir(written.path("app-lists")).unwrap();
+    fs::write(written.path("app-lists/many.toml"), list).unwrap();
     let mut found = Vec::new();
     documents(&repository().join("config"), "", &mut found);
     documents(&written.path(""), "", &mut found);

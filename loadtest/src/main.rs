@@ -13,6 +13,7 @@ mod relay;
 mod request;
 mod ring;
 mod signature;
+mod size;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -34,6 +35,10 @@ enum Command {
     Relay(relay::Arguments),
     /// Measure the gateway beside other proxies and print what each request costs them
     Compare(compare::Arguments),
+    /// Write a config directory of a given size
+    Generate(size::Generate),
+    /// Measure how the gateway starts and follows publications at size
+    Size(size::Figures),
     /// Count what a request costs the gateway, and compare with the figures kept
     Counts(counts::Arguments),
     /// Pin this process to a core, tie its life to its parent's, and become another program
@@ -47,6 +52,8 @@ fn main() -> Result<()> {
         Command::Backend(arguments) => backend::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Generate(arguments) => size::generate(&arguments),
+        Command::Size(arguments) => size::figures(&arguments),
         Command::Counts(arguments) => counts::run(&arguments),
         Command::Launch(arguments) => launch::run(&arguments),
     }

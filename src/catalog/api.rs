@@ -1,11 +1,14 @@
 //! APIs as published to a stage.
 
-use super::{GroupId, StageId, VpcAccessId};
+use super::{ApiName, GroupId, StageId, VpcAccessId};
 use std::time::Duration;
 
+#[derive(Clone)]
 pub struct Api {
     pub group: GroupId,
     pub name: String,
+    /// Of `GROUP/API`.
+    pub id: ApiName,
     pub stage: StageId,
     /// The published version, `yyyyMMddHHmmssSSS`.
     pub version: String,
@@ -21,6 +24,7 @@ pub struct Api {
     pub backend: Backend,
 }
 
+#[derive(Clone)]
 pub enum Authentication {
     None,
     App { app_code: AppCodePlace, methods: SignatureMethods, require_nonce: bool },
@@ -80,6 +84,7 @@ pub enum Segment {
     Rest,
 }
 
+#[derive(Clone)]
 pub enum Backend {
     Vpc {
         vpc_access: VpcAccessId,

@@ -4,20 +4,29 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroize;
 
-use super::{GroupId, StageId};
+use super::{ApiName, StageId};
 
 pub struct App {
-    pub name: String,
+    pub name: Box<str>,
     /// Whose calls are counted together; `None`: those of this app alone.
-    pub owner: Option<String>,
+    pub owner: Option<Box<str>>,
     /// Keys in force; several while one is being replaced.
-    pub keys: Vec<AppKey>,
-    pub app_codes: Vec<Secret>,
-    pub authorizations: Vec<Authorization>,
+    pub keys: Box<[AppKey]>,
+    pub app_codes: Box<[Secret]>,
+    /// In order, each API and stage once.
+    pub authorizations: Box<[Authorization]>,
+}
+
+impl App {
+    /// What it may call: where there are many, found without a look at each.
+    pub fn authorization(&self, api: ApiName, stage: StageId) -> Option<&Authorization> {
+        let place = self.authorizations.binary_search_by_key(&(api, stage), |known| (known.api, known.stage)).ok()?;
+        self.authorizations.get(place)
+    }
 }
 
 pub struct AppKey {
-    pub key: String,
+    pub key: Box<str>,
     pub secret: Secret,
     /// The HMAC-SHA256 key schedule of `secret`, made once.
     pub schedule: Hmac<Sha256>,
@@ -26,16 +35,16 @@ pub struct AppKey {
 impl AppKey {
     pub fn new(key: String, secret: String) -> Self {
         let schedule = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
-        Self { key, secret: Secret::new(secret), schedule }
+        Self { key: key.into(), secret: Secret::new(secret), schedule }
     }
 }
 
 /// A secret: wiped when dropped, never printed.
-pub struct Secret(String);
+pub struct Secret(Box<str>);
 
 impl Secret {
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
     pub fn expose(&self) -> &str {
         &self.0
@@ -55,9 +64,9 @@ impl std::fmt::Debug for Secret {
 }
 
 /// An app may call an API in a stage. The API need not be published there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authorization {
-    pub group: GroupId,
-    pub api: String,
+    pub api: ApiName,
     pub stage: StageId,
     /// Unix time in milliseconds; `None`: does not expire.
     pub expires_ms: Option<u64>,

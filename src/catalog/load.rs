@@ -1,23 +1,37 @@
-//! From a config directory to a catalog: every document is read, all of them are checked together.
+//! From a config directory to a catalog: every document is read, all of them are checked together. What a load before has
+//! kept ([`Kept`]) is not read again; what is read is read on all cores.
+
+pub mod apps;
+mod drafts;
+mod kept;
+mod parts;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::check::app::{Credentials, app};
 use super::check::domains::Claims;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
 use super::check::policy::{self, policy};
-use super::check::published as check_published;
-use super::check::published::{published, root_manifest};
+use super::check::published::root_manifest;
 use super::check::stages::{GroupStages, Stages, stages};
 use super::check::target::Context;
 use super::check::tls::SystemTrust;
-use super::check::{Checked, Names, api, group, https, vpc_access};
-use super::{App, Catalog, Group, GroupId, Policy, Scheme, VpcAccess, VpcAccessId};
-use crate::document::{Diagnostic, Entry, Layout, Report, Stamps, gateway};
+use super::check::{Checked, Names, credentials, group, https, vpc_access};
+use super::parallel::each;
+use super::{Api, ApiName, ApiNames, Apps, Catalog, Group, GroupId, Policy, Scheme, VpcAccess, VpcAccessId};
+use crate::document::manifest::Manifest;
+use crate::document::{Diagnostic, Document, Entry, Layout, Parsed, Place, Report, Stamps, gateway};
+use apps::List;
+pub use apps::{AppDocument, app_documents};
+use kept::Places;
+pub use kept::{Effort, Kept};
+use parts::Part;
+
+/// Told what is done, how much of it, and how much there is.
+pub type Progress<'a> = &'a dyn Fn(&'static str, usize, usize);
 
 /// Reads and checks the whole config directory: what is served, and the drafts. The report has every error.
 pub fn load(config_dir: &Path) -> Result<Arc<Catalog>, Report> {
@@ -28,24 +42,29 @@ pub fn load(config_dir: &Path) -> Result<Arc<Catalog>, Report> {
 /// only the names count: what they say is not served, and a mistake in one keeps nobody from serving the rest.
 ///
 /// Also says how all that was read looked, good or bad: when a look changes, it is time to load again.
-pub fn load_served(config_dir: &Path) -> (Result<Catalog, Report>, Stamps) {
-    let mut loader = Loader::served(config_dir);
-    let catalog = loader.catalog();
+pub fn load_served(config_dir: &Path, kept: &mut Kept, progress: Progress<'_>) -> (Result<Catalog, Report>, Stamps) {
+    let mut loader = Loader { progress, ..Loader::served(config_dir) };
+    let catalog = loader.catalog(kept);
     let stamps = loader.layout.stamps();
     (loader.finish(catalog), stamps)
 }
 
 /// The same for a directory as it would be with some files written: how a change is checked before it is made.
 pub fn load_layout(layout: Layout) -> Result<Arc<Catalog>, Report> {
-    let mut loader = Loader { layout, report: Report::default(), judges_drafts: true };
-    let catalog = loader.catalog();
+    load_watched(layout, &|_, _, _| ())
+}
+
+/// The same, told how far it is.
+pub fn load_watched(layout: Layout, progress: Progress<'_>) -> Result<Arc<Catalog>, Report> {
+    let mut loader = Loader { layout, report: Report::default(), judges_drafts: true, progress };
+    let catalog = loader.catalog(&mut Kept::default());
     loader.finish(catalog).map(Arc::new)
 }
 
 /// What a gateway would serve of a directory as it would be with some files written.
 pub(super) fn load_as_served(layout: Layout) -> Result<Catalog, Report> {
-    let mut loader = Loader { layout, report: Report::default(), judges_drafts: false };
-    let catalog = loader.catalog();
+    let mut loader = Loader { layout, report: Report::default(), judges_drafts: false, progress: &|_, _, _| () };
+    let catalog = loader.catalog(&mut Kept::default());
     loader.finish(catalog)
 }
 
@@ -67,16 +86,26 @@ pub fn admin_address(config_dir: &Path) -> Result<Option<SocketAddr>, Report> {
     }
 }
 
-struct Loader {
+struct Loader<'p> {
     layout: Layout,
     report: Report,
     judges_drafts: bool,
+    progress: Progress<'p>,
 }
 
-impl Loader {
+/// The groups, and what each brings for all.
+struct Groups {
+    list: Vec<Group>,
+    names: Names<GroupId>,
+    sites: Sites,
+    stages: Stages,
+    stages_of: HashMap<String, GroupStages>,
+}
+
+impl Loader<'_> {
     /// Of what a gateway serves, in which drafts have no part.
     fn served(config_dir: &Path) -> Self {
-        Self { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false }
+        Self { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false, progress: &|_, _, _| () }
     }
 
     fn finish(mut self, catalog: Option<Catalog>) -> Result<Catalog, Report> {
@@ -89,37 +118,33 @@ impl Loader {
         }
     }
 
-    fn catalog(&mut self) -> Option<Catalog> {
+    fn catalog(&mut self, kept: &mut Kept) -> Option<Catalog> {
         let _reading = self.layout.reading();
         if !self.layout.exists() {
             let diagnostic = Diagnostic::file(&self.layout.root, "there is no such config directory");
             self.report.push(diagnostic.help("`lockgate init DIR` makes one; `--config DIR` names another"));
             return None;
         }
+        kept.effort = Effort::default();
         let settings = self.settings();
         let suffix =
             settings.as_ref().map_or(DEFAULT_DOMAIN_SUFFIX, |settings| &settings.instance.default_domain_suffix).to_owned();
         let (vpc_accesses, vpc_access_names) = self.vpc_accesses();
         let directories = self.layout.directories(&self.layout.groups(), &mut self.report);
-        let Groups { list: groups, names: group_names, sites, stages, stages_of } = self.groups(&directories, &suffix);
-        let mut apis_by_group = self.drafts(&directories, &vpc_access_names, &stages_of);
+        let groups = self.groups(&directories, &suffix);
+        let mut known = Known::default();
+        self.drafts(&directories, &vpc_access_names, &groups.stages_of, kept, &mut known);
         let mut apis = Vec::new();
         let mut generation = 0;
         if let Some(manifest) = root_manifest(&self.layout, &mut self.report) {
             generation = manifest.document.generation;
-            let context = check_published::Context {
-                layout: &self.layout,
-                groups: &group_names,
-                vpc_accesses: &vpc_access_names,
-                stages: &stages,
-                stages_of: &stages_of,
-            };
-            apis = published(&manifest, &context, &mut apis_by_group, &mut self.report);
+            let places = places(&groups.list, &vpc_accesses, &groups.stages);
+            apis = self.published(&manifest, &groups, &vpc_access_names, places, kept, &mut known);
         }
-        apis_by_group.values_mut().for_each(|names| names.sort_unstable());
-        let context = Context { groups: &group_names, apis: &apis_by_group, stages: &stages, stages_of: &stages_of };
-        let (apps, broken) = self.apps(&context);
+        let (apps, broken) = self.apps(&groups, kept, &known.0);
+        let context = groups.context(&kept.names, &known.0);
         let policies = self.policies(&context, &policy::Callers::new(&apps, &broken));
+        let Groups { list: groups, sites, stages, .. } = groups;
         let Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
             let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
@@ -143,6 +168,7 @@ impl Loader {
             groups,
             sites,
             apis,
+            names: kept.names.clone(),
             apps,
             policies,
         })
@@ -154,12 +180,28 @@ impl Loader {
         settings(&parsed.document, &self.layout.root, &mut checked)
     }
 
+    /// Documents of a kind, parsed on all cores.
+    fn parsed<T: Document + Send>(&mut self, paths: &[PathBuf]) -> Vec<Option<Parsed<T>>> {
+        let layout = &self.layout;
+        let parse = |path: &PathBuf| {
+            let mut report = Report::default();
+            (layout.parse(path, &mut report), report)
+        };
+        let mut all = Vec::with_capacity(paths.len());
+        for (parsed, report) in each(paths, parse, |_| ()) {
+            self.report.extend(report);
+            all.push(parsed);
+        }
+        all
+    }
+
     fn vpc_accesses(&mut self) -> (Vec<Arc<VpcAccess>>, Names<VpcAccessId>) {
         let mut list = Vec::new();
         let mut names = Names::new("VPC access");
         let system = SystemTrust::default();
-        for entry in self.layout.documents(&self.layout.vpc_accesses(), &mut self.report) {
-            let parsed = self.layout.parse(&entry.path, &mut self.report);
+        let entries = self.layout.documents(&self.layout.vpc_accesses(), &mut self.report);
+        let paths: Vec<PathBuf> = entries.iter().map(|entry| entry.path.clone()).collect();
+        for (entry, parsed) in entries.into_iter().zip(self.parsed(&paths)) {
             let good = parsed.and_then(|parsed| {
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
                 vpc_access::vpc_access(&parsed.document, &entry.name, &self.layout, &system, &mut checked)
@@ -179,8 +221,8 @@ impl Loader {
             stages_of: HashMap::new(),
         };
         let mut claims = Claims::default();
-        for entry in directories {
-            let parsed = self.layout.parse(&self.layout.group(&entry.name), &mut self.report);
+        let paths: Vec<PathBuf> = directories.iter().map(|entry| self.layout.group(&entry.name)).collect();
+        for (entry, parsed) in directories.iter().zip(self.parsed(&paths)) {
             let good = parsed.and_then(|parsed| {
                 all.stages_of.insert(entry.name.clone(), GroupStages::of(&parsed.document, &parsed.source));
                 let mut checked = Checked { source: &parsed.source, report: &mut self.report };
@@ -195,43 +237,118 @@ impl Loader {
         all
     }
 
-    /// Checks the drafts, if they are to be judged; what they say does not exist for callers, only their names are kept.
-    fn drafts(
+    /// What is published: what the root names by the digest it had before is kept.
+    fn published(
         &mut self,
-        directories: &[Entry],
+        manifest: &Parsed<Manifest>,
+        groups: &Groups,
         vpc_accesses: &Names<VpcAccessId>,
-        stages_of: &HashMap<String, GroupStages>,
-    ) -> HashMap<String, Vec<String>> {
-        let mut names: HashMap<String, Vec<String>> = HashMap::new();
-        for group in directories {
-            // Of a group that cannot be read, that error comes first.
-            let stages = stages_of.get(&group.name).filter(|_| self.judges_drafts);
-            for entry in self.layout.documents(&self.layout.apis(&group.name), &mut self.report) {
-                if self.judges_drafts
-                    && let Some(parsed) = self.layout.parse(&entry.path, &mut self.report)
-                    && let Some(stages) = stages
-                {
-                    let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-                    api::draft(&parsed.document, &entry.name, vpc_accesses, stages, &mut checked);
+        places: Places,
+        kept: &mut Kept,
+        known: &mut Known,
+    ) -> Vec<Arc<Api>> {
+        let mut wanted = Vec::new();
+        for (stage, of_stage) in &manifest.document.stage {
+            let stage_id = groups.stages.find(stage);
+            wanted.extend(of_stage.iter().map(|(group, entry)| parts::Wanted {
+                stage,
+                stage_id,
+                group,
+                entry,
+                place: Place::of(&manifest.source, entry),
+            }));
+        }
+        let before = std::mem::replace(&mut kept.places, places);
+        let same_places = before == kept.places;
+        let Groups { names, stages_of, .. } = groups;
+        let context =
+            parts::Context { layout: &self.layout, groups: names, vpc_accesses, stages_of, before: &before, same_places };
+        let mut parts = std::mem::take(&mut kept.parts);
+        let key = |wanted: &parts::Wanted<'_>| (wanted.stage.to_owned(), wanted.group.to_owned());
+        // Those that the root names as before stay as they are.
+        let mut same: Vec<Option<Part>> = Vec::with_capacity(wanted.len());
+        for wanted in &wanted {
+            let part = parts.remove(&key(wanted));
+            same.push(part.and_then(|mut part| match part.stays(wanted, &context) {
+                true => Some(part),
+                false => {
+                    parts.insert(key(wanted), part);
+                    None
                 }
-                names.entry(group.name.clone()).or_default().push(entry.name);
+            }));
+        }
+        let to_read: Vec<&parts::Wanted<'_>> =
+            wanted.iter().zip(&same).filter(|(_, part)| part.is_none()).map(|(w, _)| w).collect();
+        let (progress, all) = (self.progress, to_read.len());
+        let read = |wanted: &&parts::Wanted<'_>| parts::read(wanted, parts.get(&key(wanted)), &context);
+        let mut read = each(&to_read, read, |done| progress("reading", done, all)).into_iter();
+        let (mut apis, mut files) = (Vec::new(), Vec::new());
+        for (wanted, part) in wanted.iter().zip(same) {
+            // With errors, it is not what the root names.
+            let mut is_good = true;
+            let part = part.or_else(|| {
+                let (part, report) = read.next()?;
+                is_good = report.is_empty();
+                self.report.extend(report);
+                let part = part?;
+                kept.effort.groups += 1;
+                kept.effort.published_files += part.read;
+                let name = |api: &str| ApiNames::number(&mut kept.names, &format!("{}/{api}", wanted.group));
+                Some(Part::new(part, wanted, &context, name))
+            });
+            let Some(part) = part else { continue };
+            known.add(&part.latest);
+            apis.extend(part.apis.iter().cloned());
+            files.push(part.files.clone());
+            if is_good {
+                kept.parts.insert(key(wanted), part);
             }
         }
-        names
+        self.layout.note_published(files);
+        apis
     }
 
-    /// The apps, and the names of those whose documents could not be read.
-    fn apps(&mut self, context: &Context<'_>) -> (Vec<App>, Vec<String>) {
-        let mut credentials = Credentials::default();
-        let (mut apps, mut broken) = (Vec::new(), Vec::new());
-        for entry in self.layout.documents(&self.layout.apps(), &mut self.report) {
-            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else {
-                broken.push(entry.name);
-                continue;
-            };
-            let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-            apps.extend(app(&parsed.document, &entry.name, &self.layout, context, &mut credentials, &mut checked));
+    /// The apps, and the documents that could not be read.
+    fn apps(&mut self, groups: &Groups, kept: &mut Kept, known: &[bool]) -> (Apps, Vec<Arc<AppDocument>>) {
+        let stages = stages_in_groups(groups);
+        if kept.stages != stages {
+            kept.lists.clear();
+            kept.stages = stages;
         }
+        let (context, random) = (groups.context(&kept.names, known), &kept.random);
+        let documents = app_documents(&self.layout, &mut self.report);
+        let (layout, lists) = (&self.layout, &kept.lists);
+        let list = |document: &Arc<AppDocument>| {
+            let mut report = Report::default();
+            let before = lists.get(&document.path).filter(|list| list.is_kept(layout, &context));
+            match before {
+                Some(list) => (Some(list.clone()), false, report),
+                None => (List::read(document.clone(), layout, &context, random, &mut report).map(Arc::new), true, report),
+            }
+        };
+        let (progress, all) = (self.progress, documents.len());
+        let (mut lists, mut broken) = (Vec::with_capacity(documents.len()), Vec::new());
+        let mut read = 0;
+        let found = each(&documents, list, |done| progress("apps", done, all));
+        for ((list, is_new, report), document) in found.into_iter().zip(&documents) {
+            read += usize::from(is_new);
+            if list.is_none() {
+                broken.push(document.clone());
+            }
+            lists.extend(list);
+            self.report.extend(report);
+        }
+        let same = read == 0 && lists.len() == kept.lists.len();
+        if !same {
+            credentials::check(&lists, &self.layout, &mut self.report);
+        }
+        kept.effort.app_documents = read;
+        let apps = Apps::new(lists.iter().map(|list| list.apps.clone()).collect());
+        // With errors, what is wrong is to be found again.
+        kept.lists = match self.report.is_empty() {
+            true => lists.into_iter().map(|list| (list.document.path.clone(), list)).collect(),
+            false => Default::default(),
+        };
         (apps, broken)
     }
 
@@ -247,13 +364,41 @@ impl Loader {
     }
 }
 
-/// The groups, and what each brings for all.
-struct Groups {
-    list: Vec<Group>,
-    names: Names<GroupId>,
-    sites: Sites,
-    stages: Stages,
-    stages_of: HashMap<String, GroupStages>,
+impl Groups {
+    /// What apps and policies may name.
+    fn context<'a>(&'a self, names: &'a ApiNames, known: &'a [bool]) -> Context<'a> {
+        Context { groups: &self.names, names, known, stages: &self.stages, stages_of: &self.stages_of }
+    }
+}
+
+/// APIs that there are, by the numbers of their names.
+#[derive(Default)]
+struct Known(Vec<bool>);
+
+impl Known {
+    fn add(&mut self, names: &[ApiName]) {
+        for name in names {
+            if self.0.len() <= name.index() {
+                self.0.resize(name.index() + 1, false);
+            }
+            self.0[name.index()] = true;
+        }
+    }
+}
+
+/// The stages as authorizations know them: their places, and which groups have which.
+fn stages_in_groups(groups: &Groups) -> Vec<String> {
+    let own = groups.list.iter().filter_map(|group| Some((&group.name, groups.stages_of.get(&group.name)?)));
+    let own = own.flat_map(|(group, stages)| stages.own().map(move |stage| format!("{group}/{stage}")));
+    groups.stages.names.iter().cloned().chain(own).collect()
+}
+
+fn places(groups: &[Group], vpc_accesses: &[Arc<VpcAccess>], stages: &Stages) -> Places {
+    Places {
+        groups: groups.iter().map(|group| group.name.clone()).collect(),
+        vpc_accesses: vpc_accesses.iter().map(|access| access.name.clone()).collect(),
+        stages: stages.names.clone(),
+    }
 }
 
 fn push<T, Id>(list: &mut Vec<T>, item: T, id: impl FnOnce(u32) -> Id) -> Id {

@@ -7,12 +7,15 @@ use std::net::SocketAddr;
 
 pub mod api;
 pub mod app;
+mod apps;
 mod check;
 pub mod condition;
 pub mod group;
 pub mod instance;
 pub mod limits;
 mod load;
+mod names;
+mod parallel;
 pub mod parameter;
 pub mod policy;
 mod publication;
@@ -26,6 +29,7 @@ use std::sync::Arc;
 pub use crate::tls::server::Site;
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
+pub use apps::{AppId, Apps};
 pub use check::gateway::{STATE_DIRECTORY, Settings};
 pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
 pub use condition::Condition;
@@ -34,7 +38,12 @@ pub use instance::{
     AccessLog, CounterFull, Driver, Instance, Listener, LogFormat, NonceFull, Quota, Retention, Scheme, Security, Tolerance,
 };
 pub use limits::Limits;
-pub use load::{admin_address, load, load_layout, load_served, state_directory};
+pub use load::{
+    AppDocument, Effort, Kept, Progress, admin_address, app_documents, load, load_layout, load_served, load_watched,
+    state_directory,
+};
+pub use names::ApiNames;
+pub use parallel::each;
 pub use parameter::Parameter;
 pub use policy::{Period, Policy};
 pub use publication::{Candidate, check_publication, instance_settings};
@@ -57,8 +66,8 @@ ids! {
     GroupId;
     /// Place in [`Catalog::apis`]: one API as published to one stage.
     ApiId;
-    /// Place in [`Catalog::apps`].
-    AppId;
+    /// Number of a name in [`Catalog::names`].
+    ApiName;
     /// Place in [`Catalog::vpc_accesses`].
     VpcAccessId;
     /// Place in [`Catalog::stages`].
@@ -90,9 +99,11 @@ pub struct Catalog {
     pub groups: Vec<Group>,
     /// How domains are served over HTTPS.
     pub sites: Vec<Arc<Site>>,
-    /// What is published: one entry for each API and stage.
-    pub apis: Vec<Api>,
-    pub apps: Vec<App>,
+    /// What is published: one entry for each API and stage. Shared with the catalog before, where they are the same.
+    pub apis: Vec<Arc<Api>>,
+    /// Of APIs that are drafted, published, or were.
+    pub names: Arc<ApiNames>,
+    pub apps: Apps,
     /// An API in its stage has one at most.
     pub policies: Vec<Policy>,
 }

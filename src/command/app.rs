@@ -76,15 +76,14 @@ fn secret() -> Result<String, Failure> {
 
 fn list(config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let catalog = catalog::load(config)?;
-    for app in &catalog.apps {
-        let keys: Vec<&str> = app.keys.iter().map(|key| key.key.as_str()).collect();
+    for app in catalog.apps.iter() {
+        let keys: Vec<&str> = app.keys.iter().map(|key| &*key.key).collect();
         writeln!(out, "{}  app key {}  AppCodes {}", app.name, keys.join(" "), app.app_codes.len())?;
         for authorization in &app.authorizations {
-            let group = catalog.groups.get(authorization.group.index()).map_or("", |group| group.name.as_str());
             let stage = catalog.stages.get(authorization.stage.index()).map_or("", String::as_str);
             let time = authorization.expires_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms as i64).ok());
             let expires = time.map(|time| format!("  until {time}")).unwrap_or_default();
-            writeln!(out, "  {group}/{}  {stage}{expires}", authorization.api)?;
+            writeln!(out, "  {}  {stage}{expires}", catalog.names.name(authorization.api))?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use super::progress::Progress;
 use super::{Failure, failure};
 use crate::catalog::{self, Catalog};
 use crate::document::{Layout, Report};
@@ -34,12 +35,14 @@ enum Format {
 
 impl Check {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-        let layout = Layout::new(config);
-        let (catalog, mut report) = match catalog::load_layout(layout.clone()) {
+        let (layout, progress) = (Layout::new(config), Progress::new());
+        let (catalog, mut report) = match catalog::load_watched(layout.clone(), &|what, done, all| progress.show(what, done, all))
+        {
             Ok(catalog) => (Some(catalog), Report::default()),
             Err(report) => (None, report),
         };
         report.extend(lint(&layout, super::now_ms()?));
+        drop(progress);
         let passed = catalog.is_some() && (report.is_empty() || !self.deny_warnings);
         match self.format {
             Format::Text => show(&report, catalog.as_deref().filter(|_| passed), config, out)?,

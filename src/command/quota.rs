@@ -92,7 +92,7 @@ impl Quota {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let directory = catalog::state_directory(config)?;
         let counters = state::counters(&directory).map_err(|error| Failure::new(error.to_string()))?;
-        let (served, _) = catalog::load_served(config);
+        let (served, _) = catalog::load_served(config, &mut catalog::Kept::default(), &|_, _, _| ());
         let catalog = Arc::new(served?);
         let shared = Shared::looking_at(&catalog, counters);
         let tables = Tables::build(catalog, &shared);

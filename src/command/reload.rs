@@ -20,9 +20,9 @@ pub struct Reload {
 impl Reload {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         if self.wait {
-            return tell(ask_gateway(config, Order::Load)?, out);
+            return tell(ask_gateway(config, Order::Reload)?, out);
         }
-        ask_gateway(config, Order::LoadSoon)?;
+        ask_gateway(config, Order::ReloadSoon)?;
         writeln!(out, "the gateway has been told; `--wait` says what comes of it")?;
         Ok(())
     }

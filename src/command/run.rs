@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Failure;
+use super::progress::Progress;
 use super::service::{SIGN_OF_LIFE, Service};
 use super::signals::{Order, Signals};
 use crate::admin::{Admin, Sources};
-use crate::catalog::{self, Catalog, Driver, LastWhole, LogFormat, Scheme};
+use crate::catalog::{self, Catalog, Driver, Kept, LastWhole, LogFormat, Scheme};
 use crate::document::{Diagnostic, Layout, Report, Stamps};
 use crate::live::{Control, Live};
 use crate::observe::event::Event;
@@ -34,13 +35,15 @@ impl Run {
     pub fn run(self, config: &Path) -> Result<(), Failure> {
         // Before anything is bound: a signal from now on is an order, not an end.
         let signals = Signals::listen()?;
-        let (catalog, stamps) = catalog::load_served(config);
+        let (mut kept, progress) = (Kept::default(), Progress::new());
+        let (catalog, stamps) = catalog::load_served(config, &mut kept, &|what, done, all| progress.show(what, done, all));
+        drop(progress);
         let (catalog, damage) = match catalog {
             Ok(catalog) => (catalog, None),
             Err(report) => self.last_whole(config, report)?,
         };
         let catalog = Arc::new(catalog);
-        with_log(&catalog, || serve(start(config, catalog.clone(), stamps, damage)?, &signals))
+        with_log(&catalog, || serve(start(config, catalog.clone(), (stamps, kept), damage)?, &signals))
     }
 
     /// What is served instead of files with errors, if it is what is published that is damaged; and the errors.
@@ -81,7 +84,12 @@ pub(super) struct Running {
 /// Starts the gateway and says what it does.
 ///
 /// `damage`: why it does not serve the current generation, but the last that is whole.
-pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps, damage: Option<Report>) -> Result<Running, Failure> {
+pub(super) fn start(
+    config: &Path,
+    catalog: Arc<Catalog>,
+    read: (Stamps, Kept),
+    damage: Option<Report>,
+) -> Result<Running, Failure> {
     // Before anything is bound: who finds a listener finds the way to give orders, too.
     let mut control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
     if let Some(damage) = damage {
@@ -93,7 +101,7 @@ pub(super) fn start(config: &Path, catalog: Arc<Catalog>, stamps: Stamps, damage
     let admin = catalog.admin.map(bind).transpose().map_err(fails)?;
     let mut fleet = Fleet::start(catalog.clone()).map_err(fails)?;
     let swap = fleet.swap().ok_or_else(|| Failure::new("the gateway is followed already"))?;
-    let live = control.follow(config, swap, fleet.status.clone(), stamps)?;
+    let live = control.follow(config, swap, fleet.status.clone(), read)?;
     if let Some(admin) = admin {
         admin.serve(Arc::new(sources(&fleet, &catalog)))?;
     }

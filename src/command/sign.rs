@@ -97,9 +97,9 @@ pub(super) fn sign_now(
 
 /// Key and secret of an app.
 pub(super) fn credentials(catalog: &Catalog, app: &str) -> Result<(String, String), Failure> {
-    let key = catalog.apps.iter().find(|known| known.name == app).and_then(|app| app.keys.first());
+    let key = catalog.apps.iter().find(|known| *known.name == *app).and_then(|app| app.keys.first());
     let key = key.ok_or_else(|| Failure::new(format!("there is no app `{app}` with an app key")))?;
-    Ok((key.key.clone(), key.secret.expose().to_owned()))
+    Ok((key.key.to_string(), key.secret.expose().to_owned()))
 }
 
 /// A word for a POSIX shell.

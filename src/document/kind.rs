@@ -34,6 +34,7 @@ pub static KINDS: &[Kind] = &[
     Kind::drafted::<group::Group>("group", "groups/NAME/group.toml", "An API group"),
     Kind::drafted::<api::Api>("api", "groups/NAME/apis/NAME.toml", "An API, as it is drafted"),
     Kind::drafted::<app::App>("app", "apps/NAME.toml", "An app, its credentials, and what it may call"),
+    Kind::drafted::<app::AppList>("app-list", "app-lists/NAME.toml", "Many apps in one document"),
     Kind::drafted::<policy::Policy>("policy", "policies/NAME.toml", "A policy: how many calls may pass in a time"),
     Kind::published::<version::Version>("version", "published/NAME/NAME/NAME/NAME.toml", "An API as it was published once"),
     Kind::published::<manifest::Manifest>("manifest", "published/manifest.toml", "Which manifests of groups are current"),

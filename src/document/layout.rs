@@ -1,16 +1,16 @@
 //! Where documents lie in a config directory: as it is, or as it would be with some files written.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
 use super::kind::{CHOSEN, KINDS};
-use super::source::read_bytes;
-use super::{Diagnostic, Document, Parsed, Report, Source, Stamps, parse_text, read_text};
+use super::source::{read_bytes, text};
+use super::{Diagnostic, Document, Files, Parsed, Report, Source, Stamp, Stamps, parse_text};
 
 #[derive(Clone, Debug, Default)]
 struct Read {
@@ -18,19 +18,29 @@ struct Read {
     stamps: Stamps,
 }
 
-/// A config directory.
-#[derive(Clone, Debug)]
+/// A config directory. Threads may read in it together.
+#[derive(Debug)]
 pub struct Layout {
     pub root: PathBuf,
     /// Files that are not written yet, and are read as if they were.
     pending: BTreeMap<PathBuf, String>,
     /// What has been read.
-    read: RefCell<Read>,
+    read: Mutex<Read>,
+}
+
+impl Clone for Layout {
+    fn clone(&self) -> Self {
+        Self { root: self.root.clone(), pending: self.pending.clone(), read: Mutex::new(self.read().clone()) }
+    }
 }
 
 impl Layout {
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), pending: BTreeMap::new(), read: RefCell::default() }
+        Self { root: root.into(), pending: BTreeMap::new(), read: Mutex::default() }
+    }
+
+    fn read(&self) -> MutexGuard<'_, Read> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The directory as it would be with this file.
@@ -58,36 +68,67 @@ impl Layout {
 
     /// Reads a document without parsing it.
     pub fn source<T: Document>(&self, path: &Path, report: &mut Report) -> Option<Arc<Source>> {
-        self.read.borrow_mut().stamps.file(path);
-        let source = match self.pending.get(path) {
-            Some(text) => Source::new(path.to_path_buf(), text.clone(), T::SHOWN_KEYS),
-            None => Source::read(path, T::BYTES, T::SHOWN_KEYS, report)?,
-        };
-        self.note(path, source.text.as_bytes());
-        Some(source)
+        let (look, source) = self.look_at::<T>(path, report);
+        self.note(path, look, source.as_ref().map(|source| Sha256::digest(source.text.as_bytes()).into()));
+        source
+    }
+
+    /// Reads a document that another one names by its digest, and so is no part of [`Self::digest`] by itself; also how it
+    /// looked.
+    pub fn look_at<T: Document>(&self, path: &Path, report: &mut Report) -> (Option<Stamp>, Option<Arc<Source>>) {
+        let new = |text| Source::new(path.to_path_buf(), text, T::SHOWN_KEYS);
+        if let Some(text) = self.pending.get(path) {
+            return (Stamp::of(path), Some(new(text.clone())));
+        }
+        let (look, bytes) = read_bytes(path, T::BYTES);
+        match bytes.and_then(text) {
+            Ok(text) => (look, Some(new(text))),
+            Err(problem) => {
+                report.push(Diagnostic::file(path, problem));
+                (look, None)
+            }
+        }
     }
 
     /// Reads a text that is no document, such as a secret in a file of its own.
     pub fn text(&self, path: &Path, limit: u64) -> Result<String, String> {
-        self.read.borrow_mut().stamps.file(path);
-        let text = read_text(path, limit)?;
-        self.note(path, text.as_bytes());
-        Ok(text)
+        text(self.file(path, limit)?)
     }
 
-    fn note(&self, path: &Path, bytes: &[u8]) {
-        self.read.borrow_mut().digests.insert(path.to_path_buf(), Sha256::digest(bytes).into());
+    /// A file is a part of what was read, by what it was found to be now or before.
+    pub fn note(&self, path: &Path, look: Option<Stamp>, digest: Option<[u8; 32]>) {
+        let mut read = self.read();
+        read.stamps.file(path, look);
+        if let Some(digest) = digest {
+            read.digests.insert(path.to_path_buf(), digest);
+        }
+    }
+
+    /// A directory was listed, now or before.
+    pub fn note_directory(&self, path: &Path, look: Option<Stamp>) {
+        self.read().stamps.directory(path, look);
+    }
+
+    /// Files that are known by the digests that name them were read, now or before.
+    pub fn note_published(&self, files: Vec<Arc<Files>>) {
+        self.read().stamps.published(files);
     }
 
     /// How everything read so far looked when it was.
     pub fn stamps(&self) -> Stamps {
-        self.read.borrow().stamps.clone()
+        self.read().stamps.clone()
     }
 
-    /// SHA-256 over every document read so far, and every file that one names, by their paths below the root: in lower-case hexadecimal.
+    /// Nothing that is not written yet takes the place of files here.
+    pub fn is_as_written(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// SHA-256 over every document read so far, and every file that one names, by their paths below the root: in lower-case
+    /// hexadecimal. What is published is in it by the root manifest, which names the rest by digest.
     pub fn digest(&self) -> String {
         let mut all = Sha256::new();
-        for (path, digest) in &self.read.borrow().digests {
+        for (path, digest) in &self.read().digests {
             let name = path.strip_prefix(&self.root).unwrap_or(path).as_os_str().as_encoded_bytes();
             all.update((name.len() as u64).to_le_bytes());
             all.update(name);
@@ -99,10 +140,9 @@ impl Layout {
     /// A file that a document names, of certificates or a key: a part of what was read. The error says what is wrong, in
     /// words.
     pub fn file(&self, path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-        self.read.borrow_mut().stamps.file(path);
-        let bytes = read_bytes(path, limit)?;
-        self.note(path, &bytes);
-        Ok(bytes)
+        let (look, bytes) = read_bytes(path, limit);
+        self.note(path, look, bytes.as_ref().ok().map(|bytes| Sha256::digest(bytes).into()));
+        bytes
     }
 
     /// The documents (`NAME.toml`) of a directory, in order of their names. A directory that does not exist has none;
@@ -112,7 +152,7 @@ impl Layout {
             true => path.file_stem().map(OsStr::to_owned),
             false => None,
         };
-        let mut entries = self.list(directory, report, stem);
+        let mut entries = self.list(directory, report, |item| stem(Path::new(&item.file_name())));
         let pending = self.pending_in(directory).filter(|path| path.parent() == Some(directory));
         entries.extend(pending.filter_map(|path| Some(Entry { name: stem(path)?.into_string().ok()?, path: path.clone() })));
         entries.sort();
@@ -122,8 +162,10 @@ impl Layout {
 
     /// The directories of a directory, in order of their names.
     pub fn directories(&self, directory: &Path, report: &mut Report) -> Vec<Entry> {
-        let mut entries =
-            self.list(directory, report, |path| if path.is_dir() { path.file_name().map(OsStr::to_owned) } else { None });
+        let mut entries = self.list(directory, report, |item| {
+            let known = item.file_type().ok().filter(|kind| !kind.is_symlink());
+            known.map_or_else(|| item.path().is_dir(), |kind| kind.is_dir()).then(|| item.file_name())
+        });
         for path in self.pending_in(directory) {
             let name = path.strip_prefix(directory).ok().and_then(|rest| rest.iter().next());
             if let Some(name) = name.and_then(OsStr::to_str) {
@@ -135,8 +177,8 @@ impl Layout {
         entries
     }
 
-    fn list(&self, directory: &Path, report: &mut Report, name: impl Fn(&Path) -> Option<OsString>) -> Vec<Entry> {
-        self.read.borrow_mut().stamps.directory(directory);
+    fn list(&self, directory: &Path, report: &mut Report, name: impl Fn(&DirEntry) -> Option<OsString>) -> Vec<Entry> {
+        self.note_directory(directory, Stamp::of(directory));
         list(directory, report, name)
     }
 
@@ -195,6 +237,10 @@ impl Layout {
     pub fn app(&self, name: &str) -> PathBuf {
         self.apps().join(format!("{name}.toml"))
     }
+    /// Documents of many apps each.
+    pub fn app_lists(&self) -> PathBuf {
+        self.root.join("app-lists")
+    }
     pub fn policies(&self) -> PathBuf {
         self.root.join("policies")
     }
@@ -234,7 +280,7 @@ pub struct Entry {
     pub path: PathBuf,
 }
 
-fn list(directory: &Path, report: &mut Report, name: impl Fn(&Path) -> Option<OsString>) -> Vec<Entry> {
+fn list(directory: &Path, report: &mut Report, name: impl Fn(&DirEntry) -> Option<OsString>) -> Vec<Entry> {
     let mut entries = Vec::new();
     let listing = match std::fs::read_dir(directory) {
         Ok(listing) => listing,
@@ -245,18 +291,18 @@ fn list(directory: &Path, report: &mut Report, name: impl Fn(&Path) -> Option<Os
         }
     };
     for item in listing {
-        let path = match item {
+        let item = match item {
             Ok(item) if item.file_name().as_encoded_bytes().starts_with(b".") => continue,
-            Ok(item) => item.path(),
+            Ok(item) => item,
             Err(error) => {
                 report.push(Diagnostic::file(directory, format!("this directory cannot be read to its end: {error}")));
                 break;
             }
         };
-        let Some(name) = name(&path) else { continue };
+        let Some(name) = name(&item) else { continue };
         match name.into_string() {
-            Ok(name) => entries.push(Entry { name, path }),
-            Err(_) => report.push(Diagnostic::file(&path, "the name of this file is not UTF-8")),
+            Ok(name) => entries.push(Entry { name, path: item.path() }),
+            Err(_) => report.push(Diagnostic::file(&item.path(), "the name of this file is not UTF-8")),
         }
     }
     entries

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, Deserializer, Error};
 
 use super::recover::{Recovery, Step};
-use super::{Diagnostic, Place, Report, Source, nearest};
+use super::{Diagnostic, Place, Report, Source, nearest, plain};
 
 /// Errors of one file that are shown; past them the file is not read any further.
 const ERRORS_OF_A_FILE: usize = 20;
@@ -32,6 +32,9 @@ pub struct Parsed<T> {
 
 /// Parses a text that has been read.
 pub fn parse_text<T: Document>(source: &Arc<Source>, report: &mut Report) -> Option<T> {
+    if let Some(document) = plain::read(&source.text) {
+        return Some(document);
+    }
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
         for error in errors.iter().take(ERRORS_OF_A_FILE) {

@@ -1,13 +1,14 @@
 //! The text of one file, read within a bound.
 
 use std::borrow::Cow;
-use std::fs::{File, Metadata};
+use std::fs::{Metadata, OpenOptions};
 use std::io::Read;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Diagnostic, Report};
+use super::Stamp;
 
 /// A file's path, as messages show it, and its text.
 #[derive(Debug)]
@@ -21,17 +22,6 @@ pub struct Source {
 impl Source {
     pub fn new(path: PathBuf, text: String, shown_keys: Option<&'static [&'static str]>) -> Arc<Self> {
         Arc::new(Self { path, text, shown_keys })
-    }
-
-    /// Reads a file of at most `limit` bytes. What goes wrong is in the report.
-    pub fn read(path: &Path, limit: u64, shown_keys: Option<&'static [&'static str]>, report: &mut Report) -> Option<Arc<Self>> {
-        match read_text(path, limit) {
-            Ok(text) => Some(Self::new(path.to_path_buf(), text, shown_keys)),
-            Err(problem) => {
-                report.push(Diagnostic::file(path, problem));
-                None
-            }
-        }
     }
 }
 
@@ -84,24 +74,40 @@ impl Source {
 
 /// The text of a regular file of at most `limit` bytes. The error says what is wrong, in words.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, String> {
-    String::from_utf8(read_bytes(path, limit)?).map_err(|error| {
+    text(read_bytes(path, limit).1?)
+}
+
+/// Bytes of a file as a text.
+pub(super) fn text(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(valid).filter(|&&byte| byte == b'\n').count() + 1;
         format!("this file is not UTF-8: the first byte that is not is on line {line} (byte {valid} of the file)")
     })
 }
 
-/// The bytes of a regular file, at most `limit` of them. The error says what is wrong, in words.
-pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+/// The bytes of a regular file, at most `limit` of them, and how it looked before they were read. The error says what is
+/// wrong, in words.
+pub fn read_bytes(path: &Path, limit: u64) -> (Option<Stamp>, Result<Vec<u8>, String>) {
     let cannot = |error: std::io::Error| format!("this file cannot be read: {error}");
-    // Looked at before it is opened: to open a FIFO is to wait for its writer.
-    regular(&std::fs::metadata(path).map_err(cannot)?)?;
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-    if bytes.len() as u64 > limit {
-        return Err(format!("this file is longer than the {limit} bytes that it may have"));
-    }
-    Ok(bytes)
+    // Without waiting: a FIFO is opened when it has a writer.
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let (mut file, look) = match opened.and_then(|file| file.metadata().map(|look| (file, look))) {
+        Ok(opened) => opened,
+        Err(error) => return (Stamp::of(path), Err(cannot(error))),
+    };
+    let stamp = Some(Stamp::from(&look));
+    let mut read = || {
+        regular(&look)?;
+        // With room for one byte more, the end is found without growing.
+        let mut bytes = Vec::with_capacity(look.len().min(limit) as usize + 1);
+        file.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(cannot)?;
+        match bytes.len() as u64 > limit {
+            true => Err(format!("this file is longer than the {limit} bytes that it may have")),
+            false => Ok(bytes),
+        }
+    };
+    (stamp, read())
 }
 
 fn regular(metadata: &Metadata) -> Result<(), String> {

@@ -1,8 +1,11 @@
 //! What a file or directory looked like when it was read: another look tells whether it may have changed since.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The look of one path, links followed. Equal looks mean the same content, as far as a look can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +21,29 @@ pub struct Stamp {
 impl Stamp {
     /// `None`: there is nothing, or nothing that can be looked at.
     pub fn of(path: &Path) -> Option<Self> {
-        let look = std::fs::metadata(path).ok()?;
-        Some(Self {
+        std::fs::metadata(path).ok().map(|look| Self::from(&look))
+    }
+
+    /// Another look tells for sure: what changes from now on changes the look. Clocks of file systems tick, and a file that
+    /// has just changed may change again within the tick.
+    pub fn is_settled(&self, now: SystemTime) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        i64::try_from(now).is_ok_and(|now| self.changed.0 + SETTLES_WITHIN_S < now)
+    }
+}
+
+/// Longer than the clock of any file system ticks.
+const SETTLES_WITHIN_S: i64 = 2;
+
+impl From<&Metadata> for Stamp {
+    fn from(look: &Metadata) -> Self {
+        Self {
             device: look.dev(),
             inode: look.ino(),
             size: look.size(),
             modified: (look.mtime(), look.mtime_nsec()),
             changed: (look.ctime(), look.ctime_nsec()),
-        })
+        }
     }
 }
 
@@ -34,16 +52,25 @@ impl Stamp {
 pub struct Stamps {
     files: BTreeMap<PathBuf, Option<Stamp>>,
     directories: BTreeMap<PathBuf, Option<Stamp>>,
+    /// Of what is published, group by group: files that are written once.
+    published: Vec<Arc<Files>>,
 }
 
+/// Files with the looks they had.
+pub type Files = Vec<(PathBuf, Option<Stamp>)>;
+
 impl Stamps {
-    /// Called before the file is read: what changes from then on shows.
-    pub fn file(&mut self, path: &Path) {
-        self.files.insert(path.to_path_buf(), Stamp::of(path));
+    /// `look`: from before the file was read, so that what changed since shows.
+    pub fn file(&mut self, path: &Path, look: Option<Stamp>) {
+        self.files.insert(path.to_path_buf(), look);
     }
 
-    pub fn directory(&mut self, path: &Path) {
-        self.directories.insert(path.to_path_buf(), Stamp::of(path));
+    pub fn directory(&mut self, path: &Path, look: Option<Stamp>) {
+        self.directories.insert(path.to_path_buf(), look);
+    }
+
+    pub fn published(&mut self, files: Vec<Arc<Files>>) {
+        self.published = files;
     }
 
     /// The directories that were listed, be they there or not.
@@ -51,13 +78,15 @@ impl Stamps {
         self.directories.keys().map(PathBuf::as_path)
     }
 
+    /// Files that are not named by the digest of what is published.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.keys().map(PathBuf::as_path)
     }
 
     /// Anything looks different now.
     pub fn have_changed(&self) -> bool {
-        self.files.iter().chain(&self.directories).any(|(path, stamp)| Stamp::of(path) != *stamp)
+        let published = self.published.iter().flat_map(|files| files.iter()).map(|(path, stamp)| (path, stamp));
+        self.files.iter().chain(&self.directories).chain(published).any(|(path, stamp)| Stamp::of(path) != *stamp)
     }
 }
 
@@ -71,8 +100,8 @@ mod tests {
         let path = |name: &str| directory.path().join(name);
         let looked = || {
             let mut stamps = Stamps::default();
-            stamps.directory(directory.path());
-            ["a", "b"].iter().for_each(|name| stamps.file(&path(name)));
+            stamps.directory(directory.path(), Stamp::of(directory.path()));
+            ["a", "b"].iter().for_each(|name| stamps.file(&path(name), Stamp::of(&path(name))));
             stamps
         };
         std::fs::write(path("a"), "1").unwrap();

@@ -80,11 +80,11 @@ pub fn told(
                 None => continue,
             },
             Seen::Protocol => ("the API takes it".to_owned(), api.and_then(|api| places.api(api, Part::Protocols))),
-            Seen::Body => (body(call, api, catalog), api.and_then(|api| limit_of_body(api, places))),
+            Seen::Body => (body(call, api.map(|api| &**api), catalog), api.and_then(|api| limit_of_body(api, places))),
             Seen::Caller(None) => {
                 ("the API asks for no credentials".to_owned(), api.and_then(|api| places.api(api, Part::Authentication)))
             }
-            Seen::Caller(Some((app, credential))) => match catalog.apps.get(app.index()) {
+            Seen::Caller(Some((app, credential))) => match catalog.apps.get(*app) {
                 Some(app) => {
                     let key = text(call.request.field(FieldId::XCaKey).unwrap_or_default());
                     let by = by(*credential, &key);
@@ -115,7 +115,7 @@ pub fn refused(
 ) -> Step {
     let name = NAMES.get(watch.0.len()).copied().unwrap_or("request");
     let api = api.and_then(|api| places.catalog.apis.get(api.index()));
-    let app = app.and_then(|app| places.catalog.apps.get(app.index()));
+    let app = app.and_then(|app| places.catalog.apps.get(app));
     let place = match (name, api, app) {
         ("protocol", Some(api), _) => places.api(api, Part::Protocols),
         ("body", Some(api), _) => limit_of_body(api, places),
@@ -249,8 +249,8 @@ fn caller(watch: &Watch) -> Option<AppId> {
 }
 
 fn authorized(api: &Api, id: AppId, catalog: &Catalog, places: &Places<'_>) -> (String, Option<Place>) {
-    let Some(app) = catalog.apps.get(id.index()) else { return (String::new(), None) };
-    let of = app.authorizations.iter().find(|a| a.group == api.group && a.api == api.name && a.stage == api.stage);
+    let Some(app) = catalog.apps.get(id) else { return (String::new(), None) };
+    let of = app.authorization(api.id, api.stage);
     let ends = of.and_then(|authorization| authorization.expires_ms);
     let ends = ends.and_then(|ms| jiff::Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).ok());
     let until = ends.map_or("without an end".to_owned(), |time| format!("until {time}"));

@@ -190,7 +190,7 @@ fn steps<O: Observer>(
         Outcome::App { app, credential, body_md5 } => {
             known.caller = Some((app, credential));
             observer.saw(Seen::Caller(known.caller));
-            tables.authorizations.check(app, route.api, call.now_ms)?;
+            authorize::check(&tables.catalog, app, route.api, call.now_ms)?;
             body_md5
         }
     };

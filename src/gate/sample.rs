@@ -1,6 +1,7 @@
 //! Catalogs and calls made by hand, for the tests of the gate.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Call;
@@ -60,7 +61,8 @@ impl Default for Sample {
             groups: Vec::new(),
             sites: Vec::new(),
             apis: Vec::new(),
-            apps: Vec::new(),
+            names: Default::default(),
+            apps: Apps::default(),
             policies: Vec::new(),
         };
         Self { catalog }
@@ -93,9 +95,11 @@ impl Sample {
 
     /// An anonymous API, passed on to `/` with the client's method. Methods: `ANY`, or names between commas.
     pub fn api(&mut self, group: GroupId, name: &str, stage: u32, methods: &str, path: &str) -> ApiId {
-        self.catalog.apis.push(Api {
+        let id = self.name(group, name);
+        self.catalog.apis.push(Arc::new(Api {
             group,
             name: name.into(),
+            id,
             stage: StageId(stage),
             version: "20260101000000000".into(),
             authentication: Authentication::None,
@@ -114,25 +118,42 @@ impl Sample {
                 method: None,
                 timeout: Duration::from_secs(10),
             },
-        });
+        }));
         ApiId(self.catalog.apis.len() as u32 - 1)
+    }
+
+    fn name(&mut self, group: GroupId, api: &str) -> ApiName {
+        let name = format!("{}/{api}", self.catalog.groups[group.index()].name);
+        ApiNames::number(&mut self.catalog.names, &name)
+    }
+
+    pub fn api_mut(&mut self, api: ApiId) -> &mut Api {
+        Arc::make_mut(&mut self.catalog.apis[api.index()])
     }
 
     /// Gives an API another backend path and method.
     pub fn backend(&mut self, api: ApiId, backend_path: &str, backend_method: Option<&str>) {
-        let Backend::Vpc { path, method, .. } = &mut self.catalog.apis[api.index()].backend;
+        let Backend::Vpc { path, method, .. } = &mut self.api_mut(api).backend;
         (*path, *method) = (template(backend_path), backend_method.map(String::from));
     }
 
     pub fn app(&mut self, name: &str) -> AppId {
-        let app_codes = vec![Secret::new(format!("code-of-{name}"))];
-        self.catalog.apps.push(App { name: name.into(), owner: None, keys: Vec::new(), app_codes, authorizations: Vec::new() });
-        AppId(self.catalog.apps.len() as u32 - 1)
+        let app_codes = Box::new([Secret::new(format!("code-of-{name}"))]);
+        self.catalog.apps.push(App {
+            name: name.into(),
+            owner: None,
+            keys: Box::default(),
+            app_codes,
+            authorizations: Box::default(),
+        })
     }
 
     pub fn authorize(&mut self, app: AppId, group: GroupId, api: &str, stage: u32, expires_ms: Option<u64>) {
-        let authorization = Authorization { group, api: api.into(), stage: StageId(stage), expires_ms };
-        self.catalog.apps[app.index()].authorizations.push(authorization);
+        let authorization = Authorization { api: self.name(group, api), stage: StageId(stage), expires_ms };
+        let known = &mut self.catalog.apps.pushed(app).authorizations;
+        let mut all: Vec<Authorization> = known.iter().copied().chain([authorization]).collect();
+        all.sort_unstable_by_key(|one| (one.api, one.stage));
+        *known = all.into();
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::authenticate::apps::Apps;
 use super::authenticate::nonce::NonceSet;
-use super::authorize::Authorizations;
 use super::policy::Policies;
 use super::quota::Quotas;
 use super::route::Router;
@@ -14,8 +13,8 @@ use crate::catalog::Catalog;
 pub struct Tables {
     pub catalog: Arc<Catalog>,
     pub router: Router,
-    pub apps: Apps,
-    pub authorizations: Authorizations,
+    /// Of all workers: they are many, and seldom change.
+    pub apps: Arc<Apps>,
     pub policies: Policies,
     /// The counter of each group's default domain, by `GroupId`. It is known by the group's name: a group that was taken out
     /// and put back goes on with its count.
@@ -30,11 +29,20 @@ pub struct Shared {
 
 impl Tables {
     pub fn build(catalog: Arc<Catalog>, shared: &Shared) -> Self {
-        let (router, apps, authorizations) = (Router::build(&catalog), Apps::build(&catalog), Authorizations::build(&catalog));
+        Self::after(None, catalog, shared)
+    }
+
+    /// The same, with what has not changed since the tables before.
+    pub fn after(before: Option<&Self>, catalog: Arc<Catalog>, shared: &Shared) -> Self {
+        let router = Router::build(&catalog);
+        let apps = match before.filter(|before| before.catalog.apps.is(&catalog.apps)) {
+            Some(before) => before.apps.clone(),
+            None => Arc::new(Apps::build(&catalog)),
+        };
         let counter = |group: &str| shared.quotas.id(&[b"default-domain", group.as_bytes()]);
         let default_domain_counters = catalog.groups.iter().map(|group| counter(&group.name)).collect();
         let policies = Policies::build(&catalog, &shared.quotas);
-        Self { catalog, router, apps, authorizations, policies, default_domain_counters }
+        Self { catalog, router, apps, policies, default_domain_counters }
     }
 }
 

@@ -39,8 +39,7 @@ fn gate(change: impl FnOnce(&mut Sample)) -> Gate {
     sample.api(group, "open", 0, "GET", "/open");
     let closed = sample.api(group, "closed", 0, "GET", "/closed");
     let methods = SignatureMethods { hmac_sha256: true, hmac_sha1: false };
-    sample.catalog.apis[closed.index()].authentication =
-        Authentication::App { app_code: AppCodePlace::Header, methods, require_nonce: false };
+    sample.api_mut(closed).authentication = Authentication::App { app_code: AppCodePlace::Header, methods, require_nonce: false };
     let app = sample.app("app");
     sample.app("stranger");
     sample.authorize(app, group, "closed", 0, Some(2_000_000_000_000));
@@ -62,11 +61,11 @@ fn an_authorized_app_passes_and_a_stranger_does_not() {
     let with = |code: &str| get("x.example", "/closed").field("Authorization", &format!("APPCODE {code}"));
     let decision = gate.decide(&with("code-of-app"));
     assert!(matches!(decision.verdict, Verdict::Forward(_)));
-    assert_eq!(decision.app, Some(AppId(0)));
+    assert_eq!(decision.app, Some(AppId { list: 0, nth: 0 }));
 
     let decision = gate.decide(&with("code-of-stranger"));
     assert!(matches!(decision.verdict, Verdict::Refuse(Refusal { code: ErrorCode::I403AA, .. })));
-    assert_eq!((decision.api, decision.app), (Some(ApiId(1)), Some(AppId(1))), "known, though refused");
+    assert_eq!((decision.api, decision.app), (Some(ApiId(1)), Some(AppId { list: 1, nth: 0 })), "known, though refused");
 
     let mut late = with("code-of-app");
     late.now_ms = 2_000_000_000_000;
@@ -82,7 +81,7 @@ fn an_unrouted_call_has_no_api() {
 
 #[test]
 fn the_protocol_is_checked_before_who_calls() {
-    let gate = gate(|sample| sample.catalog.apis[1].protocols.http = false);
+    let gate = gate(|sample| sample.api_mut(ApiId(1)).protocols.http = false);
     let decision = gate.decide(&get("x.example", "/closed"));
     let Verdict::Refuse(refusal) = decision.verdict else { panic!("HTTP is not allowed") };
     assert_eq!(refusal, Refusal::because(ErrorCode::I403PT, "HTTP"));
@@ -93,7 +92,7 @@ fn the_protocol_is_checked_before_who_calls() {
 
 #[test]
 fn a_body_that_is_too_large_is_refused_before_who_calls() {
-    let gate = gate(|sample| sample.catalog.apis[1].body_bytes = Some(1000));
+    let gate = gate(|sample| sample.api_mut(ApiId(1)).body_bytes = Some(1000));
     let code = |path: &str, body_bytes: u64| gate.code(&get("x.example", path).body_bytes(body_bytes));
     assert_eq!([code("/closed", 1000), code("/closed", 1001)], [Some(ErrorCode::A400MA), Some(ErrorCode::I413RL)]);
     let of_instance = Limits::default().body_bytes;

@@ -3,21 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::{MethodSet, PathTemplate};
+use crate::catalog::{MethodSet, PathTemplate, each};
 use crate::document::api::{self, Methods};
-use crate::document::app::App;
 use crate::document::gateway::{Gateway, SchemeWord};
 use crate::document::group::Group;
 use crate::document::manifest::{GroupManifest, Manifest};
 use crate::document::policy::Policy;
 use crate::document::version::Version;
 use crate::document::vpc_access::VpcAccess;
-use crate::document::{At, Document, Layout, Parsed, Place, Report, Source};
+use crate::document::{At, Document, Entry, Layout, Parsed, Place, Report, Source};
 
 pub struct Documents {
     pub gateway: Option<Parsed<Gateway>>,
     pub groups: BTreeMap<String, Parsed<Group>>,
-    pub apps: Vec<Parsed<App>>,
     pub vpc_accesses: Vec<Parsed<VpcAccess>>,
     pub policies: Vec<Parsed<Policy>>,
     /// By group.
@@ -44,42 +42,44 @@ impl Documents {
         let mut errors = Report::default();
         let gateway = good(layout, &layout.gateway());
         let (mut groups, mut drafts) = (BTreeMap::new(), BTreeMap::new());
-        for directory in layout.directories(&layout.groups(), &mut errors) {
-            let entries = layout.documents(&layout.apis(&directory.name), &mut errors);
+        let directories = layout.directories(&layout.groups(), &mut errors);
+        let read = |directory: &Entry| {
+            let entries = layout.documents(&layout.apis(&directory.name), &mut Report::default());
             let apis = entries.into_iter().filter_map(|entry| {
                 let parsed = good::<api::Api>(layout, &entry.path)?;
                 Api::of(entry.name, &parsed.document, &parsed.source)
             });
-            drafts.insert(directory.name.clone(), apis.collect());
-            if let Some(group) = good(layout, &layout.group(&directory.name)) {
-                groups.insert(directory.name, group);
+            (apis.collect(), good(layout, &layout.group(&directory.name)))
+        };
+        for (directory, (apis, group)) in directories.iter().zip(each(&directories, read, |_| ())) {
+            drafts.insert(directory.name.clone(), apis);
+            if let Some(group) = group {
+                groups.insert(directory.name.clone(), group);
             }
         }
-        let entries = layout.documents(&layout.apps(), &mut errors);
-        let apps = entries.into_iter().filter_map(|entry| good(layout, &entry.path)).collect();
         let entries = layout.documents(&layout.vpc_accesses(), &mut errors);
         let vpc_accesses = entries.into_iter().filter_map(|entry| good(layout, &entry.path)).collect();
         let entries = layout.documents(&layout.policies(), &mut errors);
         let policies = entries.into_iter().filter_map(|entry| good(layout, &entry.path)).collect();
-        Self { gateway, groups, apps, vpc_accesses, policies, drafts, published: published(layout) }
+        Self { gateway, groups, vpc_accesses, policies, drafts, published: published(layout) }
     }
 }
 
 fn published(layout: &Layout) -> BTreeMap<(String, String), Vec<Api>> {
-    let mut published: BTreeMap<(String, String), Vec<Api>> = BTreeMap::new();
-    let Some(manifest) = good::<Manifest>(layout, &layout.manifest()) else { return published };
-    for (stage, groups) in manifest.document.stage {
-        for (group, entry) in groups {
-            let of_group = layout.group_manifest(&stage, &group, entry.generation);
-            let Some(of_group) = good::<GroupManifest>(layout, &of_group) else { continue };
-            let apis = of_group.document.current.into_iter().filter_map(|(name, current)| {
-                let parsed = good::<Version>(layout, &layout.version(&stage, &group, &name, &current.version))?;
-                Api::of(name, &parsed.document.definition, &parsed.source)
-            });
-            published.insert((group.clone(), stage.clone()), apis.collect());
-        }
-    }
-    published
+    let Some(manifest) = good::<Manifest>(layout, &layout.manifest()) else { return BTreeMap::new() };
+    let stages = manifest.document.stage.into_iter();
+    let groups: Vec<(String, String, u64)> = stages
+        .flat_map(|(stage, groups)| groups.into_iter().map(move |(group, entry)| (group, stage.clone(), entry.value.generation)))
+        .collect();
+    let read = |(group, stage, generation): &(String, String, u64)| {
+        let of_group = good::<GroupManifest>(layout, &layout.group_manifest(stage, group, *generation))?;
+        let apis = of_group.document.current.into_iter().filter_map(|(name, current)| {
+            let parsed = good::<Version>(layout, &layout.version(stage, group, &name, &current.version))?;
+            Api::of(name, &parsed.document.definition, &parsed.source)
+        });
+        Some(((group.clone(), stage.clone()), apis.collect()))
+    };
+    each(&groups, read, |_| ()).into_iter().flatten().collect()
 }
 
 /// A document that can be read and has no errors of its own.

@@ -20,7 +20,7 @@ pub fn lint(layout: &Layout, now_ms: u64) -> Report {
     let mut report = Report::default();
     conflicts::find(&documents, &mut report);
     unreachable::find(&documents, &mut report);
-    apps::find(&documents, layout, now_ms, &mut report);
+    apps::find(layout, now_ms, &mut report);
     certificates::find(&documents, layout, now_ms, &mut report);
     policies::find(&documents, &mut report);
     report.sort();

@@ -10,7 +10,7 @@ use super::ERRORS_KEPT;
 use super::policies;
 use super::socket::{Answer, Order, Receipt};
 use super::watch::Watch;
-use crate::catalog::{Catalog, load_served};
+use crate::catalog::{Catalog, Kept, load_served};
 use crate::document::{Report, Stamps};
 use crate::net::Clock;
 use crate::net::clock::unix_ms;
@@ -45,6 +45,8 @@ pub struct Keeper {
     status: Arc<Status>,
     /// How everything looked when it was last read.
     stamps: Stamps,
+    /// Of what was last read: what has not changed since is not read again.
+    kept: Kept,
     clock: Clock,
     look_every: Duration,
     restart_needed: Vec<&'static str>,
@@ -78,10 +80,10 @@ impl Keeper {
         watch: Watch,
         swap: Swap,
         status: Arc<Status>,
-        stamps: Stamps,
+        (stamps, kept): (Stamps, Kept),
     ) -> Self {
         let (clock, restart_needed) = (Clock::default(), Vec::new());
-        Self { config_dir, events, watch, swap, status, stamps, clock, look_every: LOOK_EVERY, restart_needed }
+        Self { config_dir, events, watch, swap, status, stamps, kept, clock, look_every: LOOK_EVERY, restart_needed }
     }
 
     /// Follows the files until the gateway drains.
@@ -97,11 +99,13 @@ impl Keeper {
                     Ok(Some((order, reply))) => self.obey(order, &reply),
                     Err(Stopped) => return,
                 },
-                Ok(Event::Reload) => drop(self.load()),
+                Ok(Event::Reload) => drop(self.reload()),
                 Ok(Event::Asked(order, reply)) => self.obey(order, &reply),
                 Err(RecvTimeoutError::Timeout) => self.look(),
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
+            // Who asked has the answer: there is time to free what nobody runs any more.
+            self.swap.tidy();
         }
     }
 
@@ -121,12 +125,11 @@ impl Keeper {
 
     /// What no event tells: files on a network, the targets of links, a kernel without inotify.
     fn look(&mut self) {
-        self.swap.tidy();
         let began_us = self.clock.now_us();
         let changed = self.stamps.have_changed();
         self.look_every = LOOK_EVERY.max(self.since(began_us) * LOOK_SHARE);
         if changed {
-            self.load();
+            self.reload();
         }
     }
 
@@ -134,7 +137,8 @@ impl Keeper {
         let began_us = self.clock.now_us();
         let outcome = match order {
             Order::Load => self.load(),
-            Order::LoadSoon => Outcome::InForce(false),
+            Order::Reload => self.reload(),
+            Order::ReloadSoon => Outcome::InForce(false),
         };
         let generation = self.status.view().generation;
         let (changed, error) = match outcome {
@@ -153,9 +157,15 @@ impl Keeper {
         };
         // Who asked may be gone.
         let _ = reply.send(Answer { receipt, error });
-        if order == Order::LoadSoon {
-            self.load();
+        if order == Order::ReloadSoon {
+            self.reload();
         }
+    }
+
+    /// Loads all files, whatever they look like.
+    fn reload(&mut self) -> Outcome {
+        self.kept = Kept::default();
+        self.load()
     }
 
     /// Loads the files as they are now, and puts them in force if they are good and not what runs already.
@@ -190,8 +200,10 @@ impl Keeper {
     fn read(&mut self) -> Result<Catalog, LoadError> {
         let config_dir: &Path = &self.config_dir;
         // A bug in a check must not end the thread, and with it every reload to come.
-        let loaded = catch_unwind(AssertUnwindSafe(|| load_served(config_dir)));
+        let kept = &mut self.kept;
+        let loaded = catch_unwind(AssertUnwindSafe(|| load_served(config_dir, kept, &|_, _, _| ())));
         let Ok((loaded, stamps)) = loaded else {
+            self.kept = Kept::default();
             return Err(error("a bug ended the load: please report it, with the log", &self.config_dir));
         };
         self.stamps = stamps;

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::catalog::Kept;
 use crate::document::{Report, Stamps};
 use crate::observe::status::{LoadError, Status};
 use crate::worker::handover::Swap;
@@ -52,15 +53,15 @@ impl Control {
         self.damage = Some(keeper::load_error(report));
     }
 
-    /// Begins to follow the files. `stamps`: how those looked that the catalog in force was read from.
-    pub fn follow(self, config_dir: &Path, swap: Swap, status: Arc<Status>, stamps: Stamps) -> io::Result<Live> {
+    /// Begins to follow the files. `read`: how those looked that the catalog in force was read from, and what was kept of them.
+    pub fn follow(self, config_dir: &Path, swap: Swap, status: Arc<Status>, read: (Stamps, Kept)) -> io::Result<Live> {
         let Self { state, events, incoming, damage } = self;
         status.accepted(keeper::generation(swap.catalog(), swap.load()), Vec::new(), 0);
         if let Some(damage) = damage {
             status.refused(damage);
         }
         let watch = Watch::start(config_dir, events.clone());
-        let keeper = Keeper::new(config_dir.to_path_buf(), incoming, watch, swap, status, stamps);
+        let keeper = Keeper::new(config_dir.to_path_buf(), incoming, watch, swap, status, read);
         std::thread::Builder::new().name("keeper".into()).spawn(move || keeper.run())?;
         Ok(Live { events, _state: state })
     }

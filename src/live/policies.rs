@@ -84,7 +84,7 @@ fn by_caller(limits: &ByCaller, catalog: &Catalog) -> Said {
     let of = [("api", Some(limits.api)), ("user", limits.user), ("app", limits.app), ("group", limits.group)];
     let mut said: Said = of.into_iter().filter_map(|(what, limit)| Some((what.to_owned(), calls(limit?)))).collect();
     for &(app, limit) in &limits.special_apps {
-        let name = catalog.apps.get(app.index()).map_or("", |app| app.name.as_str());
+        let name = catalog.apps.get(app).map_or("", |app| &*app.name);
         said.insert(format!("special app {name}"), calls(limit));
     }
     said.extend(limits.special_owners.iter().map(|(owner, limit)| (format!("special user {owner:?}"), calls(*limit))));

@@ -27,10 +27,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "order", deny_unknown_fields)]
 pub enum Order {
-    /// Put in force what the files say now, and answer when every worker runs it.
+    /// Put in force what the files say now, and answer when every worker runs it. What looks as it did is not read again.
     Load,
-    /// Put in force what the files say now; the answer is what runs until then.
-    LoadSoon,
+    /// The same, and every file is read.
+    Reload,
+    /// The same; the answer is what runs until then.
+    ReloadSoon,
 }
 
 /// What an order came to.

@@ -186,7 +186,7 @@ impl Story {
                 // What was asked for: a record that is replayed finds the same.
                 None => view.field(FieldId::XCaStage).unwrap_or_default(),
             },
-            app: self.app.get().map_or("", |app| &catalog.apps[app.index()].name),
+            app: self.app.get().and_then(|app| catalog.apps.get(app)).map_or("", |app| &app.name),
             credential: self.credential.get().map_or("", Credential::as_str),
             app_key: view.field(FieldId::XCaKey).unwrap_or_default(),
             nonce: view.field(FieldId::XCaNonce).unwrap_or_default(),

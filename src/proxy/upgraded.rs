@@ -8,6 +8,7 @@ use std::task::Waker;
 
 use super::core::Running;
 use crate::catalog::{ApiId, AppId, Catalog};
+use crate::gate::authorize;
 use crate::net::Watch;
 use crate::observe::record::Ended;
 
@@ -54,7 +55,7 @@ impl Upgraded {
         let names = Names {
             api: api_names(catalog, standing.api).map(str::to_owned),
             version: catalog.apis[standing.api.index()].version.clone(),
-            app: standing.app.map(|app| catalog.apps[app.index()].name.clone()),
+            app: standing.app.and_then(|app| catalog.apps.get(app)).map(|app| app.name.to_string()),
         };
         let switched = Rc::new(Switched {
             watch,
@@ -120,7 +121,7 @@ impl Switched {
         let app = match (&self.names.app, self.app.get()) {
             (Some(name), Some(before)) => {
                 let app = index.app(name, before)?;
-                running.authorizations.check(app, api, now_ms).ok()?;
+                authorize::check(&running.catalog, app, api, now_ms).ok()?;
                 Some(app)
             }
             _ => None,
@@ -170,10 +171,10 @@ impl<'c> Index<'c> {
     }
 
     fn app(&self, name: &str, before: AppId) -> Option<AppId> {
-        if self.catalog.apps.get(before.index()).is_some_and(|app| app.name == name) {
+        if self.catalog.apps.get(before).is_some_and(|app| *app.name == *name) {
             return Some(before);
         }
-        let all = || (0..).zip(&self.catalog.apps).map(|(n, app)| (app.name.as_str(), AppId(n))).collect();
+        let all = || self.catalog.apps.ids().map(|(id, app)| (&*app.name, id)).collect();
         self.apps.get_or_init(all).get(name).copied()
     }
 }

@@ -41,7 +41,7 @@ pub struct Judged<'s> {
 
 impl Side {
     pub fn new(catalog: Arc<Catalog>) -> Self {
-        let apps = (0..).zip(&catalog.apps).map(|(id, app)| (app.name.clone(), AppId(id))).collect();
+        let apps = catalog.apps.ids().map(|(id, app)| (app.name.to_string(), id)).collect();
         let shared = Shared::for_preview(&catalog);
         let tables = Tables::build(catalog, &shared);
         let Shared { quotas, .. } = shared;

@@ -120,7 +120,7 @@ impl Fleet {
         let admission = Admission::new(descriptors);
         let stop = Arc::new(AtomicBool::new(false));
         let status = Arc::new(Status::new(count, clock::unix_ms()));
-        let generation = Generation::build(FIRST_LOAD, catalog.clone(), &shared, &board);
+        let generation = Generation::build(None, FIRST_LOAD, catalog.clone(), &shared, &board);
         let (ringers, bells): (Vec<_>, Vec<_>) =
             (0..count).map(|_| bell()).collect::<io::Result<Vec<_>>>().map_err(StartError::Worker)?.into_iter().unzip();
         let handover = Arc::new(Handover::new(&generation, ringers.into(), status.clone()));

@@ -53,9 +53,10 @@ pub struct Stuck {
 }
 
 impl Generation {
-    pub fn build(load: u64, catalog: Arc<Catalog>, shared: &Shared, board: &Board) -> Arc<Self> {
-        let seating = board.seats(&catalog);
-        Arc::new(Self { load, tables: Arc::new(Tables::build(catalog, shared)), seating })
+    /// With what has not changed since the one before.
+    pub fn build(before: Option<&Self>, load: u64, catalog: Arc<Catalog>, shared: &Shared, board: &Board) -> Arc<Self> {
+        let (seating, before) = (board.seats(&catalog), before.map(|before| &*before.tables));
+        Arc::new(Self { load, tables: Arc::new(Tables::after(before, catalog, shared)), seating })
     }
 }
 
@@ -140,7 +141,7 @@ impl Swap {
         // Spent either way: a worker that was late must not take what it prepared for the next one.
         self.load += 1;
         let load = self.load;
-        let next = Generation::build(load, catalog, &self.shared, &self.board);
+        let next = Generation::build(Some(&self.current), load, catalog, &self.shared, &self.board);
         let handover = &*self.handover;
         *handover.offered.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
         handover.ring_all();
@@ -154,7 +155,6 @@ impl Swap {
         handover.ring_all();
         let status = &handover.status;
         handover.wait_for_all(|worker| status.worker(worker).is_none_or(|own| own.load() >= load))?;
-        self.tidy();
         Ok(load)
     }
 

@@ -30,13 +30,13 @@ impl Worker {
         let group = sample.group("g", "", &["*"]);
         sample.api(group, "good", 0, "ANY", "/good");
         let bad = sample.api(group, "bad", 0, "ANY", "/bad");
-        let catalog::Backend::Vpc { vpc_access, .. } = &mut sample.catalog.apis[bad.index()].backend;
+        let catalog::Backend::Vpc { vpc_access, .. } = &mut sample.api_mut(bad).backend;
         *vpc_access = catalog::VpcAccessId(99);
         Arc::get_mut(&mut sample.catalog.vpc_accesses[0]).unwrap().instances[0].address = backend;
 
         let (catalog, board) = (Arc::new(sample.catalog), Board::new(1));
         let shared = Arc::new(Shared::new(&catalog, 0, [7; 16]));
-        let generation = Generation::build(1, catalog, &shared, &board);
+        let generation = Generation::build(None, 1, catalog, &shared, &board);
         let (ringer, bell) = bell().unwrap();
         let handover = Arc::new(Handover::new(&generation, [ringer].into(), Arc::new(Status::new(1, 0))));
         let counters = Arc::<Counters>::default();

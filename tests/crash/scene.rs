@@ -203,9 +203,9 @@ fn write_drafts(directory: &Path, timeout_ms: u64) {
 /// What a gateway that starts now serves.
 #[track_caller]
 pub fn served(directory: &Path) -> Served {
-    let (catalog, _) = catalog::load_served(directory);
+    let (catalog, _) = catalog::load_served(directory, &mut catalog::Kept::default(), &|_, _, _| ());
     let catalog = catalog.unwrap_or_else(|report| panic!("{report}"));
-    let api = |api: &catalog::Api| {
+    let api = |api: &std::sync::Arc<catalog::Api>| {
         let (stage, group) = (&catalog.stages[api.stage.index()], &catalog.groups[api.group.index()].name);
         let Backend::Vpc { timeout, .. } = &api.backend;
         (format!("{stage} {group}/{}", api.name), timeout.as_millis())

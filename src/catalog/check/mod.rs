@@ -4,6 +4,7 @@
 pub(super) mod api;
 pub(super) mod app;
 pub(super) mod conflicts;
+pub(super) mod credentials;
 pub(super) mod domains;
 pub(super) mod files;
 pub(super) mod gateway;
@@ -67,13 +68,21 @@ impl Checked<'_> {
         self.number("port", value, PORT).and_then(|port| u16::try_from(port).ok())
     }
 
-    /// A name: well-formed, and the one that the document has by its path.
-    pub fn name(&mut self, what: &str, name: &At<String>, by_path: &str) -> Option<String> {
-        if let Err(problem) = check_name(name) {
-            self.push(self.at(name, format!("`{}` is not a name of {what}", name.value)).note(problem));
-            return None;
+    /// A well-formed name.
+    pub fn well_formed(&mut self, what: &str, name: &At<String>) -> Option<String> {
+        match check_name(name) {
+            Ok(()) => Some(name.value.clone()),
+            Err(problem) => {
+                self.push(self.at(name, format!("`{}` is not a name of {what}", name.value)).note(problem));
+                None
+            }
         }
-        if name.value != by_path {
+    }
+
+    /// A well-formed name, and the one that the document has by its path.
+    pub fn name(&mut self, what: &str, name: &At<String>, by_path: &str) -> Option<String> {
+        let well_formed = self.well_formed(what, name)?;
+        if well_formed != by_path {
             let diagnostic = self.at(name, format!("the name of {what} differs from the one in its path"));
             self.push(
                 diagnostic
@@ -82,7 +91,7 @@ impl Checked<'_> {
             );
             return None;
         }
-        Some(name.value.clone())
+        Some(well_formed)
     }
 
     /// A text that must say something.

@@ -2,11 +2,12 @@
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Checked;
 use super::target::Context;
 use crate::catalog::policy::{Binding, ByCaller, Control, Fields, PerSecond, Settings};
-use crate::catalog::{App, AppId, GroupId, Period, Policy, StageId};
+use crate::catalog::{AppDocument, AppId, Apps, GroupId, Period, Policy, StageId};
 use crate::document::policy::{
     BindTable, BlockingWord, FieldsWord, LIMIT, Policy as Document, QUEUE, QUEUE_WAIT_MS, SPECIAL_LIMIT, SpecialTable, UnitWord,
     WindowWord,
@@ -26,21 +27,26 @@ pub struct Bound(HashMap<(GroupId, Option<String>, StageId), Place>);
 
 /// Who may be special.
 pub struct Callers<'a> {
-    apps: &'a [App],
+    apps: &'a Apps,
     /// Documents of apps that could not be read.
-    broken: &'a [String],
+    broken: &'a [Arc<AppDocument>],
     names: OnceCell<HashMap<&'a str, AppId>>,
     owners: OnceCell<HashSet<&'a str>>,
 }
 
 impl<'a> Callers<'a> {
-    pub fn new(apps: &'a [App], broken: &'a [String]) -> Self {
+    pub fn new(apps: &'a Apps, broken: &'a [Arc<AppDocument>]) -> Self {
         Self { apps, broken, names: OnceCell::new(), owners: OnceCell::new() }
     }
 
     /// Made when a policy first asks: apps may be many.
     fn names(&self) -> &HashMap<&'a str, AppId> {
-        self.names.get_or_init(|| (0..).zip(self.apps).map(|(id, app)| (app.name.as_str(), AppId(id))).collect())
+        self.names.get_or_init(|| self.apps.ids().map(|(id, app)| (&*app.name, id)).collect())
+    }
+
+    /// The app may be in a document that could not be read.
+    fn may_be(&self, app: &str) -> bool {
+        self.broken.iter().any(|document| document.name.as_ref().is_none_or(|name| name == app))
     }
 
     fn owners(&self) -> &HashSet<&'a str> {
@@ -173,7 +179,7 @@ fn special(
                 specials.apps.push((id, limit, checked.place(app)));
                 first.map(|first| (app, first))
             }
-            None if callers.broken.contains(&app.value) => None,
+            None if callers.may_be(app) => None,
             None => {
                 let near = nearest(app, callers.names().keys().copied());
                 checked.push(checked.at(app, format!("there is no app `{}`", app.value)).did_you_mean(near));
@@ -282,7 +288,9 @@ fn zone(zone: &At<String>, checked: &mut Checked<'_>) -> Option<i64> {
 
 fn bind(table: &At<BindTable>, context: &Context<'_>, bound: &mut Bound, bindings: &mut Vec<Binding>, checked: &mut Checked<'_>) {
     let (at, target) = match (&table.api, &table.group) {
-        (Some(api), None) => (api, context.api(api, checked).map(|(group, api)| (group, Some(api)))),
+        (Some(api), None) => {
+            (api, context.api(api, checked).and_then(|name| context.parts(name)).map(|(group, api)| (group, Some(api))))
+        }
         (None, Some(group)) => (group, context.group(group, checked).map(|group| (group, None))),
         _ => {
             let diagnostic = checked.at(table, "a policy is bound to an API or to a group");

@@ -2,30 +2,15 @@
 //! its digest, so that one that has changed since it was written is named. Files that no manifest names are not looked
 //! at.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::api::{Within, definition};
-use super::conflicts::{Claim, Conflicts};
-use super::stages::{GroupStages, Stages};
-use super::variables::Variables;
-use super::{Checked, Names, check_name};
+use super::api::{Definition, Within, definition};
+use super::{Checked, check_name};
 use crate::catalog::whole::generations;
-use crate::catalog::{Api, GroupId, StageId, VpcAccessId};
 use crate::document::manifest::{Current, GroupEntry, GroupManifest, Manifest, body};
 use crate::document::version::Version;
-use crate::document::{Diagnostic, Document, Layout, Parsed, Place, Report, Source, digest, parse_text};
-
-/// What the manifests and the version files are checked against.
-pub struct Context<'a> {
-    pub layout: &'a Layout,
-    pub groups: &'a Names<GroupId>,
-    pub vpc_accesses: &'a Names<VpcAccessId>,
-    pub stages: &'a Stages,
-    /// Of each group.
-    pub stages_of: &'a HashMap<String, GroupStages>,
-}
+use crate::document::{Diagnostic, Document, Files, Layout, Parsed, Place, Report, Source, digest, parse_text};
 
 /// Reads the root manifest. `None` without an error: there is none, nothing was ever published.
 pub fn root_manifest(layout: &Layout, report: &mut Report) -> Option<Parsed<Manifest>> {
@@ -60,106 +45,7 @@ pub fn group_manifest(
     place: &Place,
     report: &mut Report,
 ) -> Option<Parsed<GroupManifest>> {
-    // They become a path: a manifest that was tampered with must not lead out of the directory.
-    names(&[stage, group], place, report)?;
-    let path = layout.group_manifest(stage, group, entry.generation);
-    let what = format!("the manifest of group `{group}` in {stage}");
-    let source = named::<GroupManifest>(layout, &path, &entry.sha256, &what, place, report)?;
-    let document = parse_text(&source, report)?;
-    Some(Parsed { source, document })
-}
-
-/// Every published API that is good, and the names of all by their groups.
-pub fn published(
-    manifest: &Parsed<Manifest>,
-    context: &Context<'_>,
-    known: &mut HashMap<String, Vec<String>>,
-    report: &mut Report,
-) -> Vec<Api> {
-    let mut apis = Vec::new();
-    let mut conflicts = Conflicts::default();
-    for (stage, groups) in &manifest.document.stage {
-        for (group, entry) in groups {
-            let place = Place::of(&manifest.source, entry);
-            let Some(of_group) = group_manifest(context.layout, stage, group, entry, &place, report) else { continue };
-            let names = known.entry(group.clone()).or_default();
-            // One that is offline may be published again: an authorization for it still means something.
-            names.extend(of_group.document.latest.keys().cloned());
-            if of_group.document.current.is_empty() {
-                continue;
-            }
-            if context.groups.find(group).is_none() {
-                let diagnostic = context.groups.unknown(place, group);
-                report.push(diagnostic.help("put the group's directory back, or take its APIs offline"));
-                continue;
-            }
-            let Some(stages) = context.stages_of.get(group) else { continue };
-            if let Some(diagnostic) = stages.missing(stage) {
-                let help = format!("put the stage back, or `lockgate offline {group} --stage {stage}`");
-                report.push(diagnostic.related(place, "APIs of the group are published there").help(help));
-                continue;
-            }
-            let Some(stage_id) = context.stages.find(stage) else { continue };
-            let variables = stages.variables(stage);
-            for (name, current) in &of_group.document.current {
-                let entry = Entry { stage, group, name, current, place: Place::of(&of_group.source, current) };
-                if let Some(api) = entry.api(stage_id, &variables, context, &mut conflicts, report) {
-                    apis.push(api);
-                }
-            }
-        }
-    }
-    apis
-}
-
-/// One entry of the manifest of a group.
-struct Entry<'a> {
-    stage: &'a str,
-    group: &'a str,
-    name: &'a str,
-    current: &'a Current,
-    place: Place,
-}
-
-impl Entry<'_> {
-    fn api(
-        &self,
-        stage: StageId,
-        variables: &Variables<'_>,
-        context: &Context<'_>,
-        conflicts: &mut Conflicts,
-        report: &mut Report,
-    ) -> Option<Api> {
-        let version = version_of(context.layout, self.stage, self.group, self.name, self.current, &self.place, report)?;
-        let mut checked = Checked { source: &version.source, report };
-        let document = &version.document.definition;
-        let within = Within { vpc_accesses: context.vpc_accesses, variables: variables.clone(), manifest: Some(&self.place) };
-        let definition = definition(document, self.name, &within, &mut checked)?;
-        let group = context.groups.find(self.group)??;
-        let claim = Claim {
-            stage,
-            stage_name: self.stage,
-            group,
-            name: self.name,
-            methods: &definition.methods,
-            path: &definition.path,
-            place: checked.place(&document.request.path),
-        };
-        conflicts.claim(claim, report);
-        Some(Api {
-            group,
-            name: self.name.to_owned(),
-            stage,
-            version: self.current.version.clone(),
-            authentication: definition.authentication,
-            protocols: definition.protocols,
-            methods: definition.methods,
-            path: definition.path,
-            body_bytes: definition.body_bytes,
-            upgrades: definition.upgrades,
-            backend: definition.backend,
-        })
-    }
+    Published { layout, stage, group }.manifest(entry, place, &mut Files::new(), report)
 }
 
 /// Reads the version file that an entry of a group's manifest names.
@@ -172,12 +58,68 @@ pub fn version_of(
     place: &Place,
     report: &mut Report,
 ) -> Option<Parsed<Version>> {
-    names(&[api, &current.version], place, report)?;
-    let path = layout.version(stage, group, api, &current.version);
-    let what = format!("the published version {}", current.version);
-    let source = named::<Version>(layout, &path, &current.file_sha256, &what, place, report)?;
-    let document = parse_text(&source, report)?;
-    Some(Parsed { source, document })
+    Published { layout, stage, group }.version(api, current, place, &mut Files::new(), report)
+}
+
+/// What is published of a group in a stage.
+#[derive(Clone, Copy)]
+pub struct Published<'a> {
+    pub layout: &'a Layout,
+    pub stage: &'a str,
+    pub group: &'a str,
+}
+
+impl Published<'_> {
+    /// Its manifest. How the file looked is added to `files`.
+    pub fn manifest(
+        self,
+        entry: &GroupEntry,
+        place: &Place,
+        files: &mut Files,
+        report: &mut Report,
+    ) -> Option<Parsed<GroupManifest>> {
+        let Self { layout, stage, group } = self;
+        // They become a path: a manifest that was tampered with must not lead out of the directory.
+        names(&[stage, group], place, report)?;
+        let path = layout.group_manifest(stage, group, entry.generation);
+        let what = || format!("the manifest of group `{group}` in {stage}");
+        let source = named::<GroupManifest>(layout, &path, &entry.sha256, &what, place, files, report)?;
+        let document = parse_text(&source, report)?;
+        Some(Parsed { source, document })
+    }
+
+    /// The file of a version. How it looked is added to `files`.
+    pub fn version(
+        self,
+        api: &str,
+        current: &Current,
+        place: &Place,
+        files: &mut Files,
+        report: &mut Report,
+    ) -> Option<Parsed<Version>> {
+        names(&[api, &current.version], place, report)?;
+        let path = self.layout.version(self.stage, self.group, api, &current.version);
+        let what = || format!("the published version {}", current.version);
+        let source = named::<Version>(self.layout, &path, &current.file_sha256, &what, place, files, report)?;
+        let document = parse_text(&source, report)?;
+        Some(Parsed { source, document })
+    }
+
+    /// What a version says, and where its path stands. `within` has the entry that names it.
+    pub fn definition(
+        self,
+        api: &str,
+        current: &Current,
+        within: &Within<'_>,
+        files: &mut Files,
+        report: &mut Report,
+    ) -> Option<(Definition, Place)> {
+        let version = self.version(api, current, within.manifest?, files, report)?;
+        let mut checked = Checked { source: &version.source, report };
+        let document = &version.document.definition;
+        let definition = definition(document, api, within, &mut checked)?;
+        Some((definition, checked.place(&document.request.path)))
+    }
 }
 
 fn names(parts: &[&str], place: &Place, report: &mut Report) -> Option<()> {
@@ -195,16 +137,24 @@ fn named<T: Document>(
     layout: &Layout,
     path: &Path,
     sha256: &str,
-    what: &str,
+    what: &dyn Fn() -> String,
     place: &Place,
+    files: &mut Files,
     report: &mut Report,
 ) -> Option<Arc<Source>> {
-    if !layout.has(path) {
-        let message = format!("{what} is not there: {}", path.display());
-        report.push(Diagnostic::at(place.clone(), message).help("publish the API again, or restore the file"));
+    let mut problems = Report::default();
+    let (look, source) = layout.look_at::<T>(path, &mut problems);
+    files.push((path.to_path_buf(), look));
+    let Some(source) = source else {
+        match layout.has(path) {
+            true => report.extend(problems),
+            false => {
+                let message = format!("{} is not there: {}", what(), path.display());
+                report.push(Diagnostic::at(place.clone(), message).help("publish the API again, or restore the file"));
+            }
+        }
         return None;
-    }
-    let source = layout.source::<T>(path, report)?;
+    };
     let actual = digest(&source.text);
     if actual != sha256 {
         let diagnostic = damaged(&source).related(place.clone(), "named here").note(format!("the file has {actual}"));

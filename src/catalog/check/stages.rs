@@ -87,8 +87,16 @@ impl GroupStages {
 
     /// Those of every group, and those of its own.
     pub fn names(&self) -> Vec<&str> {
-        let own = self.tables.keys().map(|name| name.value.as_str()).filter(|name| !STAGES.contains(name));
-        STAGES.into_iter().chain(own).collect()
+        STAGES.into_iter().chain(self.own()).collect()
+    }
+
+    pub fn has(&self, stage: &str) -> bool {
+        STAGES.contains(&stage) || self.tables.keys().any(|name| name.value == stage)
+    }
+
+    /// Names of those of its own.
+    pub fn own(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(|name| name.value.as_str()).filter(|name| !STAGES.contains(name))
     }
 
     /// What `#NAME#` stands for in a stage.
@@ -109,7 +117,7 @@ impl GroupStages {
 
     /// `None`: the group has the stage. Otherwise the error, at the name of the group.
     pub fn missing(&self, stage: &str) -> Option<Diagnostic> {
-        match self.names().contains(&stage) {
+        match self.has(stage) {
             true => None,
             false => Some(self.unknown(Place::of(&self.source, &self.name), stage)),
         }

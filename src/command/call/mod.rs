@@ -88,7 +88,7 @@ impl Call {
                 let signed = sign_now(&unsigned, &key, &secret, signature_method(api))?;
                 headers.extend(signed);
             } else {
-                let app = catalog.apps.iter().find(|known| known.name == *app);
+                let app = catalog.apps.iter().find(|known| *known.name == **app);
                 let code = app.and_then(|app| app.app_codes.first()).ok_or_else(|| Failure::new("the app has no AppCode"))?;
                 headers.push(("Authorization".into(), format!("APPCODE {}", code.expose())));
             }
@@ -112,7 +112,7 @@ impl Call {
             let name = [&catalog.groups[api.group.index()].name, "/", &api.name].concat();
             name == self.api && catalog.stages[api.stage.index()].eq_ignore_ascii_case(&self.stage)
         });
-        found.ok_or_else(|| {
+        found.map(|api| &**api).ok_or_else(|| {
             let Self { api, stage, .. } = self;
             Failure::new(format!(
                 "{api} is not published to {stage}\n  help: lockgate publish {api} --stage {stage} --remarks \"...\""

@@ -11,7 +11,7 @@ use clap::Args;
 use super::Failure;
 use super::run::{serve, start, with_log};
 use super::signals::Signals;
-use crate::catalog::{self, AccessLog, Api, App, AppCodePlace, Authentication, Catalog};
+use crate::catalog::{self, AccessLog, Api, App, AppCodePlace, Authentication, Catalog, Kept};
 
 /// Run the sample instance with a backend of its own, and print calls to try
 #[derive(Args)]
@@ -20,7 +20,8 @@ pub struct Demo {}
 impl Demo {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let signals = Signals::listen()?;
-        let (catalog, stamps) = catalog::load_served(config);
+        let mut kept = Kept::default();
+        let (catalog, stamps) = catalog::load_served(config, &mut kept, &|_, _, _| ());
         let catalog = Arc::new(catalog?);
         let (api, app) = callable(&catalog)
             .ok_or_else(|| Failure::new("nothing to try: no app with a key and an AppCode may call a published API"))?;
@@ -32,7 +33,7 @@ impl Demo {
         let calls = Calls::of(&catalog, api, app, config)?.to_string();
         let logs_here = matches!(catalog.access_log, AccessLog::Stdout);
         with_log(&catalog, || {
-            let gateway = start(config, catalog.clone(), stamps, None)?;
+            let gateway = start(config, catalog.clone(), (stamps, kept), None)?;
             write!(out, "{calls}")?;
             let logs_here = if logs_here { " Each call leaves a line of the access log here." } else { "" };
             writeln!(out, "\nCtrl-C ends the demo.{logs_here}")?;
@@ -46,10 +47,9 @@ impl Demo {
 fn callable(catalog: &Catalog) -> Option<(&Api, &App)> {
     catalog.apis.iter().find_map(|api| {
         let complete = |app: &&App| !app.keys.is_empty() && !app.app_codes.is_empty();
-        let allowed =
-            |app: &&App| app.authorizations.iter().any(|a| (a.group, &a.api, a.stage) == (api.group, &api.name, api.stage));
+        let allowed = |app: &&App| app.authorization(api.id, api.stage).is_some();
         let app = catalog.apps.iter().find(|app| complete(app) && allowed(app))?;
-        matches!(api.authentication, Authentication::App { app_code: AppCodePlace::HeaderQuery, .. }).then_some((api, app))
+        matches!(api.authentication, Authentication::App { app_code: AppCodePlace::HeaderQuery, .. }).then_some((&**api, app))
     })
 }
 

@@ -18,7 +18,7 @@ pub struct Apps {
 /// The `nth` key or code of an app.
 #[derive(Clone, Copy)]
 struct Place {
-    app: u32,
+    app: AppId,
     nth: u32,
 }
 
@@ -27,7 +27,7 @@ impl Apps {
         let random = RandomState::new();
         let mut keys = HashTable::with_capacity(catalog.apps.iter().map(|app| app.keys.len()).sum());
         let mut app_codes = HashTable::with_capacity(catalog.apps.iter().map(|app| app.app_codes.len()).sum());
-        for (app, entry) in (0..).zip(&catalog.apps) {
+        for (app, entry) in catalog.apps.ids() {
             for (nth, key) in (0..).zip(&entry.keys) {
                 let hash = random.hash_one(key.key.as_bytes());
                 keys.insert_unique(hash, Place { app, nth }, |place| random.hash_one(place.key(catalog)));
@@ -42,25 +42,25 @@ impl Apps {
 
     pub fn by_key<'c>(&self, catalog: &'c Catalog, key: &[u8]) -> Option<(AppId, &'c AppKey)> {
         let place = self.keys.find(self.random.hash_one(key), |place| place.key(catalog) == Some(key))?;
-        Some((AppId(place.app), place.app_key(catalog)?))
+        Some((place.app, place.app_key(catalog)?))
     }
 
     /// Compared in constant time.
     pub fn by_app_code(&self, catalog: &Catalog, code: &[u8]) -> Option<AppId> {
         let same = |place: &Place| place.app_code(catalog).is_some_and(|known| known.ct_eq(code).into());
-        self.app_codes.find(self.random.hash_one(code), same).map(|place| AppId(place.app))
+        self.app_codes.find(self.random.hash_one(code), same).map(|place| place.app)
     }
 }
 
 impl Place {
     fn app_key(self, catalog: &Catalog) -> Option<&AppKey> {
-        catalog.apps.get(self.app as usize)?.keys.get(self.nth as usize)
+        catalog.apps.get(self.app)?.keys.get(self.nth as usize)
     }
     fn key(self, catalog: &Catalog) -> Option<&[u8]> {
         self.app_key(catalog).map(|key| key.key.as_bytes())
     }
     fn app_code(self, catalog: &Catalog) -> Option<&[u8]> {
-        let code: &Secret = catalog.apps.get(self.app as usize)?.app_codes.get(self.nth as usize)?;
+        let code: &Secret = catalog.apps.get(self.app)?.app_codes.get(self.nth as usize)?;
         Some(code.expose().as_bytes())
     }
 }

@@ -77,7 +77,7 @@ pub fn explain(call: &Call<'_>, catalog: &Catalog, apps: &Apps, scratch: &mut Sc
         }
     };
     Ok(Explanation {
-        app: catalog.apps.get(app.index()).map(|app| app.name.clone()).unwrap_or_default(),
+        app: catalog.apps.get(app).map(|app| app.name.to_string()).unwrap_or_default(),
         app_key: String::from_utf8_lossy(key).into_owned(),
         method,
         expected: signer.sign_bytes(&string_to_sign).encode(),
@@ -172,7 +172,7 @@ fn signers(method: Method, key: &AppKey) -> Vec<(Option<&'static str>, Signer)> 
         ("the client's app secret stands in quotes", format!("\"{secret}\"")),
         ("the client's app secret is empty", String::new()),
         ("`&` was added to the app secret, as the signature of cloud API calls wants it", format!("{secret}&")),
-        ("the app key was used in place of the app secret", key.key.clone()),
+        ("the app key was used in place of the app secret", key.key.to_string()),
     ];
     if secret.trim() != secret {
         secrets.push((

@@ -65,7 +65,7 @@ impl Recorded<'_> {
 
     /// The app of the record, if it is still there with an AppCode. Which of its codes was sent is not recorded.
     fn with_app_code(&self, tables: &Tables) -> Option<AppId> {
-        self.app.filter(|app| tables.catalog.apps.get(app.index()).is_some_and(|app| !app.app_codes.is_empty()))
+        self.app.filter(|app| tables.catalog.apps.get(*app).is_some_and(|app| !app.app_codes.is_empty()))
     }
 
     fn nonce(&self, required: bool) -> Result<(), Refusal> {
@@ -105,10 +105,10 @@ mod tests {
         let mut sample = Sample::default();
         let group = sample.group("g", "", &["*"]);
         let api = sample.api(group, "a", 0, "GET", "/a");
-        sample.catalog.apis[api.index()].authentication = rules;
+        sample.api_mut(api).authentication = rules;
         let app = sample.app("app");
         sample.authorize(app, group, "a", 0, None);
-        sample.catalog.apps[0].keys.push(crate::catalog::AppKey::new("key".into(), "secret".into()));
+        sample.catalog.apps.pushed(app).keys = Box::new([crate::catalog::AppKey::new("key".into(), "secret".into())]);
         let shared = Shared::new(&sample.catalog, 0, [7; 16]);
         let tables = Tables::build(Arc::new(sample.catalog), &shared);
         let request = Request::new("GET", "/a").field("Host", "h");
@@ -125,7 +125,14 @@ mod tests {
     }
 
     fn recorded<'a>(credential: Option<Credential>, app_key: &'a str) -> Recorded<'a> {
-        Recorded { app: Some(AppId(0)), credential, app_key: app_key.as_bytes(), has_nonce: false, refused: None, unknown: None }
+        Recorded {
+            app: Some(AppId { list: 0, nth: 0 }),
+            credential,
+            app_key: app_key.as_bytes(),
+            has_nonce: false,
+            refused: None,
+            unknown: None,
+        }
     }
 
     #[test]

@@ -26,13 +26,12 @@ impl Case {
 
     fn app_code(mut self, app_code: AppCodePlace) -> Self {
         let methods = SignatureMethods { hmac_sha256: true, hmac_sha1: false };
-        self.sample.catalog.apis[self.api.index()].authentication =
-            Authentication::App { app_code, methods, require_nonce: false };
+        self.sample.api_mut(self.api).authentication = Authentication::App { app_code, methods, require_nonce: false };
         self
     }
 
     fn method(mut self, method: &str) -> Self {
-        let Backend::Vpc { method: backend, .. } = &mut self.sample.catalog.apis[self.api.index()].backend;
+        let Backend::Vpc { method: backend, .. } = &mut self.sample.api_mut(self.api).backend;
         *backend = Some(method.into());
         self
     }

@@ -78,14 +78,14 @@ fn bindings(catalog: &Catalog) -> (OfApis<'_>, OfGroups) {
     (of_apis, of_groups)
 }
 
-fn callers(catalog: &Catalog, quotas: &Quotas) -> Box<[Caller]> {
+fn callers(catalog: &Catalog, quotas: &Quotas) -> Box<[Box<[Caller]>]> {
     let known = |app: &crate::catalog::App| {
         let of_app = quotas.id(&[b"app", app.name.as_bytes()]);
         // An app without an owner is a user by itself, whatever owners are called.
         let owner = app.owner.as_ref().map_or(of_app, |owner| quotas.id(&[b"owner", owner.as_bytes()]));
         Caller { app: of_app, owner }
     };
-    catalog.apps.iter().map(known).collect()
+    catalog.apps.lists().map(|list| list.iter().map(known).collect()).collect()
 }
 
 /// What the rules of a policy are known by at an API. A rule of another period, or counted in another way, is another one.
@@ -140,7 +140,7 @@ fn by_caller(policy: &Policy, limits: &ByCaller) -> Callers {
         api: limit("api", limits.api),
         user: limits.user.map(|calls| limit("user", calls)),
         app: limits.app.map(|calls| limit("app", calls)),
-        special_apps: limits.special_apps.iter().map(|&(app, calls)| (app.0, limit("special app", calls))).collect(),
+        special_apps: limits.special_apps.iter().map(|&(app, calls)| (app, limit("special app", calls))).collect(),
         special_owners: limits
             .special_owners
             .iter()

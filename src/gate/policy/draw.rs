@@ -1,7 +1,7 @@
 //! What one call draws from which counters.
 
 use super::{Bound, Caller, Compiled, Counters, Limit, Limits, Pace, Policies, Values};
-use crate::catalog::{App, Catalog};
+use crate::catalog::{App, AppId, Catalog};
 use crate::gate::condition::holds;
 use crate::gate::quota::quotas::counter;
 use crate::gate::quota::{Budget, Quotas, Want, Wants};
@@ -58,7 +58,7 @@ impl Policies {
         draw: &mut Draw<'a>,
     ) -> Option<()> {
         let Some((bound, compiled)) = self.bound(forward.api) else { return Some(()) };
-        let caller = forward.app.and_then(|app| Some((*self.callers.get(app.index())?, app.0, catalog.apps.get(app.index())?)));
+        let caller = forward.app.and_then(|app| Some((self.caller(app)?, app, catalog.apps.get(app)?)));
         match (&compiled.limits, &bound.counters) {
             (Limits::Callers(_), Counters::Callers { .. }) => by_caller(bound, compiled, caller, call.now_ms, draw),
             (Limits::Parameters(limits), Counters::Parameters { default, rules }) => {
@@ -83,10 +83,16 @@ impl Policies {
     }
 }
 
+impl Policies {
+    fn caller(&self, app: AppId) -> Option<Caller> {
+        self.callers.get(app.list as usize)?.get(app.nth as usize).copied()
+    }
+}
+
 fn by_caller<'a>(
     bound: &'a Bound,
     compiled: &'a Compiled,
-    caller: Option<(Caller, u32, &'a App)>,
+    caller: Option<(Caller, AppId, &'a App)>,
     now_ms: u64,
     draw: &mut Draw<'a>,
 ) -> Option<()> {
@@ -102,7 +108,7 @@ fn by_caller<'a>(
             if let Some(limit) = &limits.app {
                 draw.of(limit, *app, known.app, name, now_ms)?;
             }
-            let special = of.owner.as_ref().and_then(|owner| limits.special_owners.get(owner.as_str()));
+            let special = of.owner.as_ref().and_then(|owner| limits.special_owners.get(&**owner));
             if let Some(limit) = special.or(limits.user.as_ref()) {
                 let owner = of.owner.as_deref().unwrap_or(&of.name);
                 draw.of(limit, *user, known.owner, owner.as_bytes(), now_ms)?;

@@ -109,7 +109,7 @@ impl<'t> Listed<'t> {
     pub fn limit(&self, subject: &[u8], catalog: &Catalog) -> &'t Limit {
         let special = match self.counts {
             Counts::Apps(callers) => callers.special_apps.iter().find_map(|(&app, limit)| {
-                let of = catalog.apps.get(app as usize)?;
+                let of = catalog.apps.get(app)?;
                 is(&of.name, subject).then_some(limit)
             }),
             Counts::Users(callers) => {

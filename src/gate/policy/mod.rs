@@ -20,7 +20,7 @@ use ahash::AHashMap;
 
 use super::ErrorCode;
 use crate::catalog::policy::{Fields, Rule};
-use crate::catalog::{ApiId, GroupId, Parameter, Period};
+use crate::catalog::{ApiId, AppId, GroupId, Parameter, Period};
 
 pub use draw::Draw;
 pub use told::Told;
@@ -33,7 +33,7 @@ pub struct Policies {
     bound: Box<[Bound]>,
     policies: Box<[Compiled]>,
     /// What each app and its owner are known by, by `AppId`; empty where nothing counts them.
-    callers: Box<[Caller]>,
+    callers: Box<[Box<[Caller]>]>,
     /// The quotas of default domains, by `GroupId`.
     default_domains: Box<[Limit]>,
 }
@@ -65,7 +65,7 @@ struct Callers {
     api: Limit,
     user: Option<Limit>,
     app: Option<Limit>,
-    special_apps: AHashMap<u32, Limit>,
+    special_apps: AHashMap<AppId, Limit>,
     special_owners: AHashMap<String, Limit>,
 }
 

@@ -24,7 +24,7 @@ fn sample(control: Control, bound: &[Option<&str>], change: impl FnOnce(&mut Pol
     let methods = SignatureMethods { hmac_sha256: true, hmac_sha1: false };
     for name in ["one", "two"] {
         let api = sample.api(group, name, 0, "GET", &format!("/{name}"));
-        sample.catalog.apis[api.index()].authentication =
+        sample.api_mut(api).authentication =
             Authentication::App { app_code: AppCodePlace::Header, methods, require_nonce: false };
     }
     for app in ["a", "b", "c"] {
@@ -33,7 +33,7 @@ fn sample(control: Control, bound: &[Option<&str>], change: impl FnOnce(&mut Pol
         sample.authorize(id, group, "two", 0, None);
     }
     for app in [0, 1] {
-        sample.catalog.apps[app].owner = Some("owner".into());
+        sample.catalog.apps.pushed(AppId { list: app, nth: 0 }).owner = Some("owner".into());
     }
     sample.catalog.policies.push(policy("gold", control, group, bound, change));
     sample
@@ -162,14 +162,14 @@ fn a_call_that_passes_is_told_of_the_limit_with_the_least_left() {
 #[test]
 fn a_special_app_is_free_of_the_limits_of_apps_and_users_and_a_special_user_of_that_of_users() {
     let limits = || callers(Period::Day, 20, Some(5), Some(3));
-    let special = ByCaller { special_apps: vec![(AppId(0), 9)], ..limits() };
+    let special = ByCaller { special_apps: vec![(AppId { list: 0, nth: 0 }, 9)], ..limits() };
     let mut gate = Gate::new(sample(Control::Callers(special), &[Some("one")], |_| {}));
     assert_eq!(gate.of("one", "a", 30), 9);
     assert_eq!(gate.of("one", "b", 30), 3, "the user has used nothing");
     let special = ByCaller { special_owners: vec![("owner".into(), 4)], ..limits() };
     let mut gate = Gate::new(sample(Control::Callers(special), &[Some("one")], |_| {}));
     assert_eq!([gate.of("one", "a", 30), gate.of("one", "b", 30), gate.of("one", "c", 30)], [3, 1, 3]);
-    let out = ByCaller { special_apps: vec![(AppId(0), 0)], ..limits() };
+    let out = ByCaller { special_apps: vec![(AppId { list: 0, nth: 0 }, 0)], ..limits() };
     let mut gate = Gate::new(sample(Control::Callers(out), &[Some("one")], |_| {}));
     assert_eq!([gate.of("one", "a", 5), gate.of("one", "b", 5)], [0, 3], "a limit of 0 keeps an app out");
 }
@@ -195,7 +195,7 @@ fn a_limit_that_changes_goes_on_with_its_count() {
     assert_eq!(gate.of("one", "a", 9), 5);
     gate.reload(sample(limits(8), &[Some("one"), Some("two")], |_| {}));
     assert_eq!(gate.of("one", "a", 9), 3);
-    let special = ByCaller { special_apps: vec![(AppId(0), 10)], ..callers(Period::Hour, 100, None, Some(8)) };
+    let special = ByCaller { special_apps: vec![(AppId { list: 0, nth: 0 }, 10)], ..callers(Period::Hour, 100, None, Some(8)) };
     gate.reload(sample(Control::Callers(special), &[Some("one")], |_| {}));
     assert_eq!(gate.of("one", "a", 9), 2);
     gate.reload(sample(limits(3), &[Some("one")], |_| {}));

@@ -124,7 +124,7 @@ impl Values {
 }
 
 fn app(app: Option<AppId>, catalog: &Catalog) -> Option<&crate::catalog::App> {
-    catalog.apps.get(app?.index())
+    catalog.apps.get(app?)
 }
 
 /// An address of `X-Forwarded-For`, all of its lines together.

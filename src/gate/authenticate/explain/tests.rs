@@ -17,7 +17,7 @@ fn explained(request: &Request) -> Explanation {
 }
 
 fn hmac(text: &str) -> Vec<u8> {
-    catalog().apps[0].keys[0].schedule.clone().chain_update(text).finalize().into_bytes().to_vec()
+    catalog().apps.iter().next().unwrap().keys[0].schedule.clone().chain_update(text).finalize().into_bytes().to_vec()
 }
 
 /// The request with a signature over `text`.

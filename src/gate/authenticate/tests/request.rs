@@ -96,11 +96,15 @@ fn put(buffer: &mut Vec<u8>, bytes: &[u8]) -> Span {
 pub fn catalog() -> Catalog {
     let apps = [("24601001", "sEcReT-Alpha-0123456789abcdef"), ("app-bravo_2", "密钥Bravo🔑"), ("appKey", "appSecret")];
     let apps = apps.into_iter().map(|(key, secret)| App {
-        name: format!("app of {key}"),
+        name: format!("app of {key}").into(),
         owner: None,
-        keys: vec![AppKey::new(key.into(), secret.into())],
-        app_codes: if key == "24601001" { vec![Secret::new("other".into()), Secret::new(APP_CODE.into())] } else { Vec::new() },
-        authorizations: Vec::new(),
+        keys: Box::new([AppKey::new(key.into(), secret.into())]),
+        app_codes: if key == "24601001" {
+            [Secret::new("other".into()), Secret::new(APP_CODE.into())].into()
+        } else {
+            Box::default()
+        },
+        authorizations: Box::default(),
     });
     Catalog {
         generation: 0,
@@ -141,8 +145,9 @@ pub fn catalog() -> Catalog {
             stages: Vec::new(),
             bound: Vec::new(),
         }],
-        apis: ["api", "another"].map(api).into(),
-        apps: apps.collect(),
+        apis: ["api", "another"].map(|name| std::sync::Arc::new(api(name))).into(),
+        names: Default::default(),
+        apps: Apps::new(vec![apps.collect()]),
         policies: Vec::new(),
     }
 }
@@ -151,6 +156,7 @@ fn api(name: &str) -> Api {
     Api {
         group: GroupId(0),
         name: name.into(),
+        id: ApiName(0),
         stage: StageId(0),
         version: "20260101000000000".into(),
         authentication: RULES,
