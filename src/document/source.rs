@@ -94,7 +94,11 @@ pub fn read_bytes(path: &Path, limit: u64) -> (Option<Stamp>, Result<Vec<u8>, St
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
     let (mut file, look) = match opened.and_then(|file| file.metadata().map(|look| (file, look))) {
         Ok(opened) => opened,
-        Err(error) => return (Stamp::of(path), Err(cannot(error))),
+        Err(error) => {
+            // A socket cannot be opened at all.
+            let why = path.metadata().ok().and_then(|look| regular(&look).err());
+            return (Stamp::of(path), Err(why.unwrap_or_else(|| cannot(error))));
+        }
     };
     let stamp = Some(Stamp::from(&look));
     let mut read = || {
