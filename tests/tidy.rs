@@ -99,7 +99,6 @@ const ROOT: &[&str] = &[
     "src",
     "tests",
 ];
-const MADE: &[&str] = &[".git", "target"];
 
 /// Where words are put to standard error: what the gateway says that it does is listed in `observe/event.rs`.
 const SAID: &[&str] = &["src/observe/event.rs", "src/observe/log.rs"];
@@ -219,14 +218,22 @@ fn files_are_short_and_say_what_they_are() {
     report("files:", faults);
 }
 
+/// What is committed at the root; nothing, where the sources lie outside a repository. What else a machine puts there is
+/// its own affair.
+fn committed_at_the_root() -> BTreeSet<String> {
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(repository()).output();
+    let Ok(output) = listed else { return BTreeSet::new() };
+    let paths = String::from_utf8_lossy(&output.stdout).into_owned();
+    let first = |path: &str| path.split('/').next().unwrap_or_default().to_owned();
+    paths.split('\0').map(first).filter(|name| !name.is_empty()).collect()
+}
+
 #[test]
 fn the_root_holds_what_is_listed() {
-    let entries = std::fs::read_dir(repository()).expect("the repository can be listed");
-    let names: BTreeSet<String> =
-        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    let strays = names.iter().filter(|name| !ROOT.contains(&name.as_str()) && !MADE.contains(&name.as_str()));
+    let committed = committed_at_the_root();
+    let strays = committed.iter().filter(|name| !ROOT.contains(&name.as_str()));
     let mut faults: Vec<_> = strays.map(|name| format!("{name} has no line in ROOT")).collect();
-    faults.extend(ROOT.iter().filter(|name| !names.contains(**name)).map(|name| format!("{name} is gone")));
+    faults.extend(ROOT.iter().filter(|name| !repository().join(name).exists()).map(|name| format!("{name} is gone")));
     report("the root of the repository (tests/tidy.rs, ROOT):", faults);
 }
 
@@ -288,7 +295,19 @@ fn every_promise_names_what_holds_it() {
     let Ok(text) = fs::read_to_string(repository().join("SPECIFICATION.md")) else { return };
     let lines: Vec<_> = text.lines().collect();
     let mut faults = Vec::new();
+    // The first cell of a table's row, where it is the number of a promise.
+    let number = |line: &str| {
+        line.strip_prefix("| ")?
+            .split(' ')
+            .next()
+            .filter(|n| n.ends_with(|c: char| c.is_ascii_digit()) && n.starts_with(|c: char| c.is_ascii_uppercase()))
+            .map(str::to_owned)
+    };
+    let mut numbers = BTreeSet::new();
     for (i, line) in lines.iter().enumerate() {
+        if number(line).is_some_and(|number| !numbers.insert(number)) {
+            faults.push(format!("SPECIFICATION.md:{}: its number is taken: {line}", i + 1));
+        }
         let separator = |l: &str| l.starts_with('|') && l.chars().all(|c| "|-: ".contains(c));
         let heads_a_table = lines.get(i + 1).is_some_and(|next| separator(next));
         let promise = line.starts_with("- ") || (line.starts_with('|') && !separator(line) && !heads_a_table);
