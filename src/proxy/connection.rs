@@ -12,7 +12,9 @@ use super::exchange::exchange;
 use super::request::Request;
 use super::secure::secure;
 use crate::catalog::Scheme;
+use crate::http::head::Version;
 use crate::net::admission::Ticket;
+use crate::net::deadline::HALF_CLOSE_PROBE;
 use crate::net::{Block, Ready, Stream, Wait, Watched, stream::readiness};
 use crate::sys::Peeked;
 
@@ -105,6 +107,15 @@ impl Connection<'_> {
             self.watch.client_gone.set(true);
         }
         gone
+    }
+
+    /// Where the client has only ended its side, it may have left: the sweeper asks it, and this is true.
+    pub fn is_asked_whether_it_is_there(&self, version: Version) -> bool {
+        let ask = !self.is_gone() && version == Version::Http11 && self.stream.peek() == Peeked::End;
+        if ask {
+            self.watch.from_client.arm(Wait::HalfClosed, self.core.clock.coarse_ms(), HALF_CLOSE_PROBE);
+        }
+        ask
     }
 
     /// The client has sent, or may be sending, more than the request just answered: a connection closed on it would be

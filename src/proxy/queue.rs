@@ -9,11 +9,8 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::request::Request;
 use crate::gate::{self, Forward};
-use crate::http::head::Version;
-use crate::net::deadline::HALF_CLOSE_PROBE;
-use crate::net::{Ready, Wait, pause};
+use crate::net::{Ready, pause};
 use crate::observe::record::Ended;
-use crate::sys::Peeked;
 
 /// How often it is looked whether the client is still there, once it has ended its side.
 const LOOK_EVERY_US: u64 = 50_000;
@@ -34,9 +31,7 @@ pub async fn own_turn(
         poll_fn(|context| {
             if watching && c.stirs(ready.as_mut(), context).is_ready() {
                 watching = false;
-                // One that has ended its side may have left: the sweeper asks it.
-                if !c.is_gone() && request.head.version == Version::Http11 && c.stream.peek() == Peeked::End {
-                    c.watch.from_client.arm(Wait::HalfClosed, c.core.clock.coarse_ms(), HALF_CLOSE_PROBE);
+                if c.is_asked_whether_it_is_there(request.head.version) {
                     look_every_us = LOOK_EVERY_US;
                     return Poll::Ready(());
                 }

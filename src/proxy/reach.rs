@@ -13,12 +13,10 @@ use super::failure::Failure;
 use crate::gate::error::connect::{LEASE_TIMEOUT, NO_INSTANCE};
 use crate::gate::{ErrorCode, Refusal};
 use crate::http::head::Version;
-use crate::net::deadline::HALF_CLOSE_PROBE;
 use crate::net::handshake::{self, Means};
 use crate::net::{self, Ready, Stream, Wait, Watch};
 use crate::observe::counters::Timeout;
 use crate::observe::record::Ended;
-use crate::sys::Peeked;
 use crate::tls::client::Client;
 use crate::upstream::connect::Connecting;
 use crate::upstream::health::Fault;
@@ -147,9 +145,8 @@ pub async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: V
     let waited = poll_fn(|context| {
         if watching && c.stirs(ready.as_mut(), context).is_ready() {
             watching = false;
-            // One that has ended its side may have left: the sweeper asks it, and wakes us.
-            if !c.is_gone() && version == Version::Http11 && c.stream.peek() == Peeked::End {
-                c.watch.from_client.arm(Wait::HalfClosed, c.core.clock.coarse_ms(), HALF_CLOSE_PROBE);
+            // So that the sweeper's answer is seen.
+            if c.is_asked_whether_it_is_there(version) {
                 turn.wake_often();
             }
         }
