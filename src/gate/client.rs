@@ -11,11 +11,10 @@ use crate::http::head::RequestView;
 /// which is the last address of `X-Forwarded-For`, and so on to the left as long as proxies are trusted. What a client
 /// wrote there itself stands further left, and is never reached.
 pub fn client_address(request: &RequestView<'_>, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     let lines = request.head.fields.iter().filter(|field| field.id == FieldId::XForwardedFor).rev();
     let mut chain = lines.flat_map(|field| field.value.of(request.buffer).rsplit(|&byte| byte == b','));
     let mut address = peer;
-    while is_trusted(address) {
+    while is_trusted(trusted, address) {
         let said = chain.next().and_then(|text| std::str::from_utf8(trim(text)).ok()?.parse::<IpAddr>().ok());
         match said {
             Some(before) => address = before.to_canonical(),
@@ -23,6 +22,11 @@ pub fn client_address(request: &RequestView<'_>, peer: IpAddr, trusted: &[IpNet]
         }
     }
     address
+}
+
+/// Whether what an address says of others is believed.
+pub fn is_trusted(trusted: &[IpNet], address: IpAddr) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
 }
 
 #[cfg(test)]

@@ -229,8 +229,10 @@ fn protocol(call: &Call<'_>, tables: &Tables, api: &Api) -> Result<(), Refusal> 
         Scheme::Http if !api.protocols.http => Err(Refusal::because(ErrorCode::I403PT, "HTTP")),
         Scheme::Https if !api.protocols.https => Err(Refusal::because(ErrorCode::I403PT, "HTTPS")),
         Scheme::Http if call.target.authority.is_some() && target::is_https(call.request.target()) => {
-            let trusted = || tables.catalog.security.trusted_proxies.iter().any(|network| network.contains(&call.peer));
-            if trusted() { Ok(()) } else { Err(Refusal::because(ErrorCode::I403PT, "HTTP")) }
+            match client::is_trusted(&tables.catalog.security.trusted_proxies, call.peer) {
+                true => Ok(()),
+                false => Err(Refusal::because(ErrorCode::I403PT, "HTTP")),
+            }
         }
         Scheme::Http | Scheme::Https => Ok(()),
     }

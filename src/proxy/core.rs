@@ -11,6 +11,7 @@ use super::request_id::RequestIds;
 use super::tally::Tally;
 use super::upgraded::Upgraded;
 use crate::catalog::{ApiId, Limits};
+use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::net::handshake::Handshakes;
@@ -150,7 +151,7 @@ impl Core {
 
     /// Proxies that stand for many clients.
     pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
-        self.running().catalog.security.trusted_proxies.iter().any(|network| network.contains(&peer))
+        is_trusted(&self.running().catalog.security.trusted_proxies, peer)
     }
 
     /// Ends a client's connection that waits between two requests. False: there is none.
