@@ -7,7 +7,7 @@ use super::authenticate::nonce::NonceSet;
 use super::policy::Policies;
 use super::quota::Quotas;
 use super::route::Router;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Group};
 
 /// What all workers decide by: built off the workers, never changed, read without any atomic operation.
 pub struct Tables {
@@ -39,8 +39,8 @@ impl Tables {
             Some(before) => before.apps.clone(),
             None => Arc::new(Apps::build(&catalog)),
         };
-        let counter = |group: &str| shared.quotas.id(&[b"default-domain", group.as_bytes()]);
-        let default_domain_counters = catalog.groups.iter().map(|group| counter(&group.name)).collect();
+        let counter = |group: &Group| shared.quotas.default_domain(group.name.as_bytes());
+        let default_domain_counters = catalog.groups.iter().map(counter).collect();
         let policies = Policies::build(&catalog, &shared.quotas);
         Self { catalog, router, apps, policies, default_domain_counters }
     }

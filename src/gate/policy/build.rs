@@ -80,9 +80,9 @@ fn bindings(catalog: &Catalog) -> (OfApis<'_>, OfGroups) {
 
 fn callers(catalog: &Catalog, quotas: &Quotas) -> Box<[Box<[Caller]>]> {
     let known = |app: &crate::catalog::App| {
-        let of_app = quotas.id(&[b"app", app.name.as_bytes()]);
+        let of_app = quotas.app(app.name.as_bytes());
         // An app without an owner is a user by itself, whatever owners are called.
-        let owner = app.owner.as_ref().map_or(of_app, |owner| quotas.id(&[b"owner", owner.as_bytes()]));
+        let owner = app.owner.as_ref().map_or(of_app, |owner| quotas.owner(owner.as_bytes()));
         Caller { app: of_app, owner }
     };
     catalog.apps.lists().map(|list| list.iter().map(known).collect()).collect()

@@ -1,6 +1,6 @@
 //! What one call draws from which counters.
 
-use super::{Bound, Caller, Compiled, Counters, Limit, Limits, Pace, Policies, Values};
+use super::{Caller, Callers, Counters, Limit, Limits, Pace, Policies, Values};
 use crate::catalog::{App, AppId, Catalog};
 use crate::gate::condition::holds;
 use crate::gate::quota::quotas::counter;
@@ -60,7 +60,7 @@ impl Policies {
         let Some((bound, compiled)) = self.bound(forward.api) else { return Some(()) };
         let caller = forward.app.and_then(|app| Some((self.caller(app)?, app, catalog.apps.get(app)?)));
         match (&compiled.limits, &bound.counters) {
-            (Limits::Callers(_), Counters::Callers { .. }) => by_caller(bound, compiled, caller, call.now_ms, draw),
+            (Limits::Callers(limits), counters) => by_caller(limits, counters, caller, call.now_ms, draw),
             (Limits::Parameters(limits), Counters::Parameters { default, rules }) => {
                 values.read(&limits.parameters, call, forward, catalog);
                 let values = &*values;
@@ -90,15 +90,13 @@ impl Policies {
 }
 
 fn by_caller<'a>(
-    bound: &'a Bound,
-    compiled: &'a Compiled,
+    limits: &'a Callers,
+    counters: &'a Counters,
     caller: Option<(Caller, AppId, &'a App)>,
     now_ms: u64,
     draw: &mut Draw<'a>,
 ) -> Option<()> {
-    let (Limits::Callers(limits), Counters::Callers { api, user, app, group }) = (&compiled.limits, &bound.counters) else {
-        return None;
-    };
+    let Counters::Callers { api, user, app, group } = counters else { return None };
     if let Some((known, id, of)) = caller {
         let name = of.name.as_bytes();
         if let Some(limit) = limits.special_apps.get(&id) {

@@ -3,7 +3,7 @@
 use ahash::AHashMap;
 
 use super::{Bound, Callers, Compiled, Counters, Limit, Limits, Policies};
-use crate::catalog::{Catalog, GroupId};
+use crate::catalog::{ApiId, Catalog, GroupId};
 use crate::gate::quota::Quotas;
 use crate::gate::quota::quotas::{DEFAULT_DOMAIN, counter};
 use crate::gate::quota::table::SUBJECT_BYTES;
@@ -38,11 +38,8 @@ impl Policies {
     /// Every rule, once.
     pub fn list<'t>(&'t self, catalog: &'t Catalog) -> AHashMap<u64, Listed<'t>> {
         let mut listed = AHashMap::new();
-        for (api, place) in catalog.apis.iter().zip(&self.by_api) {
-            let bound = place.and_then(|place| self.bound.get(place.get() as usize - 1));
-            let Some((bound, compiled)) = bound.and_then(|bound| Some((bound, self.policies.get(bound.policy as usize)?))) else {
-                continue;
-            };
+        for (id, api) in (0..).map(ApiId).zip(&catalog.apis) {
+            let Some((bound, compiled)) = self.bound(id) else { continue };
             let group = catalog.groups.get(api.group.index()).map_or("", |group| &group.name);
             let stage = catalog.stages.get(api.stage.index()).map_or("", String::as_str);
             rules(bound, compiled, group, &api.name, stage, &mut |rule: Listed<'t>| drop(listed.insert(rule.id, rule)));
@@ -131,15 +128,14 @@ impl<'t> Listed<'t> {
             _ if matches!(self.counts, Counts::Values) => return vec![counter(self.id, quotas.id(subject))],
             _ => return Vec::new(),
         };
-        let known = |kind: &[u8]| counter(self.id, quotas.id(&[kind, one]));
         match self.counts {
             Counts::Everyone if self.target.as_bytes() == *one => vec![counter(self.id, super::draw::EVERYONE)],
             Counts::Everyone => Vec::new(),
-            Counts::Apps(_) => vec![known(b"app")],
+            Counts::Apps(_) => vec![counter(self.id, quotas.app(one))],
             // An app without an owner is a user by itself.
-            Counts::Users(_) => vec![known(b"owner"), known(b"app")],
+            Counts::Users(_) => [quotas.owner(one), quotas.app(one)].map(|subject| counter(self.id, subject)).to_vec(),
             Counts::Values => vec![counter(self.id, quotas.id(subject))],
-            Counts::DefaultDomains(..) => vec![quotas.id(&[b"default-domain", one])],
+            Counts::DefaultDomains(..) => vec![quotas.default_domain(one)],
         }
     }
 }

@@ -134,6 +134,7 @@ impl Limit {
 }
 
 impl Policies {
+    #[inline]
     fn bound(&self, api: ApiId) -> Option<(&Bound, &Compiled)> {
         let place = self.by_api.get(api.index()).copied().flatten()?;
         let bound = self.bound.get(place.get() as usize - 1)?;
@@ -149,10 +150,8 @@ impl Policies {
     /// Whether what they are counted by may stand in a form.
     #[inline]
     pub fn need_form(&self, api: ApiId) -> bool {
-        self.apply_to(api)
-            && self
-                .bound(api)
-                .is_some_and(|(_, compiled)| matches!(&compiled.limits, Limits::Parameters(parameters) if parameters.need_form))
+        self.bound(api)
+            .is_some_and(|(_, compiled)| matches!(&compiled.limits, Limits::Parameters(parameters) if parameters.need_form))
     }
 
     /// The quota of a group's default domain.

@@ -44,6 +44,21 @@ impl Quotas {
         fingerprint(&self.key, parts).max(FIRST_ID)
     }
 
+    /// What an app is known by as a subject.
+    pub fn app(&self, name: &[u8]) -> u64 {
+        self.id(&[b"app", name])
+    }
+
+    /// What an owner of apps is known by as a subject.
+    pub fn owner(&self, name: &[u8]) -> u64 {
+        self.id(&[b"owner", name])
+    }
+
+    /// The counter of a group's default domain.
+    pub fn default_domain(&self, group: &[u8]) -> u64 {
+        self.id(&[b"default-domain", group])
+    }
+
     /// Takes a unit of each counter, or of none: on failure, which there was no unit of, and why.
     #[inline]
     pub fn take(&self, lessee: &mut Lessee, wants: &mut Wants<'_>, now_ms: u64) -> Result<(), (usize, Take)> {
