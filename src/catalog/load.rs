@@ -43,7 +43,7 @@ pub fn load(config_dir: &Path) -> Result<Arc<Catalog>, Report> {
 ///
 /// Also says how all that was read looked, good or bad: when a look changes, it is time to load again.
 pub fn load_served(config_dir: &Path, kept: &mut Kept, progress: Progress<'_>) -> (Result<Catalog, Report>, Stamps) {
-    let mut loader = Loader { progress, ..Loader::served(config_dir) };
+    let mut loader = Loader { progress, ..Loader::served(Layout::new(config_dir)) };
     let catalog = loader.catalog(kept);
     let stamps = loader.layout.stamps();
     (loader.finish(catalog), stamps)
@@ -56,21 +56,21 @@ pub fn load_layout(layout: Layout) -> Result<Arc<Catalog>, Report> {
 
 /// The same, told how far it is.
 pub fn load_watched(layout: Layout, progress: Progress<'_>) -> Result<Arc<Catalog>, Report> {
-    let mut loader = Loader { layout, report: Report::default(), judges_drafts: true, progress };
+    let mut loader = Loader { judges_drafts: true, progress, ..Loader::served(layout) };
     let catalog = loader.catalog(&mut Kept::default());
     loader.finish(catalog).map(Arc::new)
 }
 
 /// What a gateway would serve of a directory as it would be with some files written.
 pub(super) fn load_as_served(layout: Layout) -> Result<Catalog, Report> {
-    let mut loader = Loader { layout, report: Report::default(), judges_drafts: false, progress: &|_, _, _| () };
+    let mut loader = Loader::served(layout);
     let catalog = loader.catalog(&mut Kept::default());
     loader.finish(catalog)
 }
 
 /// Where the gateway of this config directory keeps its state, which is also where it is spoken to.
 pub fn state_directory(config_dir: &Path) -> Result<PathBuf, Report> {
-    let mut loader = Loader::served(config_dir);
+    let mut loader = Loader::served(Layout::new(config_dir));
     match loader.settings() {
         Some(settings) => Ok(settings.instance.state_directory),
         None => Err(loader.report),
@@ -79,7 +79,7 @@ pub fn state_directory(config_dir: &Path) -> Result<PathBuf, Report> {
 
 /// Where the operator's listener of an instance is, whatever its other documents say; `None`: it has none.
 pub fn admin_address(config_dir: &Path) -> Result<Option<SocketAddr>, Report> {
-    let mut loader = Loader::served(config_dir);
+    let mut loader = Loader::served(Layout::new(config_dir));
     match loader.settings() {
         Some(settings) if loader.report.is_empty() => Ok(settings.admin),
         _ => Err(loader.report),
@@ -104,8 +104,8 @@ struct Groups {
 
 impl Loader<'_> {
     /// Of what a gateway serves, in which drafts have no part.
-    fn served(config_dir: &Path) -> Self {
-        Self { layout: Layout::new(config_dir), report: Report::default(), judges_drafts: false, progress: &|_, _, _| () }
+    fn served(layout: Layout) -> Self {
+        Self { layout, report: Report::default(), judges_drafts: false, progress: &|_, _, _| () }
     }
 
     fn finish(mut self, catalog: Option<Catalog>) -> Result<Catalog, Report> {

@@ -1,6 +1,6 @@
 //! Traffic control policies: how many calls may pass in a time.
 
-use super::{AppId, Condition, GroupId, Parameter, StageId};
+use super::{AppId, Catalog, Condition, GroupId, Parameter, StageId};
 
 pub struct Policy {
     pub name: String,
@@ -16,6 +16,16 @@ pub struct Binding {
     /// It need not be published yet. `None`: all APIs of the group that have no policy of their own.
     pub api: Option<String>,
     pub stage: StageId,
+}
+
+impl Binding {
+    /// `GROUP/API` or `GROUP`, and the stage.
+    pub fn names<'c>(&self, catalog: &'c Catalog) -> (String, &'c str) {
+        let group = catalog.groups.get(self.group.index()).map_or("", |group| group.name.as_str());
+        let stage = catalog.stages.get(self.stage.index()).map_or("", String::as_str);
+        let target = self.api.as_ref().map_or_else(|| group.to_owned(), |api| format!("{group}/{api}"));
+        (target, stage)
+    }
 }
 
 pub enum Control {

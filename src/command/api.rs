@@ -109,12 +109,7 @@ impl Create {
             several => draft::quoted_list(several),
         };
         let mut text = format!("name = {}\n", q(name));
-        let optional = |text: &mut String, key: &str, value: &Option<String>| {
-            if let Some(value) = value {
-                text.push_str(&format!("{key} = {}\n", q(value)));
-            }
-        };
-        optional(&mut text, "description", &self.description);
+        text.push_str(&draft::optional("description", &self.description));
         text.push_str(&format!("\n[authentication]\ntype = {}\n", q(&self.auth)));
         if self.auth == "app" {
             let methods = draft::quoted_list(&self.signature_method);
@@ -138,9 +133,9 @@ impl Create {
         ));
         if self.content_type.is_some() || self.example.is_some() || self.error_example.is_some() {
             text.push_str("\n[response]\n");
-            optional(&mut text, "content_type", &self.content_type);
-            optional(&mut text, "example", &self.example);
-            optional(&mut text, "error_example", &self.error_example);
+            text.push_str(&draft::optional("content_type", &self.content_type));
+            text.push_str(&draft::optional("example", &self.example));
+            text.push_str(&draft::optional("error_example", &self.error_example));
         }
         text
     }

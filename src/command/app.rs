@@ -44,11 +44,8 @@ impl Create {
         let path = layout.app(&self.name);
         let (key, secret, code) = (app_key()?, secret()?, secret()?);
         let mut text = format!("name = {}\n", draft::quoted(&self.name));
-        for (field, value) in [("description", &self.description), ("owner", &self.owner)] {
-            if let Some(value) = value {
-                text.push_str(&format!("{field} = {}\n", draft::quoted(value)));
-            }
-        }
+        text.push_str(&draft::optional("description", &self.description));
+        text.push_str(&draft::optional("owner", &self.owner));
         text.push_str(&format!("app_key = \"{key}\"\napp_secret = \"{secret}\"\napp_code = \"{code}\"\n"));
         draft::create(&layout, &path, &text, Access::Owner)?;
         writeln!(out, "wrote {} (readable by its owner alone)", path.display())?;

@@ -72,6 +72,11 @@ pub fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
+/// The line of a key with a string, where there is one.
+pub fn optional(key: &str, text: &Option<String>) -> String {
+    text.as_ref().map_or_else(String::new, |text| format!("{key} = {}\n", quoted(text)))
+}
+
 /// A TOML list of strings.
 pub fn quoted_list(texts: &[String]) -> String {
     let quoted: Vec<String> = texts.iter().map(|text| self::quoted(text)).collect();

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::{Failure, draft};
 use crate::catalog::policy::Control;
-use crate::catalog::{self, Catalog, Policy as Checked};
+use crate::catalog::{self, Policy as Checked};
 use crate::document::Layout;
 use crate::publish::atomic::Access;
 
@@ -70,9 +70,7 @@ impl Create {
     fn text(&self) -> String {
         let q = draft::quoted;
         let mut text = format!("name = {}\ntype = \"traffic-control\"\n", q(&self.name));
-        if let Some(description) = &self.description {
-            text.push_str(&format!("description = {}\n", q(description)));
-        }
+        text.push_str(&draft::optional("description", &self.description));
         text.push_str(&format!("unit = {}\napi = {}\n", q(&self.unit), self.api));
         for (key, calls) in [("user", self.user), ("app", self.app)] {
             if let Some(calls) = calls {
@@ -92,7 +90,8 @@ fn list(config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     for policy in &catalog.policies {
         writeln!(out, "{}  {}", policy.name, limits(policy))?;
         for binding in &policy.bindings {
-            writeln!(out, "  {}", bound_to(binding, &catalog))?;
+            let (target, stage) = binding.names(&catalog);
+            writeln!(out, "  {target}  {stage}")?;
         }
     }
     Ok(())
@@ -113,14 +112,5 @@ fn limits(policy: &Checked) -> String {
             }
             text
         }
-    }
-}
-
-fn bound_to(binding: &catalog::policy::Binding, catalog: &Catalog) -> String {
-    let group = catalog.groups.get(binding.group.index()).map_or("", |group| group.name.as_str());
-    let stage = catalog.stages.get(binding.stage.index()).map_or("", String::as_str);
-    match &binding.api {
-        Some(api) => format!("{group}/{api}  {stage}"),
-        None => format!("{group}  {stage}"),
     }
 }

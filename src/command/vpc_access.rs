@@ -75,12 +75,8 @@ impl Create {
     fn text(&self) -> String {
         let q = draft::quoted;
         let mut text = format!("name = {}\nvpc_id = {}\nport = {}\n", q(&self.name), q(&self.vpc_id), self.port);
-        if let Some(host) = &self.host {
-            text.push_str(&format!("host = {}\n", q(host)));
-        }
-        if let Some(scheme) = &self.scheme {
-            text.push_str(&format!("scheme = {}\n", q(scheme)));
-        }
+        text.push_str(&draft::optional("host", &self.host));
+        text.push_str(&draft::optional("scheme", &self.scheme));
         text.push_str(&format!("network = {}\n", q(&self.network)));
         for (index, address) in self.address.iter().enumerate() {
             text.push_str("\n[[instance]]\n");

@@ -71,10 +71,8 @@ fn said(policy: &Policy, catalog: &Catalog) -> Said {
     };
     said.insert("fields".into(), fields.into());
     for binding in &policy.bindings {
-        let group = catalog.groups.get(binding.group.index()).map_or("", |group| group.name.as_str());
-        let stage = catalog.stages.get(binding.stage.index()).map_or("", String::as_str);
-        let api = binding.api.as_ref().map(|api| format!("/{api}")).unwrap_or_default();
-        said.insert(format!("binding to {group}{api} in {stage}"), String::new());
+        let (target, stage) = binding.names(catalog);
+        said.insert(format!("binding to {target} in {stage}"), String::new());
     }
     said
 }

@@ -2,12 +2,16 @@
 
 use super::*;
 use crate::catalog::{ApiId, SignatureMethods};
-use crate::gate::route::Router;
+use crate::gate::route::{Route, Router};
 use crate::gate::sample::{Request, Sample};
 use crate::gate::{Shared, Tables};
 use std::sync::Arc;
 
 const REQUEST_ID: &[u8; 36] = b"7AD052CB-EE8B-4DFD-BBAF-EFB340E0A5AF";
+
+fn forward_to(Route { api, path, default_domain, .. }: Route) -> Forward {
+    Forward { api, app: None, path, default_domain, body_md5: None, upgrade: None, wait_ms: 0, told: None }
+}
 
 /// One API and its group, and a way to send requests through it.
 struct Case {
@@ -45,16 +49,7 @@ impl Case {
     fn send(self, request: Request, body: BodyLength) -> Vec<String> {
         let call = request.call();
         let route = Router::build(&self.sample.catalog).route(&call).expect("routes");
-        let forward = Forward {
-            api: route.api,
-            path: route.path,
-            default_domain: route.default_domain,
-            body_md5: None,
-            upgrade: None,
-            app: None,
-            wait_ms: 0,
-            told: None,
-        };
+        let forward = forward_to(route);
         let shared = Shared::new(&self.sample.catalog, 0, [7; 16]);
         let tables = Tables::build(Arc::new(self.sample.catalog), &shared);
         let instance = &backend_of(&tables, &forward).0.instances[0];
@@ -273,16 +268,7 @@ fn a_buffer_too_small_is_known_at_the_end() {
     let request = get("/base/a");
     let call = request.call();
     let route = Router::build(&case.sample.catalog).route(&call).expect("routes");
-    let forward = Forward {
-        api: route.api,
-        path: route.path,
-        default_domain: route.default_domain,
-        body_md5: None,
-        upgrade: None,
-        app: None,
-        wait_ms: 0,
-        told: None,
-    };
+    let forward = forward_to(route);
     let shared = Shared::new(&case.sample.catalog, 0, [7; 16]);
     let tables = Tables::build(Arc::new(case.sample.catalog), &shared);
     let (access, _, timeout) = backend_of(&tables, &forward);
