@@ -254,7 +254,8 @@ fn accepting_pauses_when_descriptors_have_run_out() {
         answers[usize::from(answer.status() == 200)] += 1;
         assert!(answer.status() == 200 || answer.code() == "X503BZ", "{answer:?}");
     }
-    assert!(answers[1] >= 10, "{answers:?}: those that had descriptors are answered");
+    // An eighth of them is kept from clients, for backends; how many more of those come by one is theirs to race for.
+    assert!(answers[1] >= 6, "{answers:?}: those that had descriptors are answered");
     eventually("all goes on as before", || is_served(gateway.client()));
     assert!(!gateway.output().contains("panicked"), "{}", gateway.output());
 }
