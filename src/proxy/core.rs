@@ -15,7 +15,7 @@ use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::net::handshake::Handshakes;
-use crate::net::{Admission, Blocks, Clock, Watches};
+use crate::net::{Admission, Blocks, Clock, Tasks, Watches};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Finished};
 use crate::upstream::{Pools, Upstreams};
@@ -52,6 +52,7 @@ pub struct Core {
     pub watches: Rc<Watches>,
     pub upgraded: Upgraded,
     pub clock: Clock,
+    pub tasks: Rc<Tasks>,
     pub request_ids: RequestIds,
     pub log: Sink,
     pub counters: Arc<Counters>,
@@ -104,6 +105,7 @@ impl Core {
             watches: Rc::default(),
             upgraded: Upgraded::default(),
             clock: Clock::default(),
+            tasks: Rc::default(),
             request_ids: RequestIds::new(),
             log,
             counters,

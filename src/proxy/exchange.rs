@@ -219,7 +219,7 @@ async fn attempt(
     if whole && let Some(trust) = relayed.backend_reusable {
         // It may be the answer to another request, that came too late for it.
         let trust = if at_once { Trust::Look } else { trust };
-        pick.instance.keep(stream, trust, c.core.clock.now_us(), c.core.limits().pool_idle_connections);
+        pick.instance.keep(stream, trust, c.core.clock.turn_us(), c.core.limits().pool_idle_connections);
     }
     Ok(Passed::Done(match relayed.client_reusable {
         true => After::Next(received),

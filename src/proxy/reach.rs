@@ -35,7 +35,7 @@ pub async fn connection(
     can_be_repeated: bool,
 ) -> Result<(Stream, bool), Failure> {
     let now_ms = c.core.clock.coarse_ms();
-    if !fresh && let Some(stream) = pick.instance.take_idle(c.core.clock.now_us(), !can_be_repeated) {
+    if !fresh && let Some(stream) = pick.instance.take_idle(c.core.clock.turn_us(), !can_be_repeated) {
         pick.instance.cells().reused.add(1);
         return Ok((stream, true));
     }

@@ -93,6 +93,8 @@ async fn live(provision: Provision) {
         monoio::spawn(accept::accept(core.clone(), listener.clone(), *scheme));
     }
     spawn(&core, follow(core.clone(), handover, number, bell));
+    let clock = core.clone();
+    monoio::spawn(core.tasks.clone().run(move || clock.clock.new_turn()));
 
     let mut last_call_ms = u64::MAX;
     loop {
@@ -186,10 +188,10 @@ async fn follow(core: Rc<Core>, handover: Arc<Handover>, number: usize, mut bell
     }
 }
 
-/// Runs a task of this worker; a panic ends it alone, and is counted.
+/// Starts a task of this worker; a panic ends it alone, and is counted.
 fn spawn(core: &Rc<Core>, task: impl Future<Output = ()> + 'static) {
     let counters = core.counters.clone();
-    monoio::spawn(CatchPanic::new(task, move || counters.panics.add(1)));
+    core.tasks.spawn(CatchPanic::new(task, move || counters.panics.add(1)));
 }
 
 #[cfg(test)]
