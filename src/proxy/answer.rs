@@ -267,7 +267,7 @@ fn pass(blocks: &Blocks, transfer: &mut Transfer, block: &mut Block, limits: &Ch
     let surplus = passed.ended && passed.consumed < block.len();
     block.narrow(passed.output);
     block.prepend(passed.prefix.as_bytes());
-    if passed.ended {
+    if passed.ended && transfer.has_tail() {
         *block = blocks.append_all(std::mem::replace(block, Block::with_room(0)), transfer.tail());
     }
     Ok((passed.ended, surplus))
