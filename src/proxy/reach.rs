@@ -26,19 +26,16 @@ use crate::upstream::{NoPick, Pick};
 const PAUSES: usize = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A connection to the instance picked: the warmest idle one, or a new one. True: it has been used before.
-pub async fn connection(
-    c: &Connection<'_>,
-    mut ready: Pin<&mut dyn Ready>,
-    pick: &Pick,
-    fresh: bool,
-    can_be_repeated: bool,
-) -> Result<(Stream, bool), Failure> {
+/// The warmest idle connection to the instance picked.
+pub fn idle(c: &Connection<'_>, pick: &Pick, can_be_repeated: bool) -> Option<Stream> {
+    let stream = pick.instance.take_idle(c.core.clock.turn_us(), !can_be_repeated)?;
+    pick.instance.cells().reused.add(1);
+    Some(stream)
+}
+
+/// A new connection to it.
+pub async fn connect(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<Stream, Failure> {
     let now_ms = c.core.clock.coarse_ms();
-    if !fresh && let Some(stream) = pick.instance.take_idle(c.core.clock.turn_us(), !can_be_repeated) {
-        pick.instance.cells().reused.add(1);
-        return Ok((stream, true));
-    }
     let address = pick.instance.backend.address;
     let connecting = match c.core.running().upstreams.connect(&pick.instance) {
         Err(error) if is_short_of_descriptors(&error) => connect_when_there_is_room(c, pick).await?,
@@ -63,7 +60,7 @@ pub async fn connection(
     let cells = pick.instance.cells();
     if made.is_ok() { &cells.connected } else { &cells.failed }.add(1);
     match (made, failure) {
-        (Ok(stream), _) => Ok((stream, false)),
+        (Ok(stream), _) => Ok(stream),
         (Err(_), Some(failure)) => Err(failure),
         (Err(_), None) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
     }
@@ -133,11 +130,8 @@ pub fn no_instance(why: NoPick) -> Failure {
     })
 }
 
-/// Waits until the instance has a connection to spare; a client that leaves meanwhile leaves the queue.
+/// Waits until the instance, which has none now, has a connection to spare; a client that leaves meanwhile leaves the queue.
 pub async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: Version, pick: &Pick) -> Result<(), Failure> {
-    if pick.take_turn() {
-        return Ok(());
-    }
     pick.instance.cells().queued.add(1);
     let queued = pick.queue(c.core.clock.coarse_ms());
     let mut turn = queued.map_err(|_| Refusal::new(ErrorCode::X503BZ))?;
