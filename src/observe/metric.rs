@@ -88,6 +88,12 @@ metrics! {
     UpgradedOpen: Gauge "lockgate_upgraded_connections_open" [];
     /// Client connections closed at once, because a worker had `connections_per_worker`.
     ConnectionsShed: Counter "lockgate_connections_shed_total" [];
+    /// Client connections that speak HTTP/2, among those taken.
+    Http2Connections: Counter "lockgate_http2_connections_total" [];
+    /// Requests that came by HTTP/2.
+    Http2Requests: Counter "lockgate_http2_requests_total" [];
+    /// Client connections ended because of a flood of frames: resets, settings, pings, empty data, continuations.
+    Http2Floods: Counter "lockgate_http2_floods_total" [];
     /// TLS handshakes of clients that were done.
     TlsHandshakes: Counter "lockgate_tls_handshakes_total" [];
     /// TLS handshakes of clients that were known from before, among those done.
