@@ -56,7 +56,8 @@ fn bodies_pass_both_ways_with_a_length_or_without() {
     let backend = Backend::answering(|request| {
         let body = &request.body;
         if request.has("transfer-encoding") {
-            let chunks: Vec<u8> = body.chunks(7000).flat_map(|c| [format!("{:x}\r\n", c.len()).as_bytes(), c, b"\r\n"].concat()).collect();
+            let chunks: Vec<u8> =
+                body.chunks(7000).flat_map(|c| [format!("{:x}\r\n", c.len()).as_bytes(), c, b"\r\n"].concat()).collect();
             return [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &chunks[..], b"0\r\nX-Sum: 7\r\n\r\n"].concat();
         }
         [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
@@ -70,7 +71,10 @@ fn bodies_pass_both_ways_with_a_length_or_without() {
         assert!(answer.body == body && answer.trailers.is_empty(), "{size}");
         let mut begun = client.begin(&Request::new("POST", "/"), false);
         client.send_data(&mut begun.body, &body, false);
-        begun.body.send_trailers([("x-end", "1")].iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()).unwrap();
+        begun
+            .body
+            .send_trailers([("x-end", "1")].iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect())
+            .unwrap();
         let answer = client.finish(begun);
         answer.assert_passed();
         assert!(answer.body == body, "{size}: {}", answer.body.len());
@@ -122,7 +126,8 @@ fn refusals_are_told_and_logged() {
     client.call(&Request::new("POST", "/").field("expect", "200-maybe").body("x")).assert_refused("I400HD");
     assert_eq!(backend.count(), 0);
     client.call(&Request::get("/")).assert_passed();
-    let codes: Vec<_> = gateway.access_log(5).iter().map(|line| line["errorCode"].as_str().unwrap_or_default().to_owned()).collect();
+    let codes: Vec<_> =
+        gateway.access_log(5).iter().map(|line| line["errorCode"].as_str().unwrap_or_default().to_owned()).collect();
     assert_eq!(codes, ["I400HD", "I405UM", "I405UM", "I400HD", ""]);
 }
 
@@ -198,7 +203,7 @@ fn an_idle_connection_is_told_to_go() {
     client.frame(&Frame::get(1, "/"));
     let last = client.wait_for(&[Frame::GOAWAY]);
     assert_eq!((last.code(), &last.payload[..4]), (Some(0), &1u32.to_be_bytes()[..]));
-    assert_eq!(client.next(), None);
+    assert_eq!(client.receive(), None);
 }
 
 #[test]

@@ -50,7 +50,8 @@ fn streams_beyond_their_number_are_refused() {
 fn data_beyond_a_window_is_not_taken() {
     let (backend, _release) = Backend::held();
     let post = |client: &mut FrameClient| {
-        let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a"), ("content-length", "999999")];
+        let fields =
+            [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a"), ("content-length", "999999")];
         client.frame(&Frame::new(HEADERS, Frame::END_HEADERS, 1, fields_block(&fields)));
         let data = Frame::new(Frame::DATA, 0, 1, vec![0; 16_384]).bytes();
         client.send(&data.repeat(40));

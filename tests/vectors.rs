@@ -7,7 +7,8 @@ use std::fs;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lockgate_test_support::{
-    Api, App, Authority, Backend, Config, Gateway, Http2Client, KeyKind, Message, Request, TlsClient, client_config, now_ms, repository,
+    Api, App, Authority, Backend, Config, Gateway, Http2Client, KeyKind, Message, Request, TlsClient, client_config, now_ms,
+    repository,
 };
 use serde_json::Value;
 

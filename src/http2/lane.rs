@@ -23,8 +23,7 @@ use crate::net::stream;
 use crate::sys::{Direction, Peeked};
 
 /// Heads that the gateway has written.
-const HEADS: HeadLimits =
-    HeadLimits { start_line_bytes: 32 * 1024, head_bytes: HeadLimits::MOST_HEAD_BYTES, fields: MAX_FIELDS };
+const HEADS: HeadLimits = HeadLimits { start_line_bytes: 32 * 1024, head_bytes: HeadLimits::MOST_HEAD_BYTES, fields: MAX_FIELDS };
 
 pub struct Lane {
     incoming: RefCell<Incoming>,

@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn a_head_loses_what_is_about_its_connection() {
-        let bytes = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nx-a: 2\r\nKeep-Alive: 5\r\n\r\n";
+        let bytes =
+            b"HTTP/1.1 200 OK\r\nX-A: 1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nx-a: 2\r\nKeep-Alive: 5\r\n\r\n";
         let mut head = ResponseHead::default();
         let limits = HeadLimits { start_line_bytes: 100, head_bytes: 500, fields: 9 };
         assert_eq!(parse_response(bytes, 0, &limits, &mut head), Ok(Parsed::Complete));

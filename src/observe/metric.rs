@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(names.len(), Metric::ALL.len());
         for &metric in Metric::ALL {
             let name = metric.name();
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
             assert_eq!(name.ends_with("_total"), metric.kind() == Kind::Counter, "{name}");
             assert!(metric.about().ends_with('.') && !metric.about().contains('\n'), "{name}");
         }

@@ -370,7 +370,7 @@ impl FrameClient {
     }
 
     /// The next frame; `None` when the connection has ended, or nothing comes.
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn receive(&mut self) -> Option<Frame> {
         let mut header = [0; 9];
         self.stream.read_exact(&mut header).ok()?;
         let [high, middle, low, kind, flags, stream @ ..] = header;
@@ -383,7 +383,7 @@ impl FrameClient {
     #[track_caller]
     pub fn wait_for(&mut self, kinds: &[u8]) -> Frame {
         let mut seen = Vec::new();
-        while let Some(frame) = self.next() {
+        while let Some(frame) = self.receive() {
             if kinds.contains(&frame.kind) {
                 return frame;
             }
@@ -396,7 +396,7 @@ impl FrameClient {
     #[track_caller]
     pub fn rest(&mut self) -> Vec<Frame> {
         self.stream.set_read_timeout(Some(DEADLINE + Duration::from_secs(1))).expect("a deadline");
-        std::iter::from_fn(|| self.next()).collect()
+        std::iter::from_fn(|| self.receive()).collect()
     }
 
     /// The connection is alive: a ping is answered.
