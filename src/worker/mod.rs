@@ -6,6 +6,7 @@ mod accept;
 mod checks;
 pub mod fleet;
 pub mod handover;
+mod turned_away;
 mod watchman;
 
 use std::io;
