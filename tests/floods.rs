@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use attack::Attack;
 use good::{Calls, Over, call};
-use lockgate_test_support::{Backend, Client, DEADLINE, Deadline, Gateway, Request, TlsClient, client_config, lower_priority, secured, thread_ms};
+use lockgate_test_support::{
+    Backend, Client, DEADLINE, Deadline, Gateway, Request, TlsClient, client_config, lower_priority, secured, thread_ms,
+};
 use rustls::ClientConfig;
 
 /// Every wait of a client is short, so that a flood that waits is over soon; `body_bytes_per_second` is for trickles.
@@ -58,7 +60,7 @@ const FLOOD: Flood = Flood {
 };
 
 macro_rules! floods {
-    ($($test:ident: $name:literal, $attack:ident, $counted:expr, { $($key:ident: $value:expr),* };)*) => {
+    ($(fn $test:ident(): $name:literal, $attack:ident, $counted:expr, { $($key:ident: $value:expr),* };)*) => {
         $(#[test]
         fn $test() {
             withstand(&Flood { name: $name, attack: |attack| attack.$attack(), counted: $counted, $($key: $value,)* ..FLOOD });
@@ -67,32 +69,32 @@ macro_rules! floods {
 }
 
 floods! {
-    slow_heads: "slow heads, 200 at once", slow_heads,
+    fn slow_heads(): "slow heads, 200 at once", slow_heads,
         &["lockgate_timeouts_total{wait=\"head\"}", "lockgate_refused_total{code=\"I400HD\"}"], { most_busy: 40 };
-    slow_bodies: "slow bodies, 200 at once", slow_bodies,
+    fn slow_bodies(): "slow bodies, 200 at once", slow_bodies,
         &["lockgate_timeouts_total{wait=\"body\"}", "lockgate_refused_total{code=\"I400BD\"}"], { most_mib: 16, most_busy: 60 };
-    slow_readers: "slow readers of 8 MiB, 100 at once", slow_readers, &["lockgate_timeouts_total{wait=\"send\"}"],
+    fn slow_readers(): "slow readers of 8 MiB, 100 at once", slow_readers, &["lockgate_timeouts_total{wait=\"send\"}"],
         { most_mib: 24, most_busy: 40 };
-    idle_connections: "1,000 idle connections where 100 may be", idle_connections, &["lockgate_connections_ended_total"],
+    fn idle_connections(): "1,000 idle connections where 100 may be", idle_connections, &["lockgate_connections_ended_total"],
         { limits: "connections = 100", most_busy: 60 };
-    one_address: "300 busy connections of an address that may have 50", one_address, &["lockgate_connections_shed_total"],
+    fn one_address(): "300 busy connections of an address that may have 50", one_address, &["lockgate_connections_shed_total"],
         { limits: "connections_per_address = 50", turns_away: true, most_busy: 60 };
-    connections: "connections from 250 addresses that come and go", connections, &["lockgate_connections_accepted_total"],
+    fn connections(): "connections from 250 addresses that come and go", connections, &["lockgate_connections_accepted_total"],
         { threads: 2 };
-    tiny_chunks: "chunks of a byte", tiny_chunks, &["lockgate_received_bytes_total"], { threads: 2 };
-    chunk_extensions: "chunk extensions without end", chunk_extensions, &["lockgate_refused_total{code=\"I400BD\"}"],
+    fn tiny_chunks(): "chunks of a byte", tiny_chunks, &["lockgate_received_bytes_total"], { threads: 2 };
+    fn chunk_extensions(): "chunk extensions without end", chunk_extensions, &["lockgate_refused_total{code=\"I400BD\"}"],
         { threads: 2 };
-    trailers: "trailers without end", trailers, &["lockgate_refused_total{code=\"I400BD\"}"], { threads: 2 };
-    fields: "fields without number", fields, &["lockgate_refused_total{code=\"I400HD\"}"], { threads: 2 };
-    endless_field: "a field without end", endless_field, &["lockgate_refused_total{code=\"I400HD\"}"], { threads: 2 };
-    handshakes: "full TLS handshakes", handshakes, &["lockgate_tls_handshakes_total"], { threads: 4, most_mib: 16 };
-    half_handshakes: "500 TLS handshakes that stop after the first flight, where 64 may be", half_handshakes,
+    fn trailers(): "trailers without end", trailers, &["lockgate_refused_total{code=\"I400BD\"}"], { threads: 2 };
+    fn fields(): "fields without number", fields, &["lockgate_refused_total{code=\"I400HD\"}"], { threads: 2 };
+    fn endless_field(): "a field without end", endless_field, &["lockgate_refused_total{code=\"I400HD\"}"], { threads: 2 };
+    fn handshakes(): "full TLS handshakes", handshakes, &["lockgate_tls_handshakes_total"], { threads: 4, most_mib: 16 };
+    fn half_handshakes(): "500 TLS handshakes that stop after the first flight, where 64 may be", half_handshakes,
         &["lockgate_timeouts_total{wait=\"handshake\"}", "lockgate_tls_handshakes_shed_total"],
         { limits: "tls_handshakes = 32", turns_away: true };
-    slow_handshakes: "200 TLS handshakes a byte at a time", slow_handshakes,
+    fn slow_handshakes(): "200 TLS handshakes a byte at a time", slow_handshakes,
         &["lockgate_tls_handshake_failures_total"], { most_busy: 60 };
-    no_handshakes: "what is no TLS, on its port", no_handshakes, &["lockgate_tls_handshake_failures_total"], { threads: 2 };
-    key_updates: "new keys of TLS 1.3 without end", key_updates, &["lockgate_tls_handshakes_total"], { threads: 2 };
+    fn no_handshakes(): "what is no TLS, on its port", no_handshakes, &["lockgate_tls_handshake_failures_total"], { threads: 2 };
+    fn key_updates(): "new keys of TLS 1.3 without end", key_updates, &["lockgate_tls_handshakes_total"], { threads: 2 };
 }
 
 /// Seconds of the long form of a flood.
@@ -145,9 +147,7 @@ fn run(gateway: &Gateway, tls: &Arc<ClientConfig>, flood: Option<&Flood>, time: 
         let (deadline, longest) = (Deadline::after(time), Deadline::after(time + DEADLINE));
         let is_seen = || flood.is_none_or(|flood| flood.counted.iter().all(|sample| counted(gateway, sample) > 0));
         // A good call that fails ends it at once; a machine that is slow to flood has its time.
-        while !good.iter().any(|client| client.is_finished())
-            && (deadline.look_again() || !is_seen() && longest.look_again())
-        {
+        while !good.iter().any(|client| client.is_finished()) && (deadline.look_again() || !is_seen() && longest.look_again()) {
             seen.most_kib = seen.most_kib.max(gateway.memory_kib("RssAnon").saturating_sub(before_kib));
         }
         seen.gateway_ms = gateway.processor_ms() - before_ms;

@@ -6,9 +6,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lockgate_test_support::{
-    Backend, Gateway, Request, TlsClient, client_config, python_client, s_client, secured, succeeds,
-};
+use lockgate_test_support::{Backend, Gateway, Request, TlsClient, client_config, python_client, s_client, secured, succeeds};
 use rustls::client::Resumption;
 use rustls::compress::{CertDecompressor, DecompressionFailed};
 use rustls::version::TLS13;
@@ -36,11 +34,8 @@ enum Outcome {
 use Outcome::{Refused, Speaks};
 
 /// Arguments of `s_client`, and what becomes of it under every policy.
-const ALL: &[(&str, Outcome)] = &[
-    ("-tls1_2", Speaks(&["TLSv1.2"])),
-    ("-tls1_1 -cipher ALL@SECLEVEL=0", Refused),
-    ("-tls1 -cipher ALL@SECLEVEL=0", Refused),
-];
+const ALL: &[(&str, Outcome)] =
+    &[("-tls1_2", Speaks(&["TLSv1.2"])), ("-tls1_1 -cipher ALL@SECLEVEL=0", Refused), ("-tls1 -cipher ALL@SECLEVEL=0", Refused)];
 
 /// With TLS 1.2.
 const TLS12: &[(&str, Outcome)] = &[
