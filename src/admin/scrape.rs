@@ -148,6 +148,7 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
         Metric::Http2Connections => sum(|c| &c.http2_connections),
         Metric::Http2Requests => sum(|c| &c.http2_requests),
         Metric::Http2Floods => sum(|c| &c.http2_floods),
+        Metric::ConnectionsEnded => sum(|c| &c.connections_ended),
         Metric::TlsHandshakes => sum(|c| &c.tls_handshakes),
         Metric::TlsResumptions => sum(|c| &c.tls_resumptions),
         Metric::TlsFailures => sum(|c| &c.tls_failures),
