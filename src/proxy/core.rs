@@ -2,6 +2,7 @@
 //! connections and by nobody else. No borrow of a cell here lives across an await.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,18 +15,19 @@ use crate::catalog::{ApiId, Limits};
 use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
+use crate::net::guard::CatchPanic;
 use crate::net::handshake::Handshakes;
 use crate::net::{Admission, Blocks, Clock, Tasks, Watches};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Finished};
 use crate::upstream::{Pools, Upstreams};
 
-/// One generation as a worker runs it: the tables of all workers, and backends of its own. A request keeps the one it
+/// One generation as a worker runs it: tables and backends of its own. A request keeps the one it
 /// started with to its end.
 pub struct Running {
     /// Counts the generations of this process.
     pub load: u64,
-    pub tables: Arc<Tables>,
+    pub tables: Tables,
     pub upstreams: Upstreams,
     pub tally: Tally,
 }
@@ -50,6 +52,8 @@ pub struct Core {
     pub blocks: Rc<Blocks>,
     pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
+    /// Requests under way on connections that many of them share.
+    pub streams: Rc<Watches>,
     pub upgraded: Upgraded,
     pub clock: Clock,
     pub tasks: Rc<Tasks>,
@@ -103,6 +107,7 @@ impl Core {
             blocks: Rc::default(),
             handshakes: Handshakes::default(),
             watches: Rc::default(),
+            streams: Rc::default(),
             upgraded: Upgraded::default(),
             clock: Clock::default(),
             tasks: Rc::default(),
@@ -114,6 +119,12 @@ impl Core {
             head_buffer: RefCell::new(vec![0; HEAD_BUFFER_BYTES].into()),
             request_heads: RefCell::default(),
         }
+    }
+
+    /// Runs a task of this worker; a panic ends it alone, and is counted.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let counters = self.counters.clone();
+        self.tasks.spawn(CatchPanic::new(task, move || counters.panics.add(1)));
     }
 
     /// The generation in force. Costs one relaxed load: what the order is about was handed over, and acknowledged, before.

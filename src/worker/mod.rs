@@ -6,6 +6,7 @@ mod accept;
 mod checks;
 pub mod fleet;
 pub mod handover;
+mod turned_away;
 mod watchman;
 
 use std::io;
@@ -15,12 +16,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
-use crate::catalog::{Driver, Scheme};
+use crate::catalog::{self, Driver};
 use crate::gate::Shared;
 use crate::net::Wait;
 use crate::net::bell::{Bell, Listening};
 use crate::net::deadline::SWEEP_INTERVAL;
-use crate::net::guard::CatchPanic;
 use crate::net::listen::Listener;
 use crate::net::{Admission, runtime};
 use crate::observe::access_log::Sink;
@@ -45,7 +45,7 @@ pub struct Provision {
     pub shared: Arc<Shared>,
     /// Which clients may be connected.
     pub admission: Arc<Admission>,
-    pub listeners: Vec<(TcpListener, Scheme)>,
+    pub listeners: Vec<(TcpListener, catalog::Listener)>,
     pub log: Sink,
     pub counters: Arc<Counters>,
     pub driver: Driver,
@@ -76,7 +76,7 @@ async fn live(provision: Provision) {
     let core = Rc::new(Core::new(number, first, handover.order.clone(), shared, pools, admission, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
-        listeners.into_iter().map(|(socket, scheme)| Ok((Rc::new(Listener::adopt(socket)?), scheme))).collect();
+        listeners.into_iter().map(|(socket, settings)| Ok((Rc::new(Listener::adopt(socket)?), settings))).collect();
     let (listeners, bell) = match adopted.and_then(|listeners| Ok((listeners, bell.adopt()?))) {
         Ok(both) => both,
         Err(error) => {
@@ -89,10 +89,10 @@ async fn live(provision: Provision) {
     if begin.recv().is_err() {
         return;
     }
-    for (listener, scheme) in &listeners {
-        monoio::spawn(accept::accept(core.clone(), listener.clone(), *scheme));
+    for (listener, settings) in &listeners {
+        monoio::spawn(accept::accept(core.clone(), listener.clone(), *settings));
     }
-    spawn(&core, follow(core.clone(), handover, number, bell));
+    core.spawn(follow(core.clone(), handover, number, bell));
     let clock = core.clone();
     monoio::spawn(core.tasks.clone().run(move || clock.clock.new_turn()));
 
@@ -109,7 +109,7 @@ async fn live(provision: Provision) {
                 core.upgraded.end_all(Ended::Drained);
             }
             core.watches.end_idle();
-            if core.watches.is_empty() {
+            if core.watches.is_empty() && core.streams.is_empty() {
                 break;
             }
         }
@@ -127,6 +127,7 @@ fn sweep(core: &Core) {
     core.clock.renew();
     let now_ms = core.clock.coarse_ms();
     core.watches.sweep(now_ms);
+    core.streams.sweep(now_ms);
     core.handshakes.sweep(now_ms);
     core.pools.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
     core.relieve();
@@ -137,7 +138,7 @@ fn sweep(core: &Core) {
     counters.connections_open.set(core.watches.len() as u64);
     counters.upgraded_open.set(core.upgraded.count());
     for (wait, timeout) in TIMEOUTS {
-        counters.timed_out(timeout).set(core.watches.expirations(wait));
+        counters.timed_out(timeout).set(core.watches.expirations(wait) + core.streams.expirations(wait));
     }
     counters.swept_at_ms.set(now_ms);
 }
@@ -156,7 +157,8 @@ const TIMEOUTS: [(Wait, Timeout); 10] = [
     (Wait::Upgraded, Timeout::Upgraded),
 ];
 
-/// A generation as this worker runs it. What is unchanged since the one before is shared with it.
+/// A generation as this worker runs it: with tables of its own, in memory that it was the first to write. What is unchanged
+/// since the one before is shared with it.
 fn running(generation: &Generation, worker: usize, pools: &Rc<Pools>, before: Option<&Running>) -> Running {
     let (tables, before) = (generation.tables.clone(), before.map(|before| &before.upstreams));
     let upstreams = Upstreams::build(&tables.catalog, &generation.seating, worker, pools, before);
@@ -186,12 +188,6 @@ async fn follow(core: Rc<Core>, handover: Arc<Handover>, number: usize, mut bell
             return;
         }
     }
-}
-
-/// Starts a task of this worker; a panic ends it alone, and is counted.
-fn spawn(core: &Rc<Core>, task: impl Future<Output = ()> + 'static) {
-    let counters = core.counters.clone();
-    core.tasks.spawn(CatchPanic::new(task, move || counters.panics.add(1)));
 }
 
 #[cfg(test)]
