@@ -99,6 +99,13 @@ pub enum Event<'a> {
         vpc_access: &'a str,
         address: SocketAddr,
     },
+    /// The engine of the cluster cannot be reached. Said once, until it is back.
+    EngineLost {
+        error: &'a str,
+    },
+    EngineBack {
+        nodes: u64,
+    },
     /// A worker does not look after its deadlines any more.
     WorkerStuck {
         worker: usize,
@@ -210,6 +217,14 @@ impl Event<'_> {
                 %address,
                 "{address} of VPC access {vpc_access} takes calls again"
             ),
+            Self::EngineLost { error } => tracing::error!(
+                event = "engine-lost",
+                error,
+                "the engine of the cluster cannot be reached: {error}; limits do what their on_engine_loss says"
+            ),
+            Self::EngineBack { nodes } => {
+                tracing::info!(event = "engine-back", nodes, "the engine of the cluster is there again, with {nodes} gateways");
+            }
             Self::WorkerStuck { worker } => {
                 tracing::error!(event = "worker-stuck", worker, "worker {worker} is stuck: it has not swept for seconds");
             }

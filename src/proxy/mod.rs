@@ -8,6 +8,7 @@
 mod answer;
 mod connection;
 mod core;
+mod engine;
 mod exchange;
 mod failure;
 mod forward;
@@ -29,3 +30,4 @@ mod upgraded;
 
 pub use connection::serve;
 pub use core::{Core, Running};
+pub use engine::Waiting;

@@ -52,6 +52,7 @@ impl Worker {
             handover,
             bell,
             shared,
+            engine: None,
             admission: admission.clone(),
             listeners: vec![(listener, Scheme::Http)],
             log: Sink::none(counters.clone()),

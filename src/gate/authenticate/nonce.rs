@@ -41,6 +41,8 @@ const SLOTS: usize = 8;
 
 pub struct NonceSet {
     fingerprint_key: [u8; 16],
+    /// In a cluster: what all of its gateways have.
+    shared_key: Option<[u8; 16]>,
     slice_ms: u64,
     advancing: AtomicBool,
     /// Which slice is current; then all slices, one after the other, each of `slice_slots`.
@@ -71,6 +73,8 @@ pub struct NonceKey<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Sought {
     fingerprint: u64,
+    /// What all gateways of the cluster know it by.
+    pub shared: Option<u128>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +97,12 @@ impl NonceSet {
         // Whoever is first says what the time is.
         let _ = words[CURRENT].compare_exchange(0, now_ms / slice_ms + SLICES, SeqCst, SeqCst);
         let slice_slots = slice_slots(capacity);
-        Self { fingerprint_key, slice_ms, advancing: AtomicBool::new(false), words, slice_slots }
+        Self { fingerprint_key, shared_key: None, slice_ms, advancing: AtomicBool::new(false), words, slice_slots }
+    }
+
+    /// As a node of a cluster, in which all have the key `shared`.
+    pub fn of_node(self, shared: [u8; 16]) -> Self {
+        Self { shared_key: Some(shared), ..self }
     }
 
     /// Remembers what another set of the same key remembers, for a whole window at least. How many found no room.
@@ -120,7 +129,7 @@ impl NonceSet {
         for slice in (0..=LOOK_BACK).map(|age| self.slice(current - age)) {
             slice.get(first_probe(slice, fingerprint)).into_iter().for_each(prefetch);
         }
-        Sought { fingerprint }
+        Sought { fingerprint, shared: self.shared_key.map(|shared| shared_name(&shared, key)) }
     }
 
     /// Records a nonce that was sought before.
@@ -211,6 +220,12 @@ impl NonceSet {
     fn fingerprint(&self, key: &NonceKey<'_>) -> u64 {
         fingerprint(&self.fingerprint_key, &[key.app_key, key.group, key.api, key.nonce]).max(EMPTY + 1)
     }
+}
+
+/// Of 128 bits, because all nonces of all gateways are told apart by it.
+fn shared_name(shared: &[u8; 16], key: &NonceKey<'_>) -> u128 {
+    let half = |which: &[u8]| u128::from(fingerprint(shared, &[which, key.app_key, key.group, key.api, key.nonce]));
+    half(b"nonce") << 64 | half(b"nonce again")
 }
 
 #[inline]
