@@ -90,7 +90,7 @@ fn catalog(apps: u32) -> Catalog {
         }],
         apis: vec![api.into()],
         names: Default::default(),
-        apps: Apps::new(vec![(0..apps).map(app).collect()]),
+        apps: (0..apps).map(app).collect(),
         policies: Vec::new(),
     }
 }

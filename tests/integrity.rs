@@ -58,6 +58,20 @@ fn a_version_that_is_gone_is_named() {
 
 /// Manifests that agree with their digests, and make no sense all the same.
 #[test]
+fn what_mends_a_damaged_file_is_said() {
+    for (file, from, help) in [
+        (ROOT, "generation = 1, sha256 = \"", "restore the file; or put an older root of `published/generations/`"),
+        (GROUP, "file_sha256 = \"", "publish the API again, or restore the file"),
+    ] {
+        let sample = Sample::new();
+        sample.edit(file, from, &format!("{from}0"));
+        seal(&sample, file == GROUP);
+        let text = report(&sample);
+        assert!(text.contains("this published file is damaged") && text.contains(help), "{text}");
+    }
+}
+
+#[test]
 fn manifests_are_checked_beyond_their_digests() {
     for (file, from, to, error, place) in [
         (

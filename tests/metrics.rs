@@ -155,6 +155,11 @@ fn every_metric_moves() {
     for mut waits in waiting {
         waits.response("GET").assert_passed();
     }
+    let mut idle = Vec::new();
+    eventually("an idle connection makes room", || {
+        idle.push(Client::try_connect(gateway.address));
+        (gateway.metric("lockgate_connections_ended_total")? > 0.0).then_some(())
+    });
     eventually("idle connections end", || (gateway.metric("lockgate_timeouts_total{wait=\"idle\"}")? > 0.0).then_some(()));
     eventually("lines are written", || (gateway.metric("lockgate_access_log_lines_written_total")? > 0.0).then_some(()));
     seen.extend(moved(&gateway));

@@ -145,6 +145,7 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
         Metric::ConnectionsOpen => sum(|c| &c.connections_open),
         Metric::UpgradedOpen => sum(|c| &c.upgraded_open),
         Metric::ConnectionsShed => sum(|c| &c.connections_shed),
+        Metric::ConnectionsEnded => sum(|c| &c.connections_ended),
         Metric::TlsHandshakes => sum(|c| &c.tls_handshakes),
         Metric::TlsResumptions => sum(|c| &c.tls_resumptions),
         Metric::TlsFailures => sum(|c| &c.tls_failures),

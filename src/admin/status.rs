@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Sources, process};
 use crate::net::clock;
 use crate::observe::counters::Counters;
-use crate::observe::status::{Phase, View};
+use crate::observe::status::{Phase, View, Work};
 use crate::upstream::board::Seen;
 
 /// How long a worker is looked at to see how busy it is.
@@ -52,6 +52,8 @@ pub struct Generation {
     pub apis: usize,
     pub apps: usize,
     pub vpc_accesses: usize,
+    /// What was done for it; all else is of the generation before.
+    pub work: Work,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -171,6 +173,7 @@ fn generation(view: &View, age_s: u64) -> Generation {
         apis: of.apis,
         apps: of.apps,
         vpc_accesses: of.vpc_accesses,
+        work: of.work,
     }
 }
 

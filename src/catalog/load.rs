@@ -145,7 +145,7 @@ impl Loader<'_> {
         let (apps, broken) = self.apps(&groups, kept, &known.0);
         let context = groups.context(&kept.names, &known.0);
         let loss = settings.as_ref().map(|settings| settings.quota.on_engine_loss).unwrap_or_default();
-        let policies = self.policies(&context, &policy::Callers::new(&apps, &broken), loss);
+        let policies = self.policies(&context, &apps, broken, loss, &mut kept.callers);
         let Groups { list: groups, sites, stages, .. } = groups;
         let Settings { instance, listeners, security, quota, cluster, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
@@ -346,7 +346,7 @@ impl Loader<'_> {
             credentials::check(&lists, &self.layout, &mut self.report);
         }
         kept.effort.app_documents = read;
-        let apps = Apps::new(lists.iter().map(|list| list.apps.clone()).collect());
+        let apps = Apps::new(kept.random.clone(), lists.iter().map(|list| list.apps.clone()).collect());
         // With errors, what is wrong is to be found again.
         kept.lists = match self.report.is_empty() {
             true => lists.into_iter().map(|list| (list.document.path.clone(), list)).collect(),
@@ -355,11 +355,22 @@ impl Loader<'_> {
         (apps, broken)
     }
 
-    fn policies(&mut self, context: &Context<'_>, callers: &policy::Callers<'_>, loss: EngineLoss) -> Vec<Policy> {
+    fn policies(
+        &mut self,
+        context: &Context<'_>,
+        apps: &Apps,
+        broken: Vec<Arc<AppDocument>>,
+        loss: EngineLoss,
+        callers: &mut policy::Callers,
+    ) -> Vec<Policy> {
+        let entries = self.layout.documents(&self.layout.policies(), &mut self.report);
+        let paths: Vec<PathBuf> = entries.iter().map(|entry| entry.path.clone()).collect();
+        let all = self.parsed(&paths);
+        *callers = std::mem::take(callers).of(apps, broken, all.iter().flatten().map(|parsed| &parsed.document));
         let mut bound = policy::Bound::default();
         let mut policies = Vec::new();
-        for entry in self.layout.documents(&self.layout.policies(), &mut self.report) {
-            let Some(parsed) = self.layout.parse(&entry.path, &mut self.report) else { continue };
+        for (entry, parsed) in entries.into_iter().zip(all) {
+            let Some(parsed) = parsed else { continue };
             let mut checked = Checked { source: &parsed.source, report: &mut self.report };
             policies.extend(policy(&parsed.document, &entry.name, context, callers, &mut bound, loss, &mut checked));
         }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub use crate::tls::server::Site;
 pub use api::{Api, AppCodePlace, Authentication, Backend, MethodSet, PathTemplate, Protocols, Segment, SignatureMethods};
 pub use app::{App, AppKey, Authorization, Secret};
-pub use apps::{AppId, Apps};
+pub use apps::{AppId, AppList, Apps, Own};
 pub use check::gateway::{STATE_DIRECTORY, Settings};
 pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
 pub use cluster::Cluster;
@@ -45,7 +45,7 @@ pub use load::{
     state_directory,
 };
 pub use names::ApiNames;
-pub use parallel::each;
+pub use parallel::{both, each};
 pub use parameter::Parameter;
 pub use policy::{EngineLoss, Period, Policy};
 pub use publication::{Candidate, check_publication, instance_settings};

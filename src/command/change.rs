@@ -30,9 +30,13 @@ impl Change {
         author(self.by.clone(), self.remarks.clone())
     }
 
-    /// Says which generation it made, and waits for that if asked to.
+    /// Says which generation it made, and waits for that if asked to: the receipt has the digest of all that is served, beside
+    /// which that of the manifest alone would only look like an error.
     pub fn end(&self, committed: &Committed, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-        writeln!(out, "generation {}, sha256 {}", committed.generation, committed.sha256)?;
+        match self.wait.is_on() {
+            true => writeln!(out, "generation {} is written", committed.generation)?,
+            false => writeln!(out, "generation {}, manifest sha256 {}", committed.generation, committed.sha256)?,
+        }
         committed.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
         self.wait.until(committed.generation, config, out)
     }

@@ -74,6 +74,7 @@ fn tell(answer: Answer, out: &mut dyn Write) -> Result<(), Failure> {
         return Err(Failure::new(format!("the gateway does not take the files as they are: generation {generation} goes on")));
     }
     writeln!(out, "{}", answer.receipt)?;
+    writeln!(out, "{}", answer.receipt.work)?;
     for key in &answer.receipt.restart_needed {
         writeln!(out, "not in force until the gateway is started anew: {key}")?;
     }

@@ -84,6 +84,7 @@ fn show(page: &Page, out: &mut dyn Write) -> std::io::Result<()> {
         "             {} APIs in {} groups, {} apps, {} VPC accesses",
         generation.apis, generation.groups, generation.apps, generation.vpc_accesses
     )?;
+    writeln!(out, "             {}", generation.work)?;
     if let Some(error) = &page.error {
         let more = if error.errors > 1 { format!(" (and {} more)", error.errors - 1) } else { String::new() };
         writeln!(out, "NOT SERVED   the files as they are since {}: {}{more}", error.time, error.message)?;

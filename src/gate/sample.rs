@@ -152,10 +152,11 @@ impl Sample {
 
     pub fn authorize(&mut self, app: AppId, group: GroupId, api: &str, stage: u32, expires_ms: Option<u64>) {
         let authorization = Authorization { api: self.name(group, api), stage: StageId(stage), expires_ms };
-        let known = &mut self.catalog.apps.pushed(app).authorizations;
-        let mut all: Vec<Authorization> = known.iter().copied().chain([authorization]).collect();
-        all.sort_unstable_by_key(|one| (one.api, one.stage));
-        *known = all.into();
+        self.catalog.apps.change(app, |app| {
+            let mut all: Vec<Authorization> = app.authorizations.iter().copied().chain([authorization]).collect();
+            all.sort_unstable_by_key(|one| (one.api, one.stage));
+            app.authorizations = all.into();
+        });
     }
 }
 

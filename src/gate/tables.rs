@@ -1,4 +1,8 @@
 //! The catalog compiled for a worker, and what all workers share.
+//!
+//! What grows with APIs and apps is there once, and only read: the templates of each group, the apps, the policies. What calls
+//! go through first, and is small, each worker has of its own: it is a copy that the worker made on its core. Neither is
+//! written on the way of a call.
 
 use std::sync::Arc;
 
@@ -6,19 +10,23 @@ use super::authenticate::apps::Apps;
 use super::authenticate::nonce::NonceSet;
 use super::policy::Policies;
 use super::quota::Quotas;
-use super::route::Router;
+use super::route::{Built, Router};
 use crate::catalog::{Catalog, Group};
 
-/// What all workers decide by: built off the workers, never changed, read without any atomic operation.
+/// What a worker decides by: built off the workers, never changed, read without any atomic operation. Each worker runs on a
+/// clone.
+#[derive(Clone)]
 pub struct Tables {
     pub catalog: Arc<Catalog>,
     pub router: Router,
     /// Of all workers: they are many, and seldom change.
     pub apps: Arc<Apps>,
-    pub policies: Policies,
+    pub policies: Arc<Policies>,
     /// The counter of each group's default domain, by `GroupId`. It is known by the group's name: a group that was taken out
     /// and put back goes on with its count.
     pub default_domain_counters: Box<[u64]>,
+    /// What of the router is not from the tables before.
+    pub built: Built,
 }
 
 /// Counters and sets that all workers share.
@@ -34,15 +42,16 @@ impl Tables {
 
     /// The same, with what has not changed since the tables before.
     pub fn after(before: Option<&Self>, catalog: Arc<Catalog>, shared: &Shared) -> Self {
-        let router = Router::build(&catalog);
+        let (router, built) = Router::after(before.map(|before| &before.router), &catalog);
         let apps = match before.filter(|before| before.catalog.apps.is(&catalog.apps)) {
             Some(before) => before.apps.clone(),
             None => Arc::new(Apps::build(&catalog)),
         };
         let counter = |group: &Group| shared.quotas.default_domain(group.name.as_bytes());
         let default_domain_counters = catalog.groups.iter().map(counter).collect();
-        let policies = Policies::build(&catalog, &shared.quotas);
-        Self { catalog, router, apps, policies, default_domain_counters }
+        let policies =
+            Arc::new(Policies::build(&catalog, &shared.quotas, before.map(|before| (&*before.policies, &*before.catalog))));
+        Self { catalog, router, apps, policies, default_domain_counters, built }
     }
 }
 

@@ -10,12 +10,12 @@ use super::ERRORS_KEPT;
 use super::policies;
 use super::socket::{Answer, Order, Receipt};
 use super::watch::Watch;
-use crate::catalog::{Catalog, Kept, load_served};
+use crate::catalog::{Catalog, Effort, Kept, load_served};
 use crate::document::{Report, Stamps};
 use crate::net::Clock;
 use crate::net::clock::unix_ms;
 use crate::observe::event::Event as Said;
-use crate::observe::status::{Generation, LoadError, Phase, Status};
+use crate::observe::status::{Generation, LoadError, Phase, Status, Work};
 use crate::worker::handover::Swap;
 
 /// Files are loaded when nothing has changed for so long: who writes several has then written them all.
@@ -59,8 +59,14 @@ enum Outcome {
     Refused(LoadError),
 }
 
+/// What was done for a generation: by its load, and by putting it in force.
+pub fn work(effort: Effort, (groups, of_groups): (usize, usize)) -> Work {
+    let Effort { published_files, app_documents, .. } = effort;
+    Work { published_files, app_documents, groups, of_groups }
+}
+
 /// A catalog as the status shows it.
-pub fn generation(catalog: &Catalog, load: u64) -> Generation {
+pub fn generation(catalog: &Catalog, load: u64, work: Work) -> Generation {
     Generation {
         number: catalog.generation,
         sha256: catalog.sha256.clone(),
@@ -70,6 +76,7 @@ pub fn generation(catalog: &Catalog, load: u64) -> Generation {
         apis: catalog.apis.len(),
         apps: catalog.apps.len(),
         vpc_accesses: catalog.vpc_accesses.len(),
+        work,
     }
 }
 
@@ -145,6 +152,7 @@ impl Keeper {
             Outcome::InForce(changed) => (changed, None),
             Outcome::Refused(error) => (false, Some(error.report)),
         };
+        let (groups, of_groups) = self.swap.groups_built();
         let receipt = Receipt {
             generation: generation.number,
             sha256: generation.sha256,
@@ -152,6 +160,7 @@ impl Keeper {
             of: self.status.workers(),
             took_us: self.clock.now_us() - began_us,
             changed,
+            work: work(self.kept.effort(), if changed { (groups, of_groups) } else { (0, of_groups) }),
             restart_needed: self.restart_needed.iter().map(|key| (*key).to_owned()).collect(),
             config: self.config_dir.display().to_string(),
         };
@@ -230,7 +239,7 @@ impl Keeper {
             error(&format!("worker {} did not take the new generation in time", stuck.worker), &self.config_dir)
         })?;
         let took_us = self.clock.now_us() - began_us;
-        let generation = generation(self.swap.catalog(), load);
+        let generation = generation(self.swap.catalog(), load, work(self.kept.effort(), self.swap.groups_built()));
         let (number, sha256, of) = (generation.number, generation.sha256.clone(), self.status.workers());
         self.status.accepted(generation, kept(), took_us);
         let workers = self.status.workers_at(load);

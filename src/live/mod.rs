@@ -56,7 +56,11 @@ impl Control {
     /// Begins to follow the files. `read`: how those looked that the catalog in force was read from, and what was kept of them.
     pub fn follow(self, config_dir: &Path, swap: Swap, status: Arc<Status>, read: (Stamps, Kept)) -> io::Result<Live> {
         let Self { state, events, incoming, damage } = self;
-        status.accepted(keeper::generation(swap.catalog(), swap.load()), Vec::new(), 0);
+        status.accepted(
+            keeper::generation(swap.catalog(), swap.load(), keeper::work(read.1.effort(), swap.groups_built())),
+            Vec::new(),
+            0,
+        );
         if let Some(damage) = damage {
             status.refused(damage);
         }

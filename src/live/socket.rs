@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keeper::Event;
 use super::state::{SocketPlace, State, remove_stale, shown_socket};
+use crate::observe::status::Work;
 
 /// Longest order, in bytes.
 const ORDER_BYTES: u64 = 1024;
@@ -55,6 +56,8 @@ pub struct Receipt {
     pub took_us: u64,
     /// False: it ran already.
     pub changed: bool,
+    /// What was done for it.
+    pub work: Work,
     /// Keys that take effect when the gateway is started anew.
     pub restart_needed: Vec<String>,
     /// The config directory that the gateway reads.

@@ -106,6 +106,12 @@ pub enum Event<'a> {
     EngineBack {
         nodes: u64,
     },
+    /// Clients are turned away for want of room. However many come, it is said once.
+    ClientsTurnedAway,
+    /// Nobody has been turned away for a while; so many were.
+    ClientsTakenAgain {
+        connections: u64,
+    },
     /// A worker does not look after its deadlines any more.
     WorkerStuck {
         worker: usize,
@@ -225,6 +231,15 @@ impl Event<'_> {
             Self::EngineBack { nodes } => {
                 tracing::info!(event = "engine-back", nodes, "the engine of the cluster is there again, with {nodes} gateways");
             }
+            Self::ClientsTurnedAway => tracing::warn!(
+                event = "clients-turned-away",
+                "clients are turned away: as many are connected, from one address or in all, as [limits] allows"
+            ),
+            Self::ClientsTakenAgain { connections } => tracing::info!(
+                event = "clients-taken-again",
+                connections,
+                "clients are taken again; {connections} connections were turned away"
+            ),
             Self::WorkerStuck { worker } => {
                 tracing::error!(event = "worker-stuck", worker, "worker {worker} is stuck: it has not swept for seconds");
             }

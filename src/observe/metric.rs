@@ -86,8 +86,10 @@ metrics! {
     ConnectionsOpen: Gauge "lockgate_connections_open" [];
     /// Client connections that have switched to another protocol, open.
     UpgradedOpen: Gauge "lockgate_upgraded_connections_open" [];
-    /// Client connections closed at once, because a worker had `connections_per_worker`.
+    /// Client connections closed at once: as many as there may be were open, in all, of a worker, or from their address.
     ConnectionsShed: Counter "lockgate_connections_shed_total" [];
+    /// Client connections that waited between two requests, ended to make room for others.
+    ConnectionsEnded: Counter "lockgate_connections_ended_total" [];
     /// TLS handshakes of clients that were done.
     TlsHandshakes: Counter "lockgate_tls_handshakes_total" [];
     /// TLS handshakes of clients that were known from before, among those done.

@@ -3,8 +3,11 @@
 //! One [`Status`] a process. The thread that loads documents writes it, workers note the generation they run, and whoever
 //! is asked how the gateway is reads a [`View`]. Nothing of it is on the path of a request.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
 
 /// How far a gateway is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +18,27 @@ pub enum Phase {
     Serving,
     /// It finishes what it has, and takes no more.
     Draining,
+}
+
+/// What a load had to do anew; all else is what the load before had made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Files of what is published that were read: manifests and versions.
+    pub published_files: usize,
+    /// Documents of apps that were read.
+    pub app_documents: usize,
+    /// Groups whose tables were built, counted once in each stage.
+    pub groups: usize,
+    /// Groups that have tables, counted in the same way.
+    pub of_groups: usize,
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { published_files, app_documents, groups, of_groups } = self;
+        write!(f, "{published_files} published files and {app_documents} documents of apps read, ")?;
+        write!(f, "{groups} of {of_groups} groups built")
+    }
 }
 
 /// One accepted state of all files that are served.
@@ -32,6 +56,8 @@ pub struct Generation {
     pub apis: usize,
     pub apps: usize,
     pub vpc_accesses: usize,
+    /// What was done for it.
+    pub work: Work,
 }
 
 /// Why the files as they are now are not served.

@@ -22,12 +22,12 @@ use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Finished};
 use crate::upstream::{Pools, Upstreams};
 
-/// One generation as a worker runs it: the tables of all workers, and backends of its own. A request keeps the one it
+/// One generation as a worker runs it: tables and backends of its own. A request keeps the one it
 /// started with to its end.
 pub struct Running {
     /// Counts the generations of this process.
     pub load: u64,
-    pub tables: Arc<Tables>,
+    pub tables: Tables,
     pub upstreams: Upstreams,
     pub tally: Tally,
 }

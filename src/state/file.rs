@@ -12,8 +12,8 @@ use super::StateError;
 use crate::sys::map;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LOCKGATE");
-/// Of the layout of the words, `gate::quota::map`'s seats and leases included. One that is not known is not read.
-const VERSION: u64 = 1;
+/// Of the layout of the words, `gate::quota::map`'s seats and leases and `nonce`'s bins included. One that is not known is not read.
+const VERSION: u64 = 2;
 /// One page, so that what follows begins on one.
 const HEADER_WORDS: usize = 512;
 

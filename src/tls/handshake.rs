@@ -19,6 +19,8 @@ use super::session::{Keys, Session};
 pub const HELLO_BYTES: usize = 16 * 1024;
 /// What a peer may send in one handshake, in bytes: its certificates above all.
 pub const HANDSHAKE_BYTES: usize = 128 * 1024;
+/// Steps after an error, at most: more than there are messages of a handshake.
+const LAST_STEPS: usize = 16;
 
 /// A client's first message, as it comes in: it names the domain, which says how the handshake goes on.
 #[derive(Default)]
@@ -87,12 +89,16 @@ impl Handshake {
             Ok((taken, Next::Receive)) if !self.common().is_handshaking() => Ok((taken, Next::Done)),
             Ok(step) => Ok(step),
             Err(error) => {
-                // The alert comes with the steps after the error.
-                let told = match self {
-                    Self::Server(connection) => follow(connection.process_tls_records(&mut []), outgoing),
-                    Self::Client(connection) => follow(connection.process_tls_records(&mut []), outgoing),
-                };
-                let _ = told;
+                // The alert comes with the steps after the error, behind what was to be said before it.
+                for _ in 0..LAST_STEPS {
+                    let told = match self {
+                        Self::Server(connection) => follow(connection.process_tls_records(&mut []), outgoing),
+                        Self::Client(connection) => follow(connection.process_tls_records(&mut []), outgoing),
+                    };
+                    if told.is_err() {
+                        break;
+                    }
+                }
                 Err(error)
             }
         }

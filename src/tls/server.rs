@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, compress};
+use rustls::{NamedGroup, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion, compress};
 use x509_cert::der::Decode;
 
 /// Versions of TLS that are spoken.
@@ -127,14 +127,32 @@ fn tickets() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     }
 }
 
-/// The certificates of a domain: the first whose key can sign what the client can verify.
+/// The certificates of a domain: the first whose key can sign what the client can verify, if possible on a curve that it
+/// names (RFC 8422, section 5.1: a client of TLS 1.2 may refuse any other). Where there is none, the first, so
+/// that it is the handshake that fails (`handshake_failure`), and not the client that is not allowed (`access_denied`).
 #[derive(Debug)]
 struct Certificates(Vec<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.iter().find(|certified| certified.key.choose_scheme(hello.signature_schemes()).is_some()).cloned()
+        let fits = |certified: &&Arc<CertifiedKey>| certified.key.choose_scheme(hello.signature_schemes()).is_some();
+        let is_named = |certified: &&Arc<CertifiedKey>| match (curve(certified), hello.named_groups()) {
+            (Some(curve), Some(named)) => named.contains(&curve),
+            _ => true,
+        };
+        let best = self.0.iter().filter(fits).find(is_named);
+        best.or_else(|| self.0.iter().find(fits)).or(self.0.first()).cloned()
     }
+}
+
+/// The curve of a key that has one.
+fn curve(certified: &CertifiedKey) -> Option<NamedGroup> {
+    let curves = [
+        (SignatureScheme::ECDSA_NISTP256_SHA256, NamedGroup::secp256r1),
+        (SignatureScheme::ECDSA_NISTP384_SHA384, NamedGroup::secp384r1),
+        (SignatureScheme::ECDSA_NISTP521_SHA512, NamedGroup::secp521r1),
+    ];
+    curves.into_iter().find(|(scheme, _)| certified.key.choose_scheme(&[*scheme]).is_some()).map(|(_, curve)| curve)
 }
 
 impl Peer {

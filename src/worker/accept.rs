@@ -72,11 +72,13 @@ fn admit(core: &Core, descriptor: i32, peer: IpAddr) -> Result<Ticket, NoRoom> {
     let allowed = Allowed { in_all: limits.connections, per_address: limits.connections_per_address };
     // Behind a trusted proxy there are many clients.
     let counted = (!core.is_trusted_proxy(peer)).then_some(peer);
-    match core.admission.admit(counted, allowed) {
-        Err(Full::InAll) if core.end_an_idle_client() => core.admission.admit(counted, allowed),
-        outcome => outcome,
+    loop {
+        match core.admission.admit(counted, allowed) {
+            // Another worker may take the place that has come free: as long as somebody is idle, there is another.
+            Err(Full::InAll) if core.end_an_idle_client() => {}
+            outcome => return outcome.map_err(|_| NoRoom::Full),
+        }
     }
-    .map_err(|_| NoRoom::Full)
 }
 
 /// Waits for descriptors to come free, here and on the other workers.

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What workers are given of a generation.
 pub struct Generation {
     pub load: u64,
-    pub tables: Arc<Tables>,
+    pub tables: Tables,
     pub seating: Seating,
 }
 
@@ -55,8 +55,8 @@ pub struct Stuck {
 impl Generation {
     /// With what has not changed since the one before.
     pub fn build(before: Option<&Self>, load: u64, catalog: Arc<Catalog>, shared: &Shared, board: &Board) -> Arc<Self> {
-        let (seating, before) = (board.seats(&catalog), before.map(|before| &*before.tables));
-        Arc::new(Self { load, tables: Arc::new(Tables::after(before, catalog, shared)), seating })
+        let (seating, before) = (board.seats(&catalog), before.map(|before| &before.tables));
+        Arc::new(Self { load, tables: Tables::after(before, catalog, shared), seating })
     }
 }
 
@@ -130,6 +130,12 @@ impl Swap {
         &self.current.tables.catalog
     }
 
+    /// Groups whose tables were built for it, and groups in all, counted once in each stage.
+    pub fn groups_built(&self) -> (usize, usize) {
+        let built = self.current.tables.built;
+        (built.anew, built.all)
+    }
+
     /// What the catalog in force is known by.
     pub fn load(&self) -> u64 {
         self.current.load
@@ -163,6 +169,7 @@ impl Swap {
 
     /// Frees generations that nobody runs any more.
     pub fn tidy(&mut self) {
-        self.retired.retain(|generation| Arc::strong_count(&generation.tables) > 1);
+        // A worker's tables have the catalog, as the generation's have.
+        self.retired.retain(|generation| Arc::strong_count(&generation.tables.catalog) > 1);
     }
 }

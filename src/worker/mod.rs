@@ -6,6 +6,7 @@ mod accept;
 mod checks;
 pub mod fleet;
 pub mod handover;
+mod turned_away;
 mod watchman;
 
 use std::io;
@@ -157,7 +158,8 @@ const TIMEOUTS: [(Wait, Timeout); 10] = [
     (Wait::Upgraded, Timeout::Upgraded),
 ];
 
-/// A generation as this worker runs it. What is unchanged since the one before is shared with it.
+/// A generation as this worker runs it: with tables of its own, in memory that it was the first to write. What is unchanged
+/// since the one before is shared with it.
 fn running(generation: &Generation, worker: usize, pools: &Rc<Pools>, before: Option<&Running>) -> Running {
     let (tables, before) = (generation.tables.clone(), before.map(|before| &before.upstreams));
     let upstreams = Upstreams::build(&tables.catalog, &generation.seating, worker, pools, before);

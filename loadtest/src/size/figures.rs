@@ -61,7 +61,8 @@ pub fn figures(arguments: &Figures) -> Result<()> {
         fs::write(draft, api_document(group, api, 20_000 + publication))?;
         let (said, took) = lockgate(&["publish", &name, "--wait"])?;
         waited.push(took);
-        receipts.push(said.rsplit(", ").next().unwrap_or_default().trim().to_owned());
+        let receipt = said.lines().find(|line| line.contains(" workers, ")).unwrap_or_default();
+        receipts.push(receipt.rsplit(", ").next().unwrap_or_default().to_owned());
     }
     waited.sort_unstable();
     if let (Some(least), Some(most)) = (waited.first(), waited.last()) {

@@ -1,7 +1,6 @@
 //! Policy documents -> policies; the form by parameters is in [`super::rules`].
 
-use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Checked;
@@ -25,23 +24,46 @@ const HOUR_MS: i64 = 3_600_000;
 #[derive(Default)]
 pub struct Bound(HashMap<(GroupId, Option<String>, StageId), Place>);
 
-/// Who may be special.
-pub struct Callers<'a> {
-    apps: &'a Apps,
+/// Who may be special: of all apps, those that policies name. They are kept from one load to the next, as apps are many, and
+/// seldom others.
+#[derive(Default)]
+pub struct Callers {
+    apps: Apps,
     /// Documents of apps that could not be read.
-    broken: &'a [Arc<AppDocument>],
-    names: OnceCell<HashMap<&'a str, AppId>>,
-    owners: OnceCell<HashSet<&'a str>>,
+    broken: Vec<Arc<AppDocument>>,
+    /// Each name that was looked for; `None`: no app has it.
+    names: HashMap<String, Option<AppId>>,
+    /// Each owner that was looked for; false: no app has it.
+    owners: HashMap<String, bool>,
 }
 
-impl<'a> Callers<'a> {
-    pub fn new(apps: &'a Apps, broken: &'a [Arc<AppDocument>]) -> Self {
-        Self { apps, broken, names: OnceCell::new(), owners: OnceCell::new() }
+impl Callers {
+    /// Knows whoever is named in `policies`.
+    pub fn of<'p>(self, apps: &Apps, broken: Vec<Arc<AppDocument>>, policies: impl Iterator<Item = &'p Document>) -> Self {
+        let mut callers = if self.apps.is(apps) { self } else { Self { apps: apps.clone(), ..Self::default() } };
+        callers.broken = broken;
+        let (mut names, mut owners) = (Vec::new(), Vec::new());
+        for special in policies.flat_map(|policy| &policy.special) {
+            names.extend(special.app.iter().filter(|name| !callers.names.contains_key(name.as_str())).map(|name| name.as_str()));
+            owners
+                .extend(special.user.iter().filter(|name| !callers.owners.contains_key(name.as_str())).map(|name| name.as_str()));
+        }
+        callers.names.extend(names.iter().map(|name| ((*name).to_owned(), None)));
+        let found = apps.named(names.into_iter());
+        callers.names.extend(found.into_iter().map(|(name, id)| (name.to_owned(), Some(id))));
+        if !owners.is_empty() {
+            callers.owners.extend(owners.iter().map(|owner| ((*owner).to_owned(), false)));
+            for owner in apps.iter().filter_map(|app| app.owner.as_deref()) {
+                if let Some(is_there) = callers.owners.get_mut(owner) {
+                    *is_there = true;
+                }
+            }
+        }
+        callers
     }
 
-    /// Made when a policy first asks: apps may be many.
-    fn names(&self) -> &HashMap<&'a str, AppId> {
-        self.names.get_or_init(|| self.apps.ids().map(|(id, app)| (&*app.name, id)).collect())
+    fn app(&self, name: &str) -> Option<AppId> {
+        self.names.get(name).copied().flatten()
     }
 
     /// The app may be in a document that could not be read.
@@ -49,8 +71,8 @@ impl<'a> Callers<'a> {
         self.broken.iter().any(|document| document.name.as_ref().is_none_or(|name| name == app))
     }
 
-    fn owners(&self) -> &HashSet<&'a str> {
-        self.owners.get_or_init(|| self.apps.iter().filter_map(|app| app.owner.as_deref()).collect())
+    fn has_owner(&self, owner: &str) -> bool {
+        self.owners.get(owner).copied().unwrap_or_default()
     }
 }
 
@@ -59,7 +81,7 @@ pub fn policy(
     document: &Document,
     by_path: &str,
     context: &Context<'_>,
-    callers: &Callers<'_>,
+    callers: &Callers,
     bound: &mut Bound,
     on_engine_loss: EngineLoss,
     checked: &mut Checked<'_>,
@@ -101,7 +123,7 @@ pub fn limit(key: &str, value: &At<i64>, period: Option<Period>, lowest: u64, ch
     checked.number(key, value, lowest..=most)
 }
 
-fn by_caller(document: &Document, callers: &Callers<'_>, checked: &mut Checked<'_>) -> Option<ByCaller> {
+fn by_caller(document: &Document, callers: &Callers, checked: &mut Checked<'_>) -> Option<ByCaller> {
     let unit = document.unit.as_ref().map(|unit| period(unit.value));
     for (key, missing) in [("unit", unit.is_none()), ("api", document.api.is_none())] {
         if missing {
@@ -162,7 +184,7 @@ struct Specials {
 
 fn special(
     table: &At<SpecialTable>,
-    callers: &Callers<'_>,
+    callers: &Callers,
     unit: Option<Period>,
     api: Option<Named<'_>>,
     specials: &mut Specials,
@@ -174,27 +196,27 @@ fn special(
     }
     let limit = limit.unwrap_or_default();
     let twice = match (&table.app, &table.user) {
-        (Some(app), None) => match callers.names().get(app.as_str()) {
-            Some(&id) => {
+        (Some(app), None) => match callers.app(app) {
+            Some(id) => {
                 let first = specials.apps.iter().find(|(known, ..)| *known == id).map(|(.., place)| place.clone());
                 specials.apps.push((id, limit, checked.place(app)));
                 first.map(|first| (app, first))
             }
             None if callers.may_be(app) => None,
             None => {
-                let near = nearest(app, callers.names().keys().copied());
+                let near = nearest(app, callers.apps.iter().map(|app| &*app.name));
                 checked.push(checked.at(app, format!("there is no app `{}`", app.value)).did_you_mean(near));
                 None
             }
         },
-        (None, Some(owner)) if callers.owners().contains(owner.as_str()) => {
+        (None, Some(owner)) if callers.has_owner(owner) => {
             let first = specials.owners.iter().find(|(known, ..)| *known == owner.value).map(|(.., place)| place.clone());
             specials.owners.push((owner.value.clone(), limit, checked.place(owner)));
             first.map(|first| (owner, first))
         }
         (None, Some(_)) if !callers.broken.is_empty() => None,
         (None, Some(owner)) => {
-            let near = nearest(owner, callers.owners().iter().copied());
+            let near = nearest(owner, callers.apps.iter().filter_map(|app| app.owner.as_deref()));
             let diagnostic = checked.at(owner, format!("no app has the owner `{}`", owner.value)).did_you_mean(near);
             checked.push(diagnostic.note("`owner` of an app's document says whose it is"));
             None

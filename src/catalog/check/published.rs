@@ -83,7 +83,7 @@ impl Published<'_> {
         names(&[stage, group], place, report)?;
         let path = layout.group_manifest(stage, group, entry.generation);
         let what = || format!("the manifest of group `{group}` in {stage}");
-        let source = named::<GroupManifest>(layout, &path, &entry.sha256, &what, place, files, report)?;
+        let source = named::<GroupManifest>(layout, &path, &entry.sha256, (&what, MEND_MANIFEST), place, files, report)?;
         let document = parse_text(&source, report)?;
         Some(Parsed { source, document })
     }
@@ -100,7 +100,7 @@ impl Published<'_> {
         names(&[api, &current.version], place, report)?;
         let path = self.layout.version(self.stage, self.group, api, &current.version);
         let what = || format!("the published version {}", current.version);
-        let source = named::<Version>(self.layout, &path, &current.file_sha256, &what, place, files, report)?;
+        let source = named::<Version>(self.layout, &path, &current.file_sha256, (&what, MEND_VERSION), place, files, report)?;
         let document = parse_text(&source, report)?;
         Some(Parsed { source, document })
     }
@@ -132,12 +132,17 @@ fn names(parts: &[&str], place: &Place, report: &mut Report) -> Option<()> {
     Some(())
 }
 
+const MEND_VERSION: &str = "publish the API again, or restore the file";
+/// To publish, the manifest of the group is read.
+const MEND_MANIFEST: &str = "restore the file; or put an older root of `published/generations/` in the place of `published/manifest.toml`, and \
+                             publish again what came after it";
+
 /// Reads a file that a manifest names, and that has not changed since it was written.
 fn named<T: Document>(
     layout: &Layout,
     path: &Path,
     sha256: &str,
-    what: &dyn Fn() -> String,
+    (what, mend): (&dyn Fn() -> String, &str),
     place: &Place,
     files: &mut Files,
     report: &mut Report,
@@ -150,7 +155,7 @@ fn named<T: Document>(
             true => report.extend(problems),
             false => {
                 let message = format!("{} is not there: {}", what(), path.display());
-                report.push(Diagnostic::at(place.clone(), message).help("publish the API again, or restore the file"));
+                report.push(Diagnostic::at(place.clone(), message).help(mend));
             }
         }
         return None;
@@ -158,7 +163,7 @@ fn named<T: Document>(
     let actual = digest(&source.text);
     if actual != sha256 {
         let diagnostic = damaged(&source).related(place.clone(), "named here").note(format!("the file has {actual}"));
-        report.push(diagnostic.help("published files are never edited: publish the API again, or restore the file"));
+        report.push(diagnostic.help(format!("published files are never edited: {mend}")));
         return None;
     }
     Some(source)

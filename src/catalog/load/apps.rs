@@ -10,17 +10,15 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::check::Checked;
 use crate::catalog::check::app::app;
-use crate::catalog::check::credentials::Fingerprints;
 use crate::catalog::check::target::Context;
-use crate::catalog::{ApiName, App};
-use crate::document::app::{App as Document, AppList};
+use crate::catalog::{ApiName, AppList};
+use crate::document::app::{App as Document, AppList as ListDocument};
 use crate::document::{Layout, Report, Source, Stamp, parse_text};
 
 /// The apps of a document.
 pub struct List {
     pub document: Arc<AppDocument>,
-    pub apps: Arc<[App]>,
-    pub fingerprints: Fingerprints,
+    pub apps: Arc<AppList>,
     look: Option<Stamp>,
     digest: [u8; 32],
     /// What its apps may call, each once.
@@ -41,14 +39,14 @@ impl AppDocument {
     fn read(&self, layout: &Layout, report: &mut Report) -> (Option<Stamp>, Option<Arc<Source>>) {
         match self.name {
             Some(_) => layout.look_at::<Document>(&self.path, report),
-            None => layout.look_at::<AppList>(&self.path, report),
+            None => layout.look_at::<ListDocument>(&self.path, report),
         }
     }
 
     fn apps(&self, source: &Arc<Source>, report: &mut Report) -> Option<Vec<Document>> {
         match self.name {
             Some(_) => parse_text::<Document>(source, report).map(|app| vec![app]),
-            None => parse_text::<AppList>(source, report).map(|list| list.app),
+            None => parse_text::<ListDocument>(source, report).map(|list| list.app),
         }
     }
 
@@ -95,9 +93,8 @@ impl List {
         let mut targets: Vec<ApiName> = apps.iter().flat_map(|app| &app.authorizations).map(|known| known.api).collect();
         targets.sort_unstable();
         targets.dedup();
-        let fingerprints = Fingerprints::of(&apps, random);
         let is_settled = !has_files && look.is_some_and(|look| look.is_settled(now()));
-        Some(Self { document, apps: apps.into(), fingerprints, look, digest, targets: targets.into(), is_settled })
+        Some(Self { document, apps: Arc::new(AppList::new(apps, random)), look, digest, targets: targets.into(), is_settled })
     }
 }
 

@@ -11,6 +11,7 @@ use ahash::RandomState;
 
 use super::apps::List;
 use super::parts::Part;
+use crate::catalog::check::policy::Callers;
 use crate::catalog::{ApiName, ApiNames};
 use crate::document::Stamp;
 
@@ -25,6 +26,7 @@ pub struct Kept {
     /// By document; their apps' authorizations are for these stages.
     pub(super) lists: HashMap<PathBuf, Arc<List>>,
     pub(super) stages: Vec<String>,
+    pub(super) callers: Callers,
     /// Of fingerprints.
     pub(super) random: RandomState,
     pub(super) effort: Effort,

@@ -3,14 +3,12 @@
 //! Two hash tables of places in the catalog; the keys and codes themselves stay in the catalog. Hashes are seeded at
 //! random, so that a caller can neither choose collisions nor learn codes from the time a lookup takes.
 
-use ahash::RandomState;
 use hashbrown::HashTable;
 use subtle::ConstantTimeEq;
 
-use crate::catalog::{AppId, AppKey, Catalog, Secret};
+use crate::catalog::{AppId, AppKey, Catalog, Own, Secret, both};
 
 pub struct Apps {
-    random: RandomState,
     keys: HashTable<Place>,
     app_codes: HashTable<Place>,
 }
@@ -24,32 +22,36 @@ struct Place {
 
 impl Apps {
     pub fn build(catalog: &Catalog) -> Self {
-        let random = RandomState::new();
-        let mut keys = HashTable::with_capacity(catalog.apps.iter().map(|app| app.keys.len()).sum());
-        let mut app_codes = HashTable::with_capacity(catalog.apps.iter().map(|app| app.app_codes.len()).sum());
-        for (app, entry) in catalog.apps.ids() {
-            for (nth, key) in (0..).zip(&entry.keys) {
-                let hash = random.hash_one(key.key.as_bytes());
-                keys.insert_unique(hash, Place { app, nth }, |place| random.hash_one(place.key(catalog)));
-            }
-            for (nth, code) in (0..).zip(&entry.app_codes) {
-                let hash = random.hash_one(code.expose().as_bytes());
-                app_codes.insert_unique(hash, Place { app, nth }, |place| random.hash_one(place.app_code(catalog)));
-            }
-        }
-        Self { random, keys, app_codes }
+        let (keys, app_codes) = both(|| table(catalog, Own::Key), || table(catalog, Own::AppCode));
+        Self { keys, app_codes }
     }
 
     pub fn by_key<'c>(&self, catalog: &'c Catalog, key: &[u8]) -> Option<(AppId, &'c AppKey)> {
-        let place = self.keys.find(self.random.hash_one(key), |place| place.key(catalog) == Some(key))?;
+        let place = self.keys.find(catalog.apps.fingerprint(key), |place| place.key(catalog) == Some(key))?;
         Some((place.app, place.app_key(catalog)?))
     }
 
     /// Compared in constant time.
     pub fn by_app_code(&self, catalog: &Catalog, code: &[u8]) -> Option<AppId> {
         let same = |place: &Place| place.app_code(catalog).is_some_and(|known| known.ct_eq(code).into());
-        self.app_codes.find(self.random.hash_one(code), same).map(|place| place.app)
+        self.app_codes.find(catalog.apps.fingerprint(code), same).map(|place| place.app)
     }
+}
+
+/// By the fingerprints that the catalog has: of a million apps, none is looked at.
+fn table(catalog: &Catalog, own: Own) -> HashTable<Place> {
+    let lists = catalog.apps.lists();
+    let mut table = HashTable::with_capacity(lists.iter().map(|list| list.fingerprints(own).len()).sum());
+    let hash = |place: &Place| {
+        let text = if own == Own::Key { place.key(catalog) } else { place.app_code(catalog) };
+        catalog.apps.fingerprint(text.unwrap_or_default())
+    };
+    for (list, apps) in (0..).zip(lists) {
+        for (fingerprint, of, nth) in apps.places(own) {
+            table.insert_unique(fingerprint, Place { app: AppId { list, nth: of }, nth }, hash);
+        }
+    }
+    table
 }
 
 impl Place {

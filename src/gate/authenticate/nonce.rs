@@ -18,6 +18,9 @@
 //!
 //! What it costs: 72 bytes for each nonce of `capacity`, for good. Capacity is spread over time: a slice (half a window)
 //! has room for half of it, and slots to spare. When an insert meets only taken slots the set is full for that nonce.
+//!
+//! How the slots lie: in bins, one beside the other. A bin has a line of a cache for each slice, so that all that a call
+//! looks at is in six lines of one page: a set is far larger than what a processor has addresses of at hand.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
@@ -29,9 +32,11 @@ use crate::sys::cache::prefetch;
 const LOOK_BACK: u64 = 4;
 /// Slices kept: the current one, those behind it, and the next, which is cleared while callers may still look at the last.
 const SLICES: u64 = LOOK_BACK + 2;
-/// The most slots that are looked at for one fingerprint in one slice. With two thirds of the slots taken, a run of this
-/// length comes up once in some ten million inserts.
-const PROBES: usize = 256;
+/// Slots of a slice in a bin: a line of a cache.
+const LINE: usize = 8;
+/// The most bins that are looked at for one fingerprint. With two thirds of the slots taken, a run of this length comes up
+/// once in some ten million inserts.
+const PROBES: usize = 32;
 /// The mark of a slot never written in its slice.
 const EMPTY: u64 = 0;
 /// Which slice of time is current, counted so that the first has `SLICES` before it; 0: the words are new.
@@ -45,19 +50,19 @@ pub struct NonceSet {
     shared_key: Option<[u8; 16]>,
     slice_ms: u64,
     advancing: AtomicBool,
-    /// Which slice is current; then all slices, one after the other, each of `slice_slots`.
+    /// Which slice is current; then the bins.
     words: Words,
-    slice_slots: usize,
+    bins: usize,
 }
 
 /// Words of a set with room for `capacity` nonces.
 pub fn words(capacity: usize) -> usize {
-    SLOTS + slice_slots(capacity) * SLICES as usize
+    SLOTS + bins(capacity) * LINE * SLICES as usize
 }
 
 /// Half the capacity in a slice, each nonce also in the slice before it, two thirds of the slots taken.
-fn slice_slots(capacity: usize) -> usize {
-    (capacity + capacity / 2).max(PROBES)
+fn bins(capacity: usize) -> usize {
+    (capacity + capacity / 2).div_ceil(LINE).max(PROBES)
 }
 
 /// What makes a nonce unique: the product counts a nonce by app key and API, whatever the stage.
@@ -96,8 +101,7 @@ impl NonceSet {
         let slice_ms = window_ms.div_ceil(LOOK_BACK / 2).max(1);
         // Whoever is first says what the time is.
         let _ = words[CURRENT].compare_exchange(0, now_ms / slice_ms + SLICES, SeqCst, SeqCst);
-        let slice_slots = slice_slots(capacity);
-        Self { fingerprint_key, shared_key: None, slice_ms, advancing: AtomicBool::new(false), words, slice_slots }
+        Self { fingerprint_key, shared_key: None, slice_ms, advancing: AtomicBool::new(false), words, bins: bins(capacity) }
     }
 
     /// As a node of a cluster, in which all have the key `shared`.
@@ -108,7 +112,7 @@ impl NonceSet {
     /// Remembers what another set of the same key remembers, for a whole window at least. How many found no room.
     pub fn carry_over(&self, old: &Self) -> usize {
         let (from, to) = (old.current(), self.current());
-        let slices = (0..=LOOK_BACK).map(|age| old.slice(from - age));
+        let slices = (0..=LOOK_BACK).map(|age| old.all_of(from - age));
         let nonces = slices.flatten().map(|slot| slot.load(SeqCst)).filter(|&fingerprint| fingerprint != EMPTY);
         nonces.filter(|&fingerprint| self.insert_at(to, fingerprint) == Insert::Full).count()
     }
@@ -122,12 +126,12 @@ impl NonceSet {
         self.record(self.seek(key))
     }
 
-    /// Has the slots of a nonce fetched, which lie far apart and are hardly ever in a cache. Changes nothing.
+    /// Has the slots of a nonce fetched, which are hardly ever in a cache. Changes nothing.
     #[inline]
     pub fn seek(&self, key: &NonceKey<'_>) -> Sought {
-        let (fingerprint, current) = (self.fingerprint(key), self.current());
-        for slice in (0..=LOOK_BACK).map(|age| self.slice(current - age)) {
-            slice.get(first_probe(slice, fingerprint)).into_iter().for_each(prefetch);
+        let fingerprint = self.fingerprint(key);
+        for line in self.bin(self.first_bin(fingerprint)).as_chunks::<LINE>().0 {
+            prefetch(&line[0]);
         }
         Sought { fingerprint, shared: self.shared_key.map(|shared| shared_name(&shared, key)) }
     }
@@ -155,7 +159,7 @@ impl NonceSet {
             current += 1;
             // The slice that is cleared fell out of the window one slice ago: callers of the current slice do not look at
             // it, and those one behind look only for what need not be remembered any more.
-            for slot in self.slice(current) {
+            for slot in self.all_of(current) {
                 if slot.load(SeqCst) != EMPTY {
                     slot.store(EMPTY, SeqCst);
                 }
@@ -167,12 +171,12 @@ impl NonceSet {
 
     fn insert_at(&self, current: u64, fingerprint: u64) -> Insert {
         for age in 2..=LOOK_BACK {
-            if self.contains(self.slice(current - age), fingerprint) {
+            if self.contains(current - age, fingerprint) {
                 return Insert::Seen;
             }
         }
         for age in [1, 0] {
-            match self.insert_into(self.slice(current - age), fingerprint) {
+            match self.insert_into(current - age, fingerprint) {
                 Insert::Fresh => {}
                 other => return other,
             }
@@ -183,13 +187,13 @@ impl NonceSet {
         Insert::Fresh
     }
 
-    fn contains(&self, slice: &[AtomicU64], fingerprint: u64) -> bool {
+    fn contains(&self, slice: u64, fingerprint: u64) -> bool {
         let found =
             self.probes(slice, fingerprint).map(|slot| slot.load(SeqCst)).find(|&found| found == fingerprint || found == EMPTY);
         found == Some(fingerprint)
     }
 
-    fn insert_into(&self, slice: &[AtomicU64], fingerprint: u64) -> Insert {
+    fn insert_into(&self, slice: u64, fingerprint: u64) -> Insert {
         for slot in self.probes(slice, fingerprint) {
             let mut found = slot.load(SeqCst);
             if found == EMPTY {
@@ -206,15 +210,28 @@ impl NonceSet {
     }
 
     /// The slots in which a fingerprint may stand, in order.
-    fn probes<'s>(&self, slice: &'s [AtomicU64], fingerprint: u64) -> impl Iterator<Item = &'s AtomicU64> + use<'s> {
-        let first = first_probe(slice, fingerprint);
-        let (before, from) = slice.split_at(first);
-        from.iter().chain(before).take(PROBES)
+    fn probes(&self, slice: u64, fingerprint: u64) -> impl Iterator<Item = &AtomicU64> {
+        let first = self.first_bin(fingerprint);
+        (first..self.bins).chain(0..first).take(PROBES).flat_map(move |bin| self.line(bin, slice))
     }
 
-    fn slice(&self, slice: u64) -> &[AtomicU64] {
-        let start = SLOTS + (slice % SLICES) as usize * self.slice_slots;
-        &self.words[start..start + self.slice_slots]
+    /// All slots of a slice.
+    fn all_of(&self, slice: u64) -> impl Iterator<Item = &AtomicU64> {
+        (0..self.bins).flat_map(move |bin| self.line(bin, slice))
+    }
+
+    fn line(&self, bin: usize, slice: u64) -> &[AtomicU64] {
+        let start = (slice % SLICES) as usize * LINE;
+        &self.bin(bin)[start..start + LINE]
+    }
+
+    fn bin(&self, bin: usize) -> &[AtomicU64] {
+        const BIN: usize = LINE * SLICES as usize;
+        &self.words[SLOTS + bin * BIN..][..BIN]
+    }
+
+    fn first_bin(&self, fingerprint: u64) -> usize {
+        ((u128::from(fingerprint) * self.bins as u128) >> 64) as usize
     }
 
     fn fingerprint(&self, key: &NonceKey<'_>) -> u64 {
@@ -226,11 +243,6 @@ impl NonceSet {
 fn shared_name(shared: &[u8; 16], key: &NonceKey<'_>) -> u128 {
     let half = |which: &[u8]| u128::from(fingerprint(shared, &[which, key.app_key, key.group, key.api, key.nonce]));
     half(b"nonce") << 64 | half(b"nonce again")
-}
-
-#[inline]
-fn first_probe(slice: &[AtomicU64], fingerprint: u64) -> usize {
-    ((u128::from(fingerprint) * slice.len() as u128) >> 64) as usize
 }
 
 #[cfg(test)]

@@ -108,7 +108,8 @@ mod tests {
         sample.api_mut(api).authentication = rules;
         let app = sample.app("app");
         sample.authorize(app, group, "a", 0, None);
-        sample.catalog.apps.pushed(app).keys = Box::new([crate::catalog::AppKey::new("key".into(), "secret".into())]);
+        let key = crate::catalog::AppKey::new("key".into(), "secret".into());
+        sample.catalog.apps.change(app, |app| app.keys = Box::new([key]));
         let shared = Shared::new(&sample.catalog, 0, [7; 16]);
         let tables = Tables::build(Arc::new(sample.catalog), &shared);
         let request = Request::new("GET", "/a").field("Host", "h");

@@ -3,17 +3,18 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 
 use super::{Bound, Caller, Callers, Compiled, Counters, Limit, Limits, Pace, Parameters, Policies};
 use crate::catalog::parameter::Location;
 use crate::catalog::policy::{ByCaller, ByParameters, Control, Fields, PerSecond, Policy, Scope, Settings};
-use crate::catalog::{Api, Catalog, Group, GroupId, Period, StageId};
+use crate::catalog::{Api, AppList, Catalog, Group, GroupId, Period, StageId, each};
 use crate::gate::ErrorCode;
 use crate::gate::quota::Quotas;
 
 impl Policies {
-    pub fn build(catalog: &Catalog, quotas: &Quotas) -> Self {
+    /// `before`: the policies of the catalog before, with which what has not changed is shared.
+    pub fn build(catalog: &Catalog, quotas: &Quotas, before: Option<(&Self, &Catalog)>) -> Self {
         let mut policies = Self {
             by_api: [].into(),
             bound: [].into(),
@@ -27,11 +28,14 @@ impl Policies {
         }
         policies.policies = catalog.policies.iter().map(compiled).collect();
         let mut bound = Vec::new();
+        // Of many groups, most are bound to nothing: of theirs no name is looked up.
+        let in_stages: AHashSet<_> = of_apis.keys().map(|(group, stage, _)| (*group, *stage)).collect();
         policies.by_api = catalog
             .apis
             .iter()
             .map(|api| {
-                let own = of_apis.get(&(api.group, api.stage, api.name.as_str()));
+                let may_have_own = in_stages.contains(&(api.group, api.stage));
+                let own = may_have_own.then(|| of_apis.get(&(api.group, api.stage, api.name.as_str()))).flatten();
                 let place = *own.or_else(|| of_groups.get(&(api.group, api.stage)))?;
                 let policy = &catalog.policies[place as usize];
                 bound.push(Bound { policy: place, counters: counters(catalog, quotas, policy, api, own.is_none()) });
@@ -40,7 +44,7 @@ impl Policies {
             .collect();
         policies.bound = bound.into();
         if catalog.policies.iter().any(|policy| matches!(policy.control, Control::Callers(_))) {
-            policies.callers = callers(catalog, quotas);
+            policies.callers = callers(catalog, quotas, before);
         }
         policies
     }
@@ -79,14 +83,27 @@ fn bindings(catalog: &Catalog) -> (OfApis<'_>, OfGroups) {
     (of_apis, of_groups)
 }
 
-fn callers(catalog: &Catalog, quotas: &Quotas) -> Box<[Box<[Caller]>]> {
+fn callers(catalog: &Catalog, quotas: &Quotas, before: Option<(&Policies, &Catalog)>) -> Box<[Arc<[Caller]>]> {
     let known = |app: &crate::catalog::App| {
         let of_app = quotas.app(app.name.as_bytes());
         // An app without an owner is a user by itself, whatever owners are called.
         let owner = app.owner.as_ref().map_or(of_app, |owner| quotas.owner(owner.as_bytes()));
         Caller { app: of_app, owner }
     };
-    catalog.apps.lists().map(|list| list.iter().map(known).collect()).collect()
+    let lists_before = before.map_or_else(Default::default, |(policies, catalog)| {
+        let lists = catalog.apps.lists().iter().map(address);
+        lists.zip(&policies.callers).collect::<AHashMap<_, _>>()
+    });
+    let of_list = |list: &Arc<AppList>| match lists_before.get(&address(list)) {
+        Some(&same) => same.clone(),
+        None => list.apps().iter().map(known).collect(),
+    };
+    each(catalog.apps.lists(), of_list, |_| ()).into()
+}
+
+/// Of what is still there, its address says which it is.
+fn address(list: &Arc<AppList>) -> usize {
+    Arc::as_ptr(list).addr()
 }
 
 /// What the rules of a policy are known by at an API. A rule of another period, or counted in another way, is another one.

@@ -32,8 +32,9 @@ pub struct Policies {
     by_api: Box<[Option<NonZeroU32>]>,
     bound: Box<[Bound]>,
     policies: Box<[Compiled]>,
-    /// What each app and its owner are known by, by `AppId`; empty where nothing counts them.
-    callers: Box<[Box<[Caller]>]>,
+    /// What each app and its owner are known by, by `AppId`; empty where nothing counts them. A list is shared with the
+    /// policies before, as long as its apps are the same.
+    callers: Box<[Arc<[Caller]>]>,
     /// The quotas of default domains, by `GroupId`.
     default_domains: Box<[Limit]>,
 }

@@ -33,7 +33,7 @@ fn sample(control: Control, bound: &[Option<&str>], change: impl FnOnce(&mut Pol
         sample.authorize(id, group, "two", 0, None);
     }
     for app in [0, 1] {
-        sample.catalog.apps.pushed(AppId { list: app, nth: 0 }).owner = Some("owner".into());
+        sample.catalog.apps.change(AppId { list: app, nth: 0 }, |app| app.owner = Some("owner".into()));
     }
     sample.catalog.policies.push(policy("gold", control, group, bound, change));
     sample

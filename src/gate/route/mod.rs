@@ -2,26 +2,33 @@
 //!
 //! A domain names the groups that share it; the longest base path picks one of them, for good: a shorter one is not
 //! tried when its group has no such API. [`trie`] holds base paths and path templates.
+//!
+//! A router is small: names, base paths and stages, a few hundred bytes for each group. Each worker has one of its own. What
+//! grows with the APIs stands in the [`templates`] of a group in a stage, which are shared by all workers, and by the
+//! generations in which the group's APIs are the same.
 
 mod domain;
+mod method;
+mod names;
 mod segment;
 mod stage;
+mod templates;
 mod trie;
 
 #[cfg(test)]
 mod tests;
 
-use ahash::AHashMap;
-
 use super::trace::{Observer, Seen};
 use super::{Call, ErrorCode, Refusal};
-use crate::catalog::{ApiId, Catalog, GroupId, MethodSet, SiteId, StageId};
+use crate::catalog::{ApiId, Catalog, GroupId, SiteId, StageId};
 use crate::http::field::FieldId;
 use crate::http::head::Span;
 use crate::http::target::host_of;
 use domain::Domains;
+use method::Method;
 use stage::Stages;
-use trie::{Builder, NodeId, Place, Trie};
+use templates::Found;
+use trie::{Builder, Trie};
 
 pub(super) use segment::decoded;
 
@@ -54,16 +61,13 @@ pub struct Route {
     pub redirect: bool,
 }
 
+#[derive(Clone)]
 pub struct Router {
     domains: Domains,
-    trie: Trie,
+    base_paths: Trie,
     /// Where the base paths of domains lead.
     entrances: Box<[Entrance]>,
     stages: Stages,
-    /// Names that APIs declare. Few: a call's method is looked up once, in order.
-    methods: Box<[Box<[u8]>]>,
-    /// What stands at the templates: runs of answers, each ended by its `last`.
-    answers: Box<[Answer]>,
 }
 
 /// What the base path of a domain leads to.
@@ -74,54 +78,35 @@ struct Entrance {
     bound: Option<StageId>,
 }
 
-/// An API of a template, under one method.
-#[derive(Clone, Copy)]
-struct Answer {
-    api: ApiId,
-    method: u16,
-    last: bool,
+/// How many groups a router has templates of, counted once in each stage, and how many of these are not the ones of the
+/// router before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Built {
+    pub all: usize,
+    pub anew: usize,
 }
 
-/// Every method; stands after all others in a run.
-const ANY_METHOD: u16 = u16::MAX;
-/// A method that no API declares.
-const UNKNOWN_METHOD: u16 = u16::MAX - 1;
+/// Bytes of memory of a router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// What each worker has of its own.
+    pub own: usize,
+    /// What all workers share.
+    pub shared: usize,
+}
 
 impl Router {
     pub fn build(catalog: &Catalog) -> Self {
+        Self::after(None, catalog).0
+    }
+
+    /// The same, with the templates of groups that have not changed since the router before.
+    pub fn after(before: Option<&Self>, catalog: &Catalog) -> (Self, Built) {
         let mut trie = Builder::default();
-        let stages = Stages::build(catalog, &mut trie);
         let mut entrances = Vec::new();
         let domains = Domains::build(catalog, &mut trie, &mut entrances);
-        let mut methods = Methods::default();
-        let mut placed: Vec<(NodeId, Place, u16, ApiId)> = Vec::with_capacity(catalog.apis.len());
-        for (index, api) in catalog.apis.iter().enumerate() {
-            // Of a catalog that was checked, every API is in a stage of its group.
-            let Some(root) = stages.templates(api.group, api.stage) else { continue };
-            let (node, place) = trie.template(root, &api.path.segments);
-            let api_id = ApiId(index as u32);
-            match &api.methods {
-                MethodSet::Any => placed.push((node, place, ANY_METHOD, api_id)),
-                MethodSet::These(names) => placed.extend(names.iter().map(|name| (node, place, methods.id(name), api_id))),
-            }
-        }
-        placed.sort_unstable();
-        let mut answers = Vec::with_capacity(placed.len());
-        for run in placed.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            trie.set(run[0].0, run[0].1, answers.len() as u32);
-            answers.extend(run.iter().map(|&(_, _, method, api)| Answer { api, method, last: false }));
-            if let Some(last) = answers.last_mut() {
-                last.last = true;
-            }
-        }
-        Self {
-            domains,
-            trie: trie.finish(),
-            entrances: entrances.into(),
-            stages,
-            methods: methods.names.into_iter().map(|name| name.as_bytes().into()).collect(),
-            answers: answers.into(),
-        }
+        let (stages, built) = Stages::build(catalog, before.map(|before| &before.stages));
+        (Self { domains, base_paths: trie.finish(), entrances: entrances.into(), stages }, built)
     }
 
     pub fn route(&self, call: &Call<'_>) -> Result<Route, Refusal> {
@@ -139,27 +124,21 @@ impl Router {
             .ok_or_else(|| Refusal::with(ErrorCode::I404DO, &host[..host.len().min(MAX_DOMAIN_ECHO_BYTES)]))?;
         observer.saw(Seen::Domain(how));
         let (Entrance { group, bound }, base_end) = self
-            .trie
+            .base_paths
             .longest_base(site.base_paths, path)
             .and_then(|(entrance, end)| Some((*self.entrances.get(entrance as usize)?, end)))
             .ok_or(Refusal::because(ErrorCode::I404NF, "under this base path"))?;
         observer.saw(Seen::Group { group, base_end });
-        let (stage, root) = match bound {
+        let (stage, in_stage) = match bound {
             None => self.stages.named(group, call.request.field(FieldId::XCaStage)),
-            Some(stage) => self.stages.templates(group, stage).map(|root| (stage, root)),
+            Some(stage) => self.stages.of(group, stage).map(|in_stage| (stage, in_stage)),
         }
         .ok_or(Refusal::new(ErrorCode::I400SG))?;
         observer.saw(Seen::Stage { stage, bound: bound.is_some() });
-        let method = self.method(call.request.method());
-        let mut path_matched = false;
-        let found = self.trie.find(root, path, base_end, |run| {
-            path_matched = true;
-            self.answer(run, method)
-        });
-        match found {
-            Some((api, path)) => {
+        match in_stage.templates.find(path, base_end, Method::of(call.request.method())) {
+            Found::Api { nth, path } => {
                 let route = Route {
-                    api,
+                    api: ApiId(in_stage.first + nth),
                     group,
                     path,
                     default_domain: site.default,
@@ -169,51 +148,21 @@ impl Router {
                 observer.saw(Seen::Api(route));
                 Ok(route)
             }
-            None if path_matched => Err(Refusal::because(ErrorCode::I405UM, "no API of this path takes this method")),
-            None => Err(Refusal::because(ErrorCode::I404NF, "with this path in this stage")),
+            Found::OtherMethods => Err(Refusal::because(ErrorCode::I405UM, "no API of this path takes this method")),
+            Found::Nothing => Err(Refusal::because(ErrorCode::I404NF, "with this path in this stage")),
         }
+    }
+
+    pub fn size(&self) -> Size {
+        let own = self.domains.bytes() + self.base_paths.bytes() + size_of_val(&*self.entrances) + self.stages.bytes();
+        Size { own, shared: self.stages.templates_bytes() }
     }
 
     /// How a domain is served over HTTPS: a call and a handshake find it by the same rules.
     pub fn site(&self, domain: &[u8]) -> Option<SiteId> {
         self.domains.find(domain).and_then(|(_, site)| site.https.site)
     }
-
-    /// Methods are case-sensitive (RFC 9110, section 9.1).
-    fn method(&self, name: &[u8]) -> u16 {
-        self.methods.iter().position(|known| **known == *name).map_or(UNKNOWN_METHOD, |at| at as u16)
-    }
-
-    /// The API of a run that takes the method: the one that names it, before one that takes any. `HEAD` is no `GET`.
-    #[inline]
-    fn answer(&self, run: u32, method: u16) -> Option<ApiId> {
-        for answer in &self.answers[run as usize..] {
-            if answer.method == method || answer.method == ANY_METHOD {
-                return Some(answer.api);
-            }
-            if answer.last {
-                return None;
-            }
-        }
-        None
-    }
 }
 
 /// Bytes of an unknown domain that the refusal repeats.
 const MAX_DOMAIN_ECHO_BYTES: usize = 253;
-
-/// Numbers for method names, while a router is built.
-#[derive(Default)]
-struct Methods<'c> {
-    names: Vec<&'c str>,
-    ids: AHashMap<&'c str, u16>,
-}
-
-impl<'c> Methods<'c> {
-    fn id(&mut self, name: &'c str) -> u16 {
-        *self.ids.entry(name).or_insert_with(|| {
-            self.names.push(name);
-            (self.names.len() - 1).min(UNKNOWN_METHOD as usize - 1) as u16
-        })
-    }
-}

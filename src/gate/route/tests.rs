@@ -248,6 +248,82 @@ fn the_most_parameters_a_template_may_have_are_all_found() {
 }
 
 #[test]
+fn a_group_is_compiled_anew_when_its_apis_are_others_and_not_when_they_stand_elsewhere() {
+    let mut sample = Sample::default();
+    let hosts = ["one.example", "two.example", "three.example"];
+    let groups = hosts.map(|host| sample.group(host, "/v1", &[host]));
+    for (group, path) in groups.into_iter().flat_map(|group| [(group, "/a"), (group, "/b/[id]")]) {
+        sample.api(group, "api", 0, "GET", path);
+    }
+    sample.api(groups[2], "api", 1, "GET", "/pre");
+    let (before, built) = Router::after(None, &sample.catalog);
+    assert_eq!(built, Built { all: 4, anew: 4 });
+    assert_eq!(Router::after(Some(&before.clone()), &sample.catalog).1, Built { all: 4, anew: 0 }, "a worker's own is a copy");
+
+    // A group has one more: all that come after it stand elsewhere.
+    let more = sample.api(groups[0], "more", 0, "POST", "/more");
+    let more = sample.catalog.apis.remove(more.index());
+    sample.catalog.apis.insert(2, more);
+    let (after, built) = Router::after(Some(&before), &sample.catalog);
+    assert_eq!(built, Built { all: 4, anew: 1 });
+    let ask = |router: &Router, method: &str, host: &str, path: &str| {
+        let route = route(router, &Request::new(method, path).field("Host", host));
+        route.map(|api| api.0)
+    };
+    assert_eq!(ask(&after, "POST", hosts[0], "/v1/more"), Ok(2));
+    for (group, host) in (0..).zip(hosts) {
+        let moved = u32::from(group > 0);
+        assert_eq!(ask(&before, "GET", host, "/v1/b/7"), Ok(group * 2 + 1), "{host}");
+        assert_eq!(ask(&after, "GET", host, "/v1/a"), Ok(group * 2 + moved), "{host}");
+        assert_eq!(ask(&after, "GET", host, "/v1/b/7"), Ok(group * 2 + 1 + moved), "{host}");
+    }
+
+    // An API that is another one, at the same place.
+    sample.api_mut(ApiId(4)).path = template("/c");
+    let (changed, built) = Router::after(Some(&after), &sample.catalog);
+    assert_eq!(built, Built { all: 4, anew: 1 });
+    assert_eq!(ask(&changed, "GET", hosts[1], "/v1/c"), Ok(4));
+    assert_eq!(ask(&changed, "GET", hosts[1], "/v1/b/7"), Err(ErrorCode::I404NF));
+    assert_eq!(ask(&after, "GET", hosts[1], "/v1/b/7"), Ok(4), "the one before is as it was");
+}
+
+#[test]
+fn a_text_longer_than_its_place_in_a_node_is_found() {
+    let mut sample = Sample::default();
+    let group = sample.group("g", "", &["x.example"]);
+    let texts: Vec<String> = (1..60).map(|len| "x".repeat(len)).collect();
+    let apis: Vec<_> = texts.iter().map(|text| sample.api(group, "a", 0, "GET", &format!("/{text}/y"))).collect();
+    let router = Router::build(&sample.catalog);
+    for (text, api) in texts.iter().zip(apis) {
+        assert_eq!(route(&router, &get("x.example", &format!("/{text}/y"))), Ok(api));
+        assert_eq!(route(&router, &get("x.example", &format!("/{}z/y", &text[1..]))), Err(ErrorCode::I404NF));
+    }
+}
+
+#[test]
+fn methods_without_a_bit_of_their_own_are_told_apart() {
+    let mut sample = Sample::default();
+    let group = sample.group("g", "", &["x.example"]);
+    let purge = sample.api(group, "purge", 0, "PURGE,LINK,GET", "/a");
+    let unlink = sample.api(group, "unlink", 0, "UNLINK", "/a");
+    let alone = sample.api(group, "alone", 0, "PURGE", "/b");
+    let router = Router::build(&sample.catalog);
+    let ask = |method: &str, path: &str| route(&router, &Request::new(method, path).field("Host", "x.example"));
+    for (method, path, expected) in [
+        ("PURGE", "/a", Ok(purge)),
+        ("LINK", "/a", Ok(purge)),
+        ("GET", "/a", Ok(purge)),
+        ("UNLINK", "/a", Ok(unlink)),
+        ("POST", "/a", Err(ErrorCode::I405UM)),
+        ("MOVE", "/a", Err(ErrorCode::I405UM)),
+        ("PURGE", "/b", Ok(alone)),
+        ("GET", "/b", Err(ErrorCode::I405UM)),
+    ] {
+        assert_eq!(ask(method, path), expected, "{method} {path}");
+    }
+}
+
+#[test]
 fn many_siblings_are_each_found() {
     let mut sample = Sample::default();
     let group = sample.group("g", "", &["x.example"]);

@@ -1,9 +1,9 @@
 //! Path templates in a trie over decoded segments: literal before `[param]` before `*`, with backtracking.
 //!
-//! All nodes of all roots lie in one array. The children that a node has for literals are a small open-addressed table
-//! in it, at most two thirds full, found by the segment's hash; a child is its own entry there, so that a step down costs
-//! one cache line, the same under a node with one child and under one with 100,000. Texts are stored once, however many
-//! templates use them.
+//! All nodes of all roots lie in one array, each in a cache line of its own, with its text and its values. The children that
+//! a node has for literals are a small open-addressed table in it, at most two thirds full, found by the segment's hash; a
+//! child is its own entry there, so that a step down costs one cache line, the same under a node with one child and under
+//! one with 100,000.
 
 use ahash::AHashMap;
 
@@ -16,47 +16,79 @@ use crate::http::head::Span;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct NodeId(pub u32);
 
-/// No node, no value.
-pub(super) const NONE: u32 = u32::MAX;
+/// No node.
+const NONE: u32 = u32::MAX;
+/// Bytes of a text that stand in the node itself.
+const TEXT_BYTES: usize = 28;
 
-/// 32 bytes: never across two cache lines.
+/// What stands at a template, by what its user makes of it. Whoever searches takes it or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaf {
+    pub value: u32,
+    /// Zero: there is nothing.
+    pub kind: u32,
+}
+
+impl Leaf {
+    const NONE: Self = Self { value: 0, kind: 0 };
+
+    fn is_there(self) -> bool {
+        self.kind != 0
+    }
+}
+
+/// A cache line.
 #[derive(Clone, Copy)]
-#[repr(align(32))]
+#[repr(C, align(64))]
 struct Node {
     /// Of the literal that leads here; a root and a parameter's node have none.
     hash: u32,
-    text: u32,
     /// Bytes of the text. [`NONE`]: a free entry of a table.
     text_len: u32,
+    /// The text; of one that is longer, its place among those.
+    text: [u8; TEXT_BYTES],
     /// Where the table of the literal children begins.
     literals: u32,
     /// Entries of the table - 1; entries are a power of two. [`NONE`]: no literal children.
     mask: u32,
     /// The child for `[param]`.
     parameter: u32,
-    /// Value of the template that ends here.
-    end: u32,
-    /// Value of the template that ends here with `*`.
-    rest: u32,
+    /// Of the template that ends here.
+    end: Leaf,
+    /// Of the template that ends here with `*`.
+    rest: Leaf,
 }
 
-const FREE: Node = Node { hash: 0, text: 0, text_len: NONE, literals: 0, mask: NONE, parameter: NONE, end: NONE, rest: NONE };
+const _: () = assert!(size_of::<Node>() == 64);
 
+const FREE: Node = Node {
+    hash: 0,
+    text_len: NONE,
+    text: [0; TEXT_BYTES],
+    literals: 0,
+    mask: NONE,
+    parameter: NONE,
+    end: Leaf::NONE,
+    rest: Leaf::NONE,
+};
+
+#[derive(Clone)]
 pub(super) struct Trie {
     nodes: Box<[Node]>,
-    texts: Box<[u8]>,
+    long_texts: Box<[u8]>,
 }
 
 impl Trie {
-    /// The value at the longest base path that `path` begins with, and where the base path ends. Base paths are made
+    /// What stands at the longest base path that `path` begins with, and where the base path ends. Base paths are made
     /// of literals and match whole segments.
+    #[inline]
     pub fn longest_base(&self, root: NodeId, path: &[u8]) -> Option<(u32, usize)> {
         let (mut node, mut at, mut found) = (&self.nodes[root.0 as usize], 0, None);
         loop {
-            if node.end != NONE {
-                found = Some((node.end, at));
+            if node.end.is_there() {
+                found = Some((node.end.value, at));
             }
-            if path.get(at) != Some(&b'/') {
+            if node.mask == NONE || path.get(at) != Some(&b'/') {
                 return found;
             }
             let segment = Segment::at(path, at + 1);
@@ -65,17 +97,17 @@ impl Trie {
         }
     }
 
-    /// Finds the most specific template under `root` that matches `path[from..]` and whose value `accept` takes. The
+    /// Finds the most specific template under `root` that matches `path[from..]` and whose leaf `accept` takes. The
     /// leftmost segment in which two templates differ decides: literal before `[param]` before `*`.
     ///
-    /// `accept` is also how a caller learns that the path matched and the value (a set of methods) did not.
+    /// `accept` is also how a caller learns that the path matched and the leaf (a set of methods) did not.
     #[inline]
     pub fn find<T>(
         &self,
         root: NodeId,
         path: &[u8],
         from: usize,
-        accept: impl FnMut(u32) -> Option<T>,
+        accept: impl FnMut(Leaf) -> Option<T>,
     ) -> Option<(T, PathMatch)> {
         let mut search = Search { trie: self, path, accept, parameters: 0, matched: PathMatch::default() };
         let root = &self.nodes[root.0 as usize];
@@ -83,6 +115,11 @@ impl Trie {
         let value = if path.get(from..) == Some(b"/") { search.take(root.end) } else { None };
         let value = value.or_else(|| search.descend(root, from))?;
         Some((value, search.matched))
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.nodes) + self.long_texts.len()
     }
 
     #[inline]
@@ -105,8 +142,17 @@ impl Trie {
     }
 
     #[inline]
-    fn text(&self, node: &Node) -> &[u8] {
-        &self.texts[node.text as usize..(node.text + node.text_len) as usize]
+    fn text<'t>(&'t self, node: &'t Node) -> &'t [u8] {
+        match node.text.get(..node.text_len as usize) {
+            Some(text) => text,
+            None => self.long_text(node),
+        }
+    }
+
+    #[cold]
+    fn long_text(&self, node: &Node) -> &[u8] {
+        let place = node.text.first_chunk().map_or(0, |place| u32::from_le_bytes(*place)) as usize;
+        self.long_texts.get(place..place + node.text_len as usize).unwrap_or_default()
     }
 }
 
@@ -119,17 +165,28 @@ struct Search<'t, F> {
     matched: PathMatch,
 }
 
-impl<T, F: FnMut(u32) -> Option<T>> Search<'_, F> {
+impl<'t, T, F: FnMut(Leaf) -> Option<T>> Search<'t, F> {
     /// `path[at..]` is empty or begins with `/`. Visits each node at most once, and no deeper than the templates go.
-    fn descend(&mut self, node: &Node, at: usize) -> Option<T> {
-        if self.path.get(at) != Some(&b'/') {
-            return self.take(node.end);
-        }
+    fn descend(&mut self, mut node: &'t Node, mut at: usize) -> Option<T> {
         let trie = self.trie;
-        let segment = Segment::at(self.path, at + 1);
-        if let Some(child) = trie.literal(node, self.path, &segment)
-            && let Some(value) = self.descend(child, segment.end)
-        {
+        loop {
+            if self.path.get(at) != Some(&b'/') {
+                return self.take(node.end);
+            }
+            let segment = Segment::at(self.path, at + 1);
+            let literal = trie.literal(node, self.path, &segment);
+            // Where there is one way alone, there is nothing to come back to.
+            if let (Some(child), NONE, false) = (literal, node.parameter, node.rest.is_there()) {
+                (node, at) = (child, segment.end);
+                continue;
+            }
+            return self.branch(node, literal, &segment, at);
+        }
+    }
+
+    /// The ways on from a node, one after the other.
+    fn branch(&mut self, node: &'t Node, literal: Option<&'t Node>, segment: &Segment, at: usize) -> Option<T> {
+        if let Some(value) = literal.and_then(|child| self.descend(child, segment.end)) {
             return Some(value);
         }
         if node.parameter != NONE
@@ -138,6 +195,7 @@ impl<T, F: FnMut(u32) -> Option<T>> Search<'_, F> {
         {
             *place = span(segment.start, segment.end);
             self.parameters += 1;
+            let trie = self.trie;
             if let Some(value) = self.descend(&trie.nodes[node.parameter as usize], segment.end) {
                 return Some(value);
             }
@@ -150,8 +208,8 @@ impl<T, F: FnMut(u32) -> Option<T>> Search<'_, F> {
     }
 
     #[inline]
-    fn take(&mut self, value: u32) -> Option<T> {
-        if value == NONE { None } else { (self.accept)(value) }
+    fn take(&mut self, leaf: Leaf) -> Option<T> {
+        if leaf.is_there() { (self.accept)(leaf) } else { None }
     }
 }
 
@@ -161,7 +219,7 @@ fn span(start: usize, end: usize) -> Span {
     Span { start: start as u16, end: end as u16 }
 }
 
-/// Which value of a node.
+/// Which leaf of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     End,
@@ -174,11 +232,7 @@ pub(super) struct Builder<'c> {
     nodes: Vec<Node>,
     roots: usize,
     /// Literal children: node and text -> child.
-    literals: AHashMap<(u32, u32), u32>,
-    /// Texts, with their range and hash by number.
-    numbers: AHashMap<&'c str, u32>,
-    texts: Vec<(u32, u32, u32)>,
-    bytes: Vec<u8>,
+    literals: AHashMap<(u32, &'c str), u32>,
 }
 
 impl<'c> Builder<'c> {
@@ -190,7 +244,7 @@ impl<'c> Builder<'c> {
         NodeId(self.node())
     }
 
-    /// The node of a template, made when it is new, and where on it the template's value stands.
+    /// The node of a template, made when it is new, and which of its leaves is the template's.
     pub fn template(&mut self, root: NodeId, segments: &'c [catalog::Segment]) -> (NodeId, Place) {
         let mut node = root;
         for segment in segments {
@@ -204,70 +258,66 @@ impl<'c> Builder<'c> {
     }
 
     pub fn literal(&mut self, parent: NodeId, text: &'c str) -> NodeId {
-        let number = *self.numbers.entry(text).or_insert_with(|| {
-            self.texts.push((self.bytes.len() as u32, text.len() as u32, segment::hash(text.as_bytes())));
-            self.bytes.extend_from_slice(text.as_bytes());
-            self.texts.len() as u32 - 1
-        });
-        if let Some(&child) = self.literals.get(&(parent.0, number)) {
+        if let Some(&child) = self.literals.get(&(parent.0, text)) {
             return NodeId(child);
         }
         let child = self.node();
-        self.literals.insert((parent.0, number), child);
+        self.literals.insert((parent.0, text), child);
         NodeId(child)
     }
 
-    /// Sets the value of a node. The first stays: the catalog refuses two templates that are the same.
-    pub fn set(&mut self, node: NodeId, place: Place, value: u32) {
+    /// Sets a leaf of a node. The first stays: the catalog refuses two templates that are the same.
+    pub fn set(&mut self, node: NodeId, place: Place, leaf: Leaf) {
         let node = &mut self.nodes[node.0 as usize];
         let stored = match place {
             Place::End => &mut node.end,
             Place::Rest => &mut node.rest,
         };
-        if *stored == NONE {
-            *stored = value;
+        if !stored.is_there() {
+            *stored = leaf;
         }
     }
 
     /// Moves every literal child into its parent's table; all other nodes come first, in the order they were made, and
     /// so the roots stay where they are.
     pub fn finish(mut self) -> Trie {
-        let mut children: Vec<(u32, u32, u32)> =
-            self.literals.drain().map(|((parent, number), child)| (parent, number, child)).collect();
+        let mut children: Vec<(u32, u32, &str)> =
+            self.literals.drain().map(|((parent, text), child)| (parent, child, text)).collect();
         children.sort_unstable();
 
         let mut is_literal = vec![false; self.nodes.len()];
-        children.iter().for_each(|&(_, _, child)| is_literal[child as usize] = true);
+        children.iter().for_each(|&(_, child, _)| is_literal[child as usize] = true);
         let mut place = vec![NONE; self.nodes.len()];
         let mut size = 0;
         for node in (0..self.nodes.len()).filter(|&node| !is_literal[node]) {
             (place[node], size) = (size, size + 1);
         }
-        let firsts = size;
-        let mut nodes = vec![FREE; firsts as usize];
+        let mut nodes = vec![FREE; size as usize];
+        let mut long_texts = Vec::new();
         for siblings in children.chunk_by(|a, b| a.0 == b.0) {
             // Never full: a search for what is not there ends at a free entry.
             let entries = (siblings.len() + siblings.len() / 2 + 1).next_power_of_two();
             let (first, mask) = (nodes.len(), entries as u32 - 1);
             nodes.resize(first + entries, FREE);
-            for &(_, number, child) in siblings {
-                let (text, text_len, hash) = self.texts[number as usize];
+            for &(_, child, text) in siblings {
+                let hash = segment::hash(text.as_bytes());
                 let mut slot = hash & mask;
                 while nodes[first + slot as usize].text_len != NONE {
                     slot = (slot + 1) & mask;
                 }
                 place[child as usize] = first as u32 + slot;
-                nodes[first + slot as usize] = Node { hash, text, text_len, ..FREE };
+                let (text_len, text) = (text.len() as u32, in_node(text.as_bytes(), &mut long_texts));
+                nodes[first + slot as usize] = Node { hash, text_len, text, ..FREE };
             }
             let parent = &mut self.nodes[siblings[0].0 as usize];
             (parent.literals, parent.mask) = (first as u32, mask);
         }
         for (node, &at) in self.nodes.iter().zip(&place) {
-            let Node { hash, text, text_len, .. } = nodes[at as usize];
+            let Node { hash, text_len, text, .. } = nodes[at as usize];
             let parameter = if node.parameter == NONE { NONE } else { place[node.parameter as usize] };
-            nodes[at as usize] = Node { hash, text, text_len, parameter, ..*node };
+            nodes[at as usize] = Node { hash, text_len, text, parameter, ..*node };
         }
-        Trie { nodes: nodes.into(), texts: self.bytes.into() }
+        Trie { nodes: nodes.into(), long_texts: long_texts.into() }
     }
 
     fn parameter(&mut self, parent: NodeId) -> NodeId {
@@ -281,4 +331,17 @@ impl<'c> Builder<'c> {
         self.nodes.push(FREE);
         self.nodes.len() as u32 - 1
     }
+}
+
+/// A text as it stands in its node.
+fn in_node(text: &[u8], long_texts: &mut Vec<u8>) -> [u8; TEXT_BYTES] {
+    let mut bytes = [0; TEXT_BYTES];
+    match bytes.get_mut(..text.len()) {
+        Some(place) => place.copy_from_slice(text),
+        None => {
+            bytes[..4].copy_from_slice(&(long_texts.len() as u32).to_le_bytes());
+            long_texts.extend_from_slice(text);
+        }
+    }
+    bytes
 }

@@ -26,7 +26,7 @@ mod wait;
 
 pub use api::{Api, App};
 pub use backend::{Backend, Peer};
-pub use client::{Client, Request};
+pub use client::{Client, Request, connect_from};
 pub use config::Config;
 pub use corpus::{Case, corpus};
 pub use delay::DelayedPeer;
@@ -41,5 +41,5 @@ pub use source::Source;
 pub use tls::{Authority, CERTIFICATE, DOMAINS, Identity, KeyKind, TlsClient, client_config, s_client, secured, secured_with};
 pub use tls_server::{TlsPeer, TlsServer};
 pub use tools::{curl, faketime, nginx, node, node_modules, openssl, promtool, python, python_client, repository, sh};
-pub use usage::Base;
+pub use usage::{Base, lower_priority, thread_ms};
 pub use wait::{DEADLINE, Deadline, eventually, now_ms};

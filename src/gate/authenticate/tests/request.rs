@@ -149,7 +149,7 @@ pub fn catalog() -> Catalog {
         }],
         apis: ["api", "another"].map(|name| std::sync::Arc::new(api(name))).into(),
         names: Default::default(),
-        apps: Apps::new(vec![apps.collect()]),
+        apps: apps.collect(),
         policies: Vec::new(),
     }
 }

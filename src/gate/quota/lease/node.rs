@@ -55,7 +55,13 @@ impl Lessee {
 
 /// `of_node`: in a cluster, how many units these are. Some may have gone back to the engine since the allowance was looked
 /// at, and the pool look as it did before: what was taken beyond the allowance is put back.
-pub(super) fn take_from_pool(memory: &(impl Memory + ?Sized), at: usize, word: u64, taken: Pool, of_node: Option<u64>) -> Result<(), u64> {
+pub(super) fn take_from_pool(
+    memory: &(impl Memory + ?Sized),
+    at: usize,
+    word: u64,
+    taken: Pool,
+    of_node: Option<u64>,
+) -> Result<(), u64> {
     memory.exchange(at, word, taken.word())?;
     let Some(units) = of_node else { return Ok(()) };
     let allowance = allowance::read(memory, at, taken.window);
