@@ -12,6 +12,7 @@ mod engine;
 mod exchange;
 mod failure;
 mod forward;
+mod http2;
 mod options;
 mod pace;
 mod queue;
