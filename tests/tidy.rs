@@ -14,7 +14,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("worker", &["state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
     ("proxy", &["gate", "http", "http2", "upstream", "tls", "observe", "catalog", "net", "sys"]),
-    ("upstream", &["http", "tls", "observe", "catalog", "net", "sys"]),
+    ("upstream", &["http", "http2", "tls", "observe", "catalog", "net", "sys"]),
     ("http2", &["http", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.
     ("net", &["http", "tls", "sys"]),
