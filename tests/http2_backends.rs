@@ -33,7 +33,8 @@ fn calls_pass_whole_and_share_a_connection() {
     let backend = Backend::answering(|request| {
         let body = &request.body;
         if request.has("transfer-encoding") {
-            let chunk = if body.is_empty() { Vec::new() } else { [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n"].concat() };
+            let chunk =
+                if body.is_empty() { Vec::new() } else { [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n"].concat() };
             return [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &chunk[..], b"0\r\nX-Sum: 7\r\n\r\n"].concat();
         }
         [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-A: b\r\n\r\n", body.len()).as_bytes(), body].concat()
@@ -229,7 +230,7 @@ fn scheme_and_protocol_agree() {
     for (scheme, protocol, says) in [
         ("http", "h2", "`h2` is HTTP/2 over TLS"),
         ("https", "h2c", "`h2c` is HTTP/2 in clear text"),
-        ("http", "http/2", "unknown variant"),
+        ("http", "http/2", "is not a value of this key"),
     ] {
         let lines = format!("scheme = \"{scheme}\"\nprotocol = \"{protocol}\"\n");
         let config = Config::new().vpc_access("backend", SocketAddr::from(([127, 0, 0, 1], 1)), &lines);

@@ -95,7 +95,15 @@ impl Checker {
         let findings = Findings { down: instance.entry.health().is_down(), against: 0 };
         let (entry, wanted) = (instance.entry.clone(), Rc::new(Cell::new(true)));
         let running = Running { plan: plan.clone(), request: request.into_bytes().into(), entry, wanted };
-        Self { running, address, tls: access.tls.clone(), http2: access.http2, terms: instance.terms(), findings, head: Box::default() }
+        Self {
+            running,
+            address,
+            tls: access.tls.clone(),
+            http2: access.http2,
+            terms: instance.terms(),
+            findings,
+            head: Box::default(),
+        }
     }
 
     pub fn running(&self) -> Running {

@@ -206,7 +206,7 @@ impl Instance {
 
     /// The right to make a connection while others wait for it; `None`: someone else has it.
     pub fn make_one(&self) -> Option<Making<'_>> {
-        (!self.pool.making.replace(true)).then_some(Making(self))
+        (!self.pool.making.replace(true)).then(|| Making(self))
     }
 
     /// Ready when nobody makes a connection.

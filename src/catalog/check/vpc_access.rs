@@ -73,7 +73,9 @@ fn http2(document: &Document, checked: &mut Checked<'_>) -> Option<bool> {
     let (problem, help) = match (protocol.value, https) {
         (ProtocolWord::Http1, _) => return Some(false),
         (ProtocolWord::H2, true) | (ProtocolWord::H2c, false) => return Some(true),
-        (ProtocolWord::H2, false) => ("`h2` is HTTP/2 over TLS, and this VPC access is spoken to by http", "add `scheme = \"https\"`, or write `h2c`"),
+        (ProtocolWord::H2, false) => {
+            ("`h2` is HTTP/2 over TLS, and this VPC access is spoken to by http", "add `scheme = \"https\"`, or write `h2c`")
+        }
         (ProtocolWord::H2c, true) => ("`h2c` is HTTP/2 in clear text, and this VPC access is spoken to by https", "write `h2`"),
     };
     checked.push(checked.at(protocol, problem).help(help));

@@ -186,6 +186,9 @@ impl Http2Client {
     /// Sends data as the gateway grants room for it.
     #[track_caller]
     pub fn send_data(&mut self, body: &mut SendStream<Bytes>, mut data: &[u8], end: bool) {
+        if data.is_empty() && end {
+            return drop(body.send_data(Bytes::new(), true));
+        }
         while !data.is_empty() {
             body.reserve_capacity(data.len());
             let granted = self.wait("room for data", |context| body.poll_capacity(context));
@@ -463,6 +466,11 @@ impl FramePeer {
 
     /// `200 OK` without a body.
     pub fn answer(&mut self, stream: u32) {
-        self.send(&Frame::new(Frame::HEADERS, Frame::END_HEADERS | Frame::END_STREAM, stream, fields_block(&[(":status", "200")])));
+        self.send(&Frame::new(
+            Frame::HEADERS,
+            Frame::END_HEADERS | Frame::END_STREAM,
+            stream,
+            fields_block(&[(":status", "200")]),
+        ));
     }
 }
