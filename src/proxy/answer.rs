@@ -127,8 +127,10 @@ async fn read_head(a: &Answer<'_>) -> Result<(Option<Plan>, Block), AttemptFailu
         let (result, back) = a.backend.recv(block).await;
         block = back;
         if !matches!(result, Ok(n) if n > 0) {
-            let failure = Failure::before_answer(&a.c.watch, result.err().as_ref(), silent);
-            return Err(AttemptFailure { failure, unanswered: silent && !a.c.watch.is_over() });
+            let error = result.err();
+            let failure = Failure::before_answer(&a.c.watch, error.as_ref(), silent);
+            let refused = error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+            return Err(AttemptFailure { failure, unanswered: silent && !a.c.watch.is_over(), refused });
         }
         silent = false;
         // Several interim heads may have come at once.

@@ -33,7 +33,7 @@ pub use corpus::{Case, corpus};
 pub use delay::DelayedPeer;
 pub use faults::{Call, Fault, counted, read_trace, traced, with_fault};
 pub use gateway::{Gateway, lockgate, read_log, succeeds};
-pub use http2::{Answering, Begun, Frame, FrameClient, Http2Client, fields_block};
+pub use http2::{Answering, Begun, Frame, FrameClient, FramePeer, Http2Client, fields_block};
 pub use message::{Message, Reader, chunked, split_head};
 pub use nginx::Nginx;
 pub use ports::{Port, reserve};
