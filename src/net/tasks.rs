@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
@@ -30,8 +31,9 @@ struct Queue {
     waiting: Vec<usize>,
     /// By place: it is in the queue.
     marks: Vec<bool>,
-    /// Of the runtime's task.
-    runner: Option<Waker>,
+    /// Of the runtime's task. Kept to the end of the process, as the runtime is: with the last waker of its task would go
+    /// every task here, and with them buffers that the kernel may still write to.
+    runner: Option<ManuallyDrop<Waker>>,
 }
 
 thread_local! {
@@ -108,7 +110,7 @@ impl Queue {
     /// Swaps the queue for an empty one. `runner` is woken by the next that comes.
     fn take(&mut self, runner: &Waker, round: &mut Vec<usize>) {
         if self.runner.as_ref().is_none_or(|known| !known.will_wake(runner)) {
-            self.runner = Some(runner.clone());
+            self.runner = Some(ManuallyDrop::new(runner.clone()));
         }
         std::mem::swap(&mut self.waiting, round);
     }
