@@ -155,6 +155,20 @@ fn what_is_wrong_is_found_whatever_was_kept() {
 }
 
 #[test]
+fn an_app_of_a_list_is_authorized_where_it_stands() {
+    let sample = many(1, 1);
+    let said = sample.ok(&["authorize", "p4", "g0/a0", "--stage", "RELEASE", "--expires", "2030-01-01T00:00:00Z"]);
+    assert!(said.contains("app-lists/others.toml: p4 may call g0/a0 in RELEASE"), "{said}");
+    let listed = sample.ok(&["app", "list"]);
+    let of_p4 = listed.split("p4  app key").nth(1).unwrap();
+    assert!(of_p4.contains("  g0/a0  RELEASE  until 2030-01-01T00:00:00Z\n"), "{listed}");
+    assert_eq!(listed.matches("g0/a0").count(), 1, "{listed}");
+    assert!(sample.read("app-lists/others.toml").starts_with("[[app]]\nname = \"p3\"\n"));
+    let said = sample.fails(&["authorize", "p9", "g0/a0"]);
+    assert!(said.contains("there is no app `p9`"), "{said}");
+}
+
+#[test]
 fn apps_of_a_list_are_checked_like_others_and_with_them() {
     let sample = many(1, 1);
     let listed = sample.ok(&["app", "list"]);
@@ -178,4 +192,5 @@ fn apps_of_a_list_are_checked_like_others_and_with_them() {
     fs::set_permissions(sample.path(LIST), fs::Permissions::from_mode(0o644)).unwrap();
     let said = sample.fails(&["check", "--deny-warnings"]);
     assert!(said.contains("every user of this machine can read a secret of the app `p0`"), "{said}");
+    assert_eq!(said.matches("every user of this machine").count(), 1, "once of a document: {said}");
 }
