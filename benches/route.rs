@@ -36,11 +36,13 @@ fn catalog(apis: usize) -> Catalog {
             driver: Driver::Auto,
         },
         listeners: Vec::new(),
-        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
+        quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse, on_engine_loss: Default::default() },
+        cluster: None,
         security: Security {
             signature_window_ms: 900_000,
             nonce_capacity: 1_000,
             nonce_full: NonceFull::Refuse,
+            nonces_on_engine_loss: Default::default(),
             tolerances: Vec::new(),
             trusted_proxies: Vec::new(),
         },
@@ -234,7 +236,7 @@ fn forward(criterion: &mut Criterion) {
 
     let Verdict::Forward(forward) = decide(&call, &tables, &shared, &mut scratch).verdict else { panic!("the call passes") };
     let instance = &backend_of(&tables, &forward).0.instances[0];
-    let out = Outgoing { instance, request_id: b"7AD052CB-EE8B-4DFD-BBAF-EFB340E0A5AF", body: BodyLength::None };
+    let out = Outgoing { instance, request_id: b"7AD052CB-EE8B-4DFD-BBAF-EFB340E0A5AF", body: BodyLength::None, http2: false };
     let mut buffer = [0; 8192];
     criterion.bench_function("map/write_request", |b| {
         b.iter(|| {

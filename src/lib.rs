@@ -2,11 +2,13 @@
 
 pub mod admin; // the operator's listener
 pub mod catalog; // documents, typed and cross-referenced: a value that exists is valid
+pub mod cluster; // gateways that count together: what this one asks of the engine that they share
 pub mod command; // one file a subcommand
 pub mod document; // files as written, with spans; diagnostics with file:line:column
 pub mod explain; // one call, decided step by step, with the places that decide
 pub mod gate; // the decision, pure: route, authenticate, authorize, admit, map
 pub mod http; // wire formats, pure: head, framing, chunked, serialise
+pub mod http2; // HTTP/2 spelled as HTTP/1.1: a stream as a connection of its own
 pub mod lint; // what documents say and hardly mean: the warnings of `lockgate check`
 pub mod live; // the running gateway kept on its files: watch, load, put in force, answer commands
 pub mod net; // the facade over the runtime: streams, blocks, deadlines, clock

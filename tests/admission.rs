@@ -2,13 +2,12 @@
 //! something to say stay, and nothing spins when descriptors have run out.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use lockgate_test_support::{Backend, Client, Config, Gateway, Request, eventually, now_ms};
-use socket2::{Domain, Socket, Type};
+use lockgate_test_support::{Backend, Client, Config, DEADLINE, Gateway, Request, connect_from, eventually, now_ms};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -52,13 +51,9 @@ impl Drop for Holding {
 }
 
 fn from(address: &str, to: SocketAddr) -> std::io::Result<Client> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::new(address.parse::<IpAddr>().expect("an address"), 0).into())?;
-    socket.connect(&to.into())?;
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(lockgate_test_support::DEADLINE))?;
-    let reader = lockgate_test_support::Reader::new(stream.try_clone()?);
-    Ok(Client { stream, reader })
+    let stream = connect_from(address.parse().expect("an address"), to)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    Client::on(stream)
 }
 
 /// A client whose call is under way at the backend.

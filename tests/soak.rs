@@ -5,19 +5,21 @@
 
 #[path = "soak/crowd.rs"]
 mod crowd;
+#[path = "soak/good.rs"]
+mod good;
+#[path = "soak/rude.rs"]
+mod rude;
 #[path = "peers/visit.rs"]
 mod visit;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crowd::{Crowd, KINDS, Kind};
+use good::{Calls, Over, call};
 use lockgate_test_support::{Api, App, Backend, Client, Config, Deadline, Gateway, Request, chunked};
 
 const GOOD_CLIENTS: usize = 4;
-/// Between two calls of a good client.
-const PAUSE: Duration = Duration::from_millis(4);
 /// Looks at the memory, in all.
 const SAMPLES: u32 = 24;
 
@@ -27,60 +29,6 @@ const LIMITS: &str = "connections_per_worker = 150\nconnections_per_address = 10
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
-
-/// What became of good calls.
-#[derive(Default)]
-struct Calls {
-    /// How long each took, in microseconds.
-    took_us: Vec<u64>,
-    /// Connections that had been closed when they were used again.
-    reconnected: usize,
-}
-
-impl Calls {
-    fn join(parts: Vec<Calls>) -> Calls {
-        parts.into_iter().fold(Calls::default(), |mut all, part| {
-            all.took_us.extend(part.took_us);
-            all.reconnected += part.reconnected;
-            all
-        })
-    }
-
-    /// The time within which 99 of 100 were answered.
-    fn p99_us(&mut self) -> u64 {
-        self.took_us.sort_unstable();
-        self.took_us.get(self.took_us.len() * 99 / 100).copied().unwrap_or_default()
-    }
-}
-
-/// A client that does everything right: each of its calls is answered.
-#[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
-fn call(address: SocketAddr, request: &Request, over: &AtomicBool) -> Calls {
-    let (mut calls, mut client, mut used) = (Calls::default(), Client::connect(address), false);
-    while !over.load(Ordering::Relaxed) {
-        let begun = Instant::now();
-        loop {
-            let bytes = request.bytes();
-            let sent = std::io::Write::write_all(&mut client.stream, &bytes);
-            match sent.and_then(|()| client.reader.response(&request.method)) {
-                Ok(answer) => {
-                    answer.assert_passed();
-                    used = true;
-                    break;
-                }
-                // One that waited may have been ended for another client, as any client must expect.
-                Err(error) => {
-                    assert!(used, "a call on a new connection is not answered: {error}");
-                    (client, used) = (Client::connect(address), false);
-                    calls.reconnected += 1;
-                }
-            }
-        }
-        calls.took_us.push(begun.elapsed().as_micros() as u64);
-        std::thread::sleep(PAUSE);
-    }
-    calls
 }
 
 /// Good clients alone, or in a crowd, for so long; `look` is called now and then.
@@ -101,7 +49,7 @@ fn run(gateway: &Gateway, crowd: &[Kind], seed: u64, time: Duration, mut look: i
         let members: Vec<_> = members.collect();
         let good = (0..GOOD_CLIENTS).map(|n| {
             let (request, over) = (&requests[n % requests.len()], &over);
-            scope.spawn(move || call(gateway.address, request, over))
+            scope.spawn(move || call(|| gateway.client(), Client::try_call, request, over))
         });
         let good: Vec<_> = good.collect();
         let deadline = Deadline::after(time);
@@ -113,15 +61,6 @@ fn run(gateway: &Gateway, crowd: &[Kind], seed: u64, time: Duration, mut look: i
         members.into_iter().for_each(|member| member.join().expect("no member of the crowd panics"));
         Calls::join(good.into_iter().map(|client| client.join().expect("a good call is answered")).collect())
     })
-}
-
-/// Ends all threads, also when one of them has failed.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]

@@ -11,10 +11,13 @@ use serde_json::Value;
 /// Who may import whom, besides itself. `command` may import everything; nothing imports `command`.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("live", &["worker", "catalog", "document", "observe", "net"]),
-    ("worker", &["state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("worker", &["cluster", "state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
-    ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    // What a node asks of the engine that its cluster shares.
+    ("cluster", &["gate", "catalog", "net", "observe"]),
+    ("proxy", &["cluster", "gate", "http", "http2", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("upstream", &["http", "tls", "observe", "catalog", "net", "sys"]),
+    ("http2", &["http", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.
     ("net", &["http", "tls", "sys"]),
     // Of `tls`, what a client has shown of itself; of `sys`, asking for memory ahead.
@@ -65,7 +68,7 @@ const UNSAFE: &[(&str, &str)] = &[
 ];
 
 /// Modules in which nothing may panic.
-const NO_PANIC: &[&str] = &["gate", "http", "proxy", "tls", "upstream", "worker"];
+const NO_PANIC: &[&str] = &["gate", "http", "http2", "proxy", "tls", "upstream", "worker"];
 const PANICS: &[&str] = &[".unwrap()", ".expect(", ".unwrap_err()", "panic!", "todo!", "unimplemented!", "unreachable!"];
 
 /// Panics that stay: file, part of the line, and why it cannot happen or must end the process.

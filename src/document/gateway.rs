@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cluster::ClusterTable;
 use super::limits::LimitsTable;
 use super::{At, Document};
 
@@ -28,6 +29,8 @@ pub struct Gateway {
     pub security: SecurityTable,
     #[serde(default)]
     pub quota: QuotaTable,
+    /// Gateways that count together; without it this one counts alone.
+    pub cluster: Option<At<ClusterTable>>,
     #[serde(default)]
     pub limits: LimitsTable,
     #[serde(default)]
@@ -95,6 +98,9 @@ pub struct ListenerTable {
     pub address: At<String>,
     /// Default: `http`.
     pub protocol: Option<At<SchemeWord>>,
+    /// HTTP/2 beside HTTP/1.1: over HTTPS it is offered in the handshake, over HTTP it is for clients that know beforehand.
+    /// Default: true over HTTPS, false over HTTP.
+    pub http2: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]

@@ -2,18 +2,22 @@
 //! connections and by nobody else. No borrow of a cell here lives across an await.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::engine::Waiting;
 use super::request_id::RequestIds;
 use super::tally::Tally;
 use super::upgraded::Upgraded;
 use crate::catalog::{ApiId, Limits};
+use crate::cluster::Engine;
 use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
+use crate::net::guard;
 use crate::net::handshake::Handshakes;
 use crate::net::{Admission, Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
@@ -47,9 +51,13 @@ pub struct Core {
     pub shared: Arc<Shared>,
     pub pools: Rc<Pools>,
     pub admission: Arc<Admission>,
+    /// Of the cluster, if there is one.
+    pub engine: Option<Waiting>,
     pub blocks: Rc<Blocks>,
     pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
+    /// Requests under way on connections that many of them share.
+    pub streams: Rc<Watches>,
     pub upgraded: Upgraded,
     pub clock: Clock,
     pub request_ids: RequestIds,
@@ -86,6 +94,7 @@ impl Core {
         shared: Arc<Shared>,
         pools: Rc<Pools>,
         admission: Arc<Admission>,
+        engine: Option<Engine>,
         log: Sink,
         counters: Arc<Counters>,
     ) -> Self {
@@ -93,6 +102,7 @@ impl Core {
             scratch: RefCell::new(gate::Scratch::new(&shared, number)),
             shortages: Cell::new(admission.shortages()),
             admission,
+            engine: engine.map(Waiting::new),
             order,
             load: Cell::new(running.load),
             running: RefCell::new(Rc::new(running)),
@@ -102,6 +112,7 @@ impl Core {
             blocks: Rc::default(),
             handshakes: Handshakes::default(),
             watches: Rc::default(),
+            streams: Rc::default(),
             upgraded: Upgraded::default(),
             clock: Clock::default(),
             request_ids: RequestIds::new(),
@@ -112,6 +123,12 @@ impl Core {
             head_buffer: RefCell::new(vec![0; HEAD_BUFFER_BYTES].into()),
             request_heads: RefCell::default(),
         }
+    }
+
+    /// Runs a task of this worker; a panic ends it alone, and is counted.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let counters = self.counters.clone();
+        guard::spawn(task, move || counters.panics.add(1));
     }
 
     /// The generation in force. Costs one relaxed load: what the order is about was handed over, and acknowledged, before.
@@ -175,6 +192,14 @@ impl Core {
     pub fn relieve(&self) {
         if self.shortages.replace(self.admission.shortages()) != self.admission.shortages() {
             (0..ENDED_AT_ONCE).take_while(|_| self.end_an_idle_one()).for_each(drop);
+        }
+    }
+
+    /// Hands on what a decision needs of the cluster's engine.
+    #[inline]
+    pub(super) fn ask_engine(&self) {
+        if let Some(engine) = &self.engine {
+            engine.ask(&mut self.scratch.borrow_mut().counting);
         }
     }
 

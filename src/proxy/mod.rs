@@ -8,9 +8,11 @@
 mod answer;
 mod connection;
 mod core;
+mod engine;
 mod exchange;
 mod failure;
 mod forward;
+mod http2;
 mod options;
 mod pace;
 mod queue;
@@ -29,3 +31,4 @@ mod upgraded;
 
 pub use connection::serve;
 pub use core::{Core, Running};
+pub use engine::Waiting;

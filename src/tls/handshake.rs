@@ -12,13 +12,15 @@ use rustls::{CommonState, Error};
 
 use super::client::Client;
 use super::record;
-use super::server::{Peer, Site};
+use super::server::{HTTP2, Peer, Site};
 use super::session::{Keys, Session};
 
 /// Longest first message of a client, in bytes.
 pub const HELLO_BYTES: usize = 16 * 1024;
 /// What a peer may send in one handshake, in bytes: its certificates above all.
 pub const HANDSHAKE_BYTES: usize = 128 * 1024;
+/// Steps after an error, at most: more than there are messages of a handshake.
+const LAST_STEPS: usize = 16;
 
 /// A client's first message, as it comes in: it names the domain, which says how the handshake goes on.
 #[derive(Default)]
@@ -68,8 +70,9 @@ pub enum Next {
 }
 
 impl Handshake {
-    pub fn server(site: &Site) -> Result<Self, Error> {
-        UnbufferedServerConnection::new(site.config.clone()).map(Self::Server)
+    /// `http2`: it may be spoken.
+    pub fn server(site: &Site, http2: bool) -> Result<Self, Error> {
+        UnbufferedServerConnection::new(site.config(http2).clone()).map(Self::Server)
     }
 
     pub fn client(client: &Client, address: IpAddr) -> Result<Self, Error> {
@@ -87,12 +90,16 @@ impl Handshake {
             Ok((taken, Next::Receive)) if !self.common().is_handshaking() => Ok((taken, Next::Done)),
             Ok(step) => Ok(step),
             Err(error) => {
-                // The alert comes with the steps after the error.
-                let told = match self {
-                    Self::Server(connection) => follow(connection.process_tls_records(&mut []), outgoing),
-                    Self::Client(connection) => follow(connection.process_tls_records(&mut []), outgoing),
-                };
-                let _ = told;
+                // The alert comes with the steps after the error, behind what was to be said before it.
+                for _ in 0..LAST_STEPS {
+                    let told = match self {
+                        Self::Server(connection) => follow(connection.process_tls_records(&mut []), outgoing),
+                        Self::Client(connection) => follow(connection.process_tls_records(&mut []), outgoing),
+                    };
+                    if told.is_err() {
+                        break;
+                    }
+                }
                 Err(error)
             }
         }
@@ -107,7 +114,8 @@ impl Handshake {
 
     /// What is known of a client whose handshake is done.
     pub fn peer(&self, site: &Site) -> Peer {
-        Peer::of(site, self.common().peer_certificates())
+        let common = self.common();
+        Peer { http2: common.alpn_protocol() == Some(HTTP2), ..Peer::of(site, common.peer_certificates()) }
     }
 
     /// Whether the peer knew us from before.

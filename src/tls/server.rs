@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, compress};
+use rustls::{NamedGroup, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion, compress};
 use x509_cert::der::Decode;
 
 /// Versions of TLS that are spoken.
@@ -46,7 +46,9 @@ pub type AuthoritiesDigest = [u8; 32];
 
 /// How one domain, or several alike, are served.
 pub struct Site {
-    pub(super) config: Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
+    /// The same, with HTTP/2 on offer.
+    config_http2: Arc<ServerConfig>,
     pass_subject: bool,
     digest: Option<AuthoritiesDigest>,
     required: bool,
@@ -59,7 +61,13 @@ pub struct Peer {
     pub vouched: Option<AuthoritiesDigest>,
     /// The subject of its verified certificate (RFC 4514), where it is to be passed on.
     pub subject: Option<Box<str>>,
+    /// It has chosen HTTP/2.
+    pub http2: bool,
 }
+
+/// Protocols by their names in a handshake (RFC 7301; RFC 9113, section 3.2).
+pub(super) const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// Longest subject that is passed on, in bytes.
 const SUBJECT_BYTES: usize = 2048;
@@ -91,7 +99,7 @@ impl Site {
             }
         };
         let mut config = builder.with_cert_resolver(Arc::new(Certificates(certificates)));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP1.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         // A ticket vouches for the certificate its client showed: it does not outlive the authorities it was checked by.
         config.ticketer = if client.is_some() { aws_lc_rs::Ticketer::new()? } else { tickets()? };
@@ -101,12 +109,20 @@ impl Site {
         config.cert_decompressors = Vec::new();
         config.cert_compression_cache = Arc::new(compress::CompressionCache::Disabled);
         config.enable_secret_extraction = true;
+        let mut config_http2 = config.clone();
+        config_http2.alpn_protocols.insert(0, HTTP2.to_vec());
         Ok(Self {
             config: Arc::new(config),
+            config_http2: Arc::new(config_http2),
             pass_subject: client.is_some_and(|client| client.pass_subject),
             digest: client.map(|client| client.digest),
             required: client.is_some_and(|client| client.required),
         })
+    }
+
+    /// `http2`: it may be spoken.
+    pub(super) fn config(&self, http2: bool) -> &Arc<ServerConfig> {
+        if http2 { &self.config_http2 } else { &self.config }
     }
 
     /// Who must vouch for a client that calls here.
@@ -127,20 +143,39 @@ fn tickets() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     }
 }
 
-/// The certificates of a domain: the first whose key can sign what the client can verify.
+/// The certificates of a domain: the first whose key can sign what the client can verify, if possible on a curve that it
+/// names (RFC 8422, section 5.1: a client of TLS 1.2 may refuse any other). Where there is none, the first, so
+/// that it is the handshake that fails (`handshake_failure`), and not the client that is not allowed (`access_denied`).
 #[derive(Debug)]
 struct Certificates(Vec<Arc<CertifiedKey>>);
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.iter().find(|certified| certified.key.choose_scheme(hello.signature_schemes()).is_some()).cloned()
+        let fits = |certified: &&Arc<CertifiedKey>| certified.key.choose_scheme(hello.signature_schemes()).is_some();
+        let is_named = |certified: &&Arc<CertifiedKey>| match (curve(certified), hello.named_groups()) {
+            (Some(curve), Some(named)) => named.contains(&curve),
+            _ => true,
+        };
+        let best = self.0.iter().filter(fits).find(is_named);
+        best.or_else(|| self.0.iter().find(fits)).or(self.0.first()).cloned()
     }
+}
+
+/// The curve of a key that has one.
+fn curve(certified: &CertifiedKey) -> Option<NamedGroup> {
+    let curves = [
+        (SignatureScheme::ECDSA_NISTP256_SHA256, NamedGroup::secp256r1),
+        (SignatureScheme::ECDSA_NISTP384_SHA384, NamedGroup::secp384r1),
+        (SignatureScheme::ECDSA_NISTP521_SHA512, NamedGroup::secp521r1),
+    ];
+    curves.into_iter().find(|(scheme, _)| certified.key.choose_scheme(&[*scheme]).is_some()).map(|(_, curve)| curve)
 }
 
 impl Peer {
     pub(super) fn of(site: &Site, certificates: Option<&[CertificateDer<'static>]>) -> Self {
         let Some(certificate) = certificates.and_then(<[_]>::first) else { return Self::default() };
-        Self { vouched: site.digest, subject: if site.pass_subject { subject(certificate) } else { None } }
+        let subject = if site.pass_subject { subject(certificate) } else { None };
+        Self { vouched: site.digest, subject, http2: false }
     }
 }
 

@@ -8,8 +8,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::spawn;
-use crate::catalog::Scheme;
+use crate::catalog;
 use crate::net;
 use crate::net::admission::{Allowed, Full, Ticket};
 use crate::net::listen::Listener;
@@ -29,7 +28,7 @@ enum NoRoom {
 }
 
 /// Accepts connections until the listener is stopped.
-pub async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
+pub async fn accept(core: Rc<Core>, listener: Rc<Listener>, settings: catalog::Listener) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -37,7 +36,7 @@ pub async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
                 match admit(&core, stream.fd(), peer) {
                     Ok(ticket) => {
                         core.counters.connections.add(1);
-                        spawn(&core, proxy::serve(core.clone(), stream, peer, scheme, ticket));
+                        core.spawn(proxy::serve(core.clone(), stream, peer, settings, ticket));
                     }
                     Err(why) => {
                         core.counters.connections_shed.add(1);
@@ -72,11 +71,13 @@ fn admit(core: &Core, descriptor: i32, peer: IpAddr) -> Result<Ticket, NoRoom> {
     let allowed = Allowed { in_all: limits.connections, per_address: limits.connections_per_address };
     // Behind a trusted proxy there are many clients.
     let counted = (!core.is_trusted_proxy(peer)).then_some(peer);
-    match core.admission.admit(counted, allowed) {
-        Err(Full::InAll) if core.end_an_idle_client() => core.admission.admit(counted, allowed),
-        outcome => outcome,
+    loop {
+        match core.admission.admit(counted, allowed) {
+            // Another worker may take the place that has come free: as long as somebody is idle, there is another.
+            Err(Full::InAll) if core.end_an_idle_client() => {}
+            outcome => return outcome.map_err(|_| NoRoom::Full),
+        }
     }
-    .map_err(|_| NoRoom::Full)
 }
 
 /// Waits for descriptors to come free, here and on the other workers.

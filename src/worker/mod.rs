@@ -6,6 +6,7 @@ mod accept;
 mod checks;
 pub mod fleet;
 pub mod handover;
+mod turned_away;
 mod watchman;
 
 use std::io;
@@ -15,19 +16,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
-use crate::catalog::{Driver, Scheme};
+use crate::catalog::{self, Driver};
+use crate::cluster::Engine;
 use crate::gate::Shared;
 use crate::net::Wait;
 use crate::net::bell::{Bell, Listening};
 use crate::net::deadline::SWEEP_INTERVAL;
-use crate::net::guard::CatchPanic;
 use crate::net::listen::Listener;
 use crate::net::{Admission, runtime};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Timeout};
 use crate::observe::record::Ended;
 use crate::proxy::tally::Tally;
-use crate::proxy::{Core, Running};
+use crate::proxy::{Core, Running, Waiting};
 use crate::sys;
 use crate::upstream::{Pools, Upstreams};
 use checks::Checks;
@@ -45,7 +46,9 @@ pub struct Provision {
     pub shared: Arc<Shared>,
     /// Which clients may be connected.
     pub admission: Arc<Admission>,
-    pub listeners: Vec<(TcpListener, Scheme)>,
+    /// Of the cluster, if there is one.
+    pub engine: Option<Engine>,
+    pub listeners: Vec<(TcpListener, catalog::Listener)>,
     pub log: Sink,
     pub counters: Arc<Counters>,
     pub driver: Driver,
@@ -67,16 +70,16 @@ pub fn run(provision: Provision) {
 }
 
 async fn live(provision: Provision) {
-    let Provision { number, generation, handover, bell, shared, admission, listeners, log, counters, stop, ready, begin, .. } =
-        provision;
+    let Provision { number, generation, handover, bell, shared, admission, engine, listeners, log, counters, .. } = provision;
+    let (stop, ready, begin) = (provision.stop, provision.ready, provision.begin);
     counters.thread.set(sys::thread_id());
     let pools = Rc::new(Pools::new(counters.clone()));
     let first = running(&generation, number, &pools, None);
     drop(generation);
-    let core = Rc::new(Core::new(number, first, handover.order.clone(), shared, pools, admission, log, counters));
+    let core = Rc::new(Core::new(number, first, handover.order.clone(), shared, pools, admission, engine, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
-        listeners.into_iter().map(|(socket, scheme)| Ok((Rc::new(Listener::adopt(socket)?), scheme))).collect();
+        listeners.into_iter().map(|(socket, settings)| Ok((Rc::new(Listener::adopt(socket)?), settings))).collect();
     let (listeners, bell) = match adopted.and_then(|listeners| Ok((listeners, bell.adopt()?))) {
         Ok(both) => both,
         Err(error) => {
@@ -89,10 +92,10 @@ async fn live(provision: Provision) {
     if begin.recv().is_err() {
         return;
     }
-    for (listener, scheme) in &listeners {
-        monoio::spawn(accept::accept(core.clone(), listener.clone(), *scheme));
+    for (listener, settings) in &listeners {
+        monoio::spawn(accept::accept(core.clone(), listener.clone(), *settings));
     }
-    spawn(&core, follow(core.clone(), handover, number, bell));
+    core.spawn(follow(core.clone(), handover, number, bell));
 
     let mut last_call_ms = u64::MAX;
     loop {
@@ -107,7 +110,7 @@ async fn live(provision: Provision) {
                 core.upgraded.end_all(Ended::Drained);
             }
             core.watches.end_idle();
-            if core.watches.is_empty() {
+            if core.watches.is_empty() && core.streams.is_empty() {
                 break;
             }
         }
@@ -125,6 +128,7 @@ fn sweep(core: &Core) {
     core.clock.renew();
     let now_ms = core.clock.coarse_ms();
     core.watches.sweep(now_ms);
+    core.streams.sweep(now_ms);
     core.handshakes.sweep(now_ms);
     core.pools.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
     core.relieve();
@@ -135,7 +139,7 @@ fn sweep(core: &Core) {
     counters.connections_open.set(core.watches.len() as u64);
     counters.upgraded_open.set(core.upgraded.count());
     for (wait, timeout) in TIMEOUTS {
-        counters.timed_out(timeout).set(core.watches.expirations(wait));
+        counters.timed_out(timeout).set(core.watches.expirations(wait) + core.streams.expirations(wait));
     }
     counters.swept_at_ms.set(now_ms);
 }
@@ -184,13 +188,8 @@ async fn follow(core: Rc<Core>, handover: Arc<Handover>, number: usize, mut bell
         if !bell.heard().await {
             return;
         }
+        core.engine.iter().for_each(Waiting::ring);
     }
-}
-
-/// Runs a task of this worker; a panic ends it alone, and is counted.
-fn spawn(core: &Rc<Core>, task: impl Future<Output = ()> + 'static) {
-    let counters = core.counters.clone();
-    monoio::spawn(CatchPanic::new(task, move || counters.panics.add(1)));
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! Says what has become of instances and workers, once a second and off the workers: it looks, so that nobody on the path
+//! Says what has become of instances, workers and clients without a place, once a second and off the workers: it looks, so that nobody on the path
 //! of a request has to tell.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::turned_away::{Turn, TurnedAway};
 use crate::net::Clock;
 use crate::observe::counters::{Counters, stuck};
 use crate::observe::event::Event;
@@ -16,6 +17,7 @@ pub struct Watchman {
     /// Instances that were not well at the last look.
     ill: HashMap<(String, SocketAddr), State>,
     stuck: Vec<usize>,
+    turned_away: TurnedAway,
 }
 
 impl Watchman {
@@ -44,6 +46,12 @@ impl Watchman {
         let stuck = stuck(workers, now_ms);
         stuck.iter().filter(|worker| !self.stuck.contains(worker)).for_each(|&worker| Event::WorkerStuck { worker }.tell());
         self.stuck = stuck;
+        let turned_away = workers.iter().map(|worker| worker.connections_shed.get() + worker.tls_shed.get()).sum();
+        match self.turned_away.look(turned_away) {
+            None => {}
+            Some(Turn::Begins) => Event::ClientsTurnedAway.tell(),
+            Some(Turn::Ends(connections)) => Event::ClientsTakenAgain { connections }.tell(),
+        }
     }
 
     /// No worker was stuck at the last look.

@@ -1,18 +1,14 @@
 //! The crowd: clients that are slow, rude, silent, malformed or gone, each kind in a loop of its own until it is over.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
 
 use lockgate_test_support::{Gateway, Peer, Request};
-use socket2::SockRef;
 
+use crate::rude::{TICK, hold, patient, say, sip};
 use crate::visit::{ATS, BACKEND_WAYS, Leave, reset, visit};
-
-/// Between two bytes of a slow one, or two visits of a quick one: the crowd is large, not busy.
-const TICK: Duration = Duration::from_millis(20);
 
 pub struct Crowd<'a> {
     pub gateway: &'a Gateway,
@@ -30,7 +26,7 @@ pub const KINDS: &[Kind] = &[
         crowd.slowly(15, b"POST /bad/x HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n");
     }),
     ("requests cut in two", |crowd| crowd.slowly(5, &two_and_a_half(), b"G")),
-    ("slow readers", |crowd| crowd.slow_readers()),
+    ("slow readers", |crowd| sip(crowd.over, 8, || crowd.connect(), &Request::get("/bad/large").bytes())),
     ("idle floods", |crowd| crowd.slowly(250, b"", b"")),
     ("resets", |crowd| crowd.each_tick(|crowd, n| crowd.leave(n, true))),
     ("ends", |crowd| crowd.each_tick(|crowd, n| crowd.leave(n, false))),
@@ -68,11 +64,7 @@ impl Crowd<'_> {
     }
 
     fn connect(&self) -> Option<TcpStream> {
-        let stream = TcpStream::connect(self.gateway.address).ok()?;
-        // A loop that is never stuck ends when it is over.
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        stream.set_write_timeout(Some(Duration::from_secs(5))).ok()?;
-        Some(stream)
+        patient(TcpStream::connect(self.gateway.address).ok()?)
     }
 
     fn each_tick(&self, visit: impl Fn(&Self, usize)) {
@@ -85,38 +77,8 @@ impl Crowd<'_> {
         }
     }
 
-    /// So many connections that begin well and go on a byte at a time; those that are closed come again.
     fn slowly(&self, connections: usize, beginning: &[u8], byte: &[u8]) {
-        let mut held: Vec<TcpStream> = Vec::new();
-        while !self.is_over() {
-            held.retain_mut(|stream| !is_closed(stream) && stream.write_all(byte).is_ok());
-            // Not all at once: a listener's queue is for others, too.
-            for _ in 0..10 {
-                if held.len() < connections
-                    && let Some(mut stream) = self.connect()
-                {
-                    let _ = stream.write_all(beginning);
-                    held.push(stream);
-                }
-            }
-            sleep(TICK);
-        }
-    }
-
-    /// Clients that ask for much and take little.
-    fn slow_readers(&self) {
-        let mut held: Vec<TcpStream> = Vec::new();
-        while !self.is_over() {
-            held.retain_mut(|stream| matches!(stream.read(&mut [0; 64]), Ok(n) if n > 0));
-            if held.len() < 8
-                && let Some(mut stream) = self.connect()
-            {
-                let _ = SockRef::from(&stream).set_recv_buffer_size(4096);
-                let _ = stream.write_all(&Request::get("/bad/large").bytes());
-                held.push(stream);
-            }
-            sleep(TICK);
-        }
+        hold(self.over, connections, || self.connect(), beginning, byte);
     }
 
     /// Sends a request and leaves before its answer.
@@ -136,11 +98,8 @@ impl Crowd<'_> {
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     }
 
-    /// Says something, and takes what comes until the gateway ends it, or nothing more comes.
     fn say(&self, bytes: &[u8]) {
-        let Some(mut stream) = self.connect() else { return };
-        let _ = stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write));
-        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        self.connect().into_iter().for_each(|stream| say(stream, bytes));
     }
 
     /// As in `tests/peers.rs`, in an order that the seed tells.
@@ -158,16 +117,6 @@ impl Crowd<'_> {
             visit(self.gateway, at, how[below(3)], way, how[below(2)]);
             sleep(TICK / 2);
         }
-    }
-}
-
-fn is_closed(stream: &TcpStream) -> bool {
-    let _ = stream.set_nonblocking(true);
-    let seen = stream.peek(&mut [0; 1]);
-    let _ = stream.set_nonblocking(false);
-    match seen {
-        Ok(n) => n == 0,
-        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
     }
 }
 

@@ -1,7 +1,9 @@
 //! A client that sends bytes as they are, and requests made from parts.
 
 use std::io::{self, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::message::{Message, Reader};
 use crate::wait::DEADLINE;
@@ -19,6 +21,16 @@ pub(crate) fn connected(address: SocketAddr) -> io::Result<TcpStream> {
     stream.set_read_timeout(Some(DEADLINE))?;
     stream.set_write_timeout(Some(DEADLINE))?;
     Ok(stream)
+}
+
+/// A connection from an address of this machine.
+pub fn connect_from(address: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+    // The port is chosen with the connection: one may serve several.
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::new(address, 0).into())?;
+    socket.connect(&to.into())?;
+    Ok(socket.into())
 }
 
 impl Client {
@@ -53,6 +65,12 @@ impl Client {
     pub fn call(&mut self, request: &Request) -> Message {
         self.send(request.bytes());
         self.response(&request.method)
+    }
+
+    /// As [`Client::call`], where the connection may be gone.
+    pub fn try_call(&mut self, request: &Request) -> io::Result<Message> {
+        self.stream.write_all(&request.bytes())?;
+        self.reader.response(&request.method)
     }
 
     /// Ends the sending side; answers can still be read.

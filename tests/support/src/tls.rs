@@ -135,7 +135,11 @@ impl<S: Read> Read for Half<S> {
 impl TlsClient {
     /// Connects and shakes hands, asking for `name`.
     pub fn try_connect(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> io::Result<Self> {
-        let socket = connected(address)?;
+        Self::on(connected(address)?, name, config)
+    }
+
+    /// Shakes hands on a connection that exists.
+    pub fn on(socket: TcpStream, name: &str, config: &Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let connection = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, socket);
@@ -172,6 +176,12 @@ impl TlsClient {
     pub fn call(&mut self, request: &Request) -> Message {
         self.send(request.bytes());
         self.response(&request.method)
+    }
+
+    /// As [`TlsClient::call`], where the connection may be gone.
+    pub fn try_call(&mut self, request: &Request) -> io::Result<Message> {
+        self.with(|stream| stream.write_all(&request.bytes()).and_then(|()| stream.flush()))?;
+        self.reader.response(&request.method)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a gateway's process uses, as the kernel counts it.
 
 use std::fs;
+use std::process::Command;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, succeeds};
 use crate::wait::eventually;
 
 /// Ticks of the kernel's accounting in a second (`USER_HZ`, the same on every Linux we run on).
@@ -19,6 +20,26 @@ const LOOKS: usize = 60;
 /// Metrics that are 0 when nothing is under way.
 const UNDER_WAY: [&str; 3] =
     ["lockgate_connections_open", "lockgate_upstream_idle_connections", "lockgate_upstream_calls_in_flight"];
+
+/// Processor time of a line of `stat`, in milliseconds.
+fn processor_ms(stat: &str) -> u64 {
+    // After the name, which may hold blanks: user and system time are the 14th and 15th field of the line.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let times = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number of ticks"));
+    times.sum::<u64>() * 1000 / TICKS
+}
+
+/// Processor time of this thread so far, in milliseconds.
+pub fn thread_ms() -> u64 {
+    processor_ms(&fs::read_to_string("/proc/thread-self/stat").expect("a thread knows itself"))
+}
+
+/// From now on every other thread of the machine goes before this one.
+pub fn lower_priority() {
+    let thread = fs::read_link("/proc/thread-self").expect("a thread knows itself");
+    let number = thread.file_name().expect("it ends with its number");
+    succeeds(Command::new("renice").args(["-n", "19", "-p"]).arg(number));
+}
 
 impl Gateway {
     /// Of a gateway with an operator's listener that nobody has called yet.
@@ -76,11 +97,7 @@ impl Gateway {
 
     /// Processor time so far, in milliseconds.
     pub fn processor_ms(&self) -> u64 {
-        let stat = self.proc("stat");
-        // After the name, which may hold blanks: user and system time are the 14th and 15th field of the line.
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let times = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number of ticks"));
-        times.sum::<u64>() * 1000 / TICKS
+        processor_ms(&self.proc("stat"))
     }
 }
 
