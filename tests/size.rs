@@ -5,8 +5,11 @@ mod sample;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use lockgate::catalog::{Backend, Catalog, Effort, Kept, load_served};
+use lockgate::gate::route::Built;
+use lockgate::gate::{Shared, Tables};
 use lockgate_test_support::eventually;
 use sample::Sample;
 
@@ -121,6 +124,34 @@ fn of_many_only_what_has_changed_is_read_and_put_together() {
         "1",
     ]);
     changes("a group and a VPC access come before all others", Effort { app_documents: 1, ..none });
+}
+
+/// The benchmark of `loadtest size` in small, counted and not timed.
+#[test]
+fn one_publication_among_many_builds_the_tables_of_one_group() {
+    let sample = many(200, 10);
+    for list in 0..5 {
+        write_list(&sample, &format!("app-lists/many-{list}.toml"), 1000 * (list + 1)..1000 * (list + 2));
+    }
+    let directory = sample.path("");
+    let mut kept = Kept::default();
+    let shared = Shared::for_preview(&load(&directory, &mut kept));
+    eventually("files are believed to be what they look like", || {
+        load(&directory, &mut kept);
+        (kept.effort() == Effort::default()).then_some(())
+    });
+    let first = Arc::new(load(&directory, &mut kept));
+    assert_eq!((first.apis.len(), first.apps.len()), (2001, 5006));
+    let before = Tables::build(first, &shared);
+    assert_eq!(before.built, Built { all: 201, anew: 201 });
+
+    fs::write(sample.path("groups/g150/apis/a7.toml"), api_document(7, 1001)).unwrap();
+    sample.ok(&["publish", "g150/a7"]);
+    let catalog = load(&directory, &mut kept);
+    assert_eq!(kept.effort(), Effort { groups: 1, published_files: 2, app_documents: 0 });
+    let after = Tables::after(Some(&before), Arc::new(catalog), &shared);
+    assert_eq!(after.built, Built { all: 201, anew: 1 });
+    assert!(Arc::ptr_eq(&before.apps, &after.apps), "no app has changed");
 }
 
 #[test]
