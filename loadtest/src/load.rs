@@ -7,20 +7,19 @@
 use std::cell::RefCell;
 use std::io::BufRead;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
-use monoio::buf::IoBufMut;
-use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
-use monoio::net::TcpStream;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{self, Fault};
 use crate::payload::Pattern;
 use crate::request::{App, Credential, Requests, Template};
+use crate::transport::{Route, Transport};
 use crate::{clock, ring};
 
 /// Room for the head of an answer beside its body.
@@ -29,6 +28,19 @@ const ANSWER_HEAD_BYTES: usize = 8 * 1024;
 const FAULTS_TOLD: usize = 5;
 /// Highest latency the histogram can hold: a minute, in nanoseconds, beyond any run's bound for one request.
 const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
+/// How long a connection lasts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lasting {
+    /// It carries one request after the other.
+    #[default]
+    Kept,
+    /// Each request has one of its own, with a whole handshake where there is TLS.
+    New,
+    /// Each request has one of its own, whose session was begun by the one before.
+    Resumed,
+}
 
 #[derive(Args)]
 pub struct Arguments {
@@ -72,6 +84,16 @@ pub struct Arguments {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+    /// What becomes of a connection after its answer
+    #[arg(long, value_enum, default_value = "kept")]
+    pub connection: Lasting,
+    /// Open the connections one after the other, each with a request, before the warm-up: so that memory is that of connections
+    /// that wait, and not of a crowd
+    #[arg(long)]
+    pub one_by_one: bool,
+    /// Over TLS 1.3: who has signed the certificate of the host, PEM
+    #[arg(long)]
+    pub authority: Option<PathBuf>,
     /// Congestion control of the connections; by default the system's
     #[arg(long)]
     pub congestion: Option<String>,
@@ -126,20 +148,32 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
         app: &app,
         body: &body,
     })?;
+    let short = arguments.connection != Lasting::Kept;
+    let route =
+        Route::new(arguments.target, &arguments.host, arguments.authority.as_deref(), arguments.congestion.clone(), short)?;
+    let route = if arguments.connection == Lasting::New { route.without_resumption() } else { route };
+    let tally = Tally::new(arguments.warm_up)?;
+    let run = Run { pattern, answer_bytes: arguments.answer_bytes, lasting: arguments.connection, warm: false, requests, tally };
+    let run = Rc::new(RefCell::new(run));
     let mut connections = Vec::new();
     for _ in 0..arguments.connections {
-        connections.push(Connection::open(arguments)?);
+        let mut connection = Connection::open(arguments, &route).await?;
+        if arguments.one_by_one {
+            connection.exchange(&run).await.map_err(anyhow::Error::msg)?;
+        }
+        connections.push(connection);
     }
-    let run = Run { pattern, answer_bytes: arguments.answer_bytes, requests, tally: Tally::new(arguments.warm_up)? };
-    let run = Rc::new(RefCell::new(run));
     let bound = Duration::from_secs(arguments.seconds);
 
-    let mut connections = phase(connections, &run, bound).await?;
+    if !arguments.one_by_one {
+        connections = phase(connections, &run, bound).await?;
+    }
     if arguments.wait_for_start {
         println!("warm");
         // Every connection is idle: blocking the only thread is the point.
         std::io::stdin().lock().read_line(&mut String::new())?;
     }
+    run.borrow_mut().warm = true;
     let warm_up = std::mem::replace(&mut run.borrow_mut().tally, Tally::new(arguments.requests)?);
     let start = clock::now();
     if warm_up.faults == 0 {
@@ -194,24 +228,42 @@ async fn drive(mut connection: Connection, run: Rc<RefCell<Run>>, stop: Instant)
 struct Run {
     pattern: Pattern,
     answer_bytes: usize,
+    lasting: Lasting,
+    /// The warm-up is over.
+    warm: bool,
     requests: Requests,
     tally: Tally,
 }
 
 struct Connection {
-    stream: TcpStream,
+    route: Route,
+    transport: Transport,
+    /// It has carried a request.
+    used: bool,
     request: Vec<u8>,
     answer: Vec<u8>,
 }
 
 impl Connection {
-    fn open(arguments: &Arguments) -> Result<Self> {
-        let stream = ring::connect(arguments.target, arguments.congestion.as_deref())?;
+    async fn open(arguments: &Arguments, route: &Route) -> Result<Self> {
+        let route = if arguments.connection == Lasting::Resumed { route.of_its_own() } else { route.clone() };
+        let transport = Transport::open(&route).await?;
         let answer = Vec::with_capacity(ANSWER_HEAD_BYTES + arguments.answer_bytes);
-        Ok(Self { stream, request: Vec::new(), answer })
+        Ok(Self { route, transport, used: false, request: Vec::new(), answer })
+    }
+
+    /// Another one in its place.
+    async fn renew(&mut self, run: &RefCell<Run>) -> Result<(), String> {
+        self.transport = Transport::open(&self.route).await.map_err(|error| format!("connect: {error:#}"))?;
+        let must_be_resumed = run.borrow().warm && run.borrow().lasting == Lasting::Resumed;
+        if must_be_resumed && !self.transport.is_resumed() { Err("a session was not resumed".into()) } else { Ok(()) }
     }
 
     async fn exchange(&mut self, run: &RefCell<Run>) -> Result<(), String> {
+        let lasting = run.borrow().lasting;
+        if std::mem::replace(&mut self.used, true) && lasting != Lasting::Kept {
+            self.renew(run).await?;
+        }
         let mut request = std::mem::take(&mut self.request);
         {
             let requests = &mut run.borrow_mut().requests;
@@ -219,7 +271,7 @@ impl Connection {
                 requests.write_next(&mut request);
             }
         }
-        let (result, request) = self.stream.write_all(request).await;
+        let (result, request) = self.transport.send(request).await;
         self.request = request;
         result.map_err(|error| format!("send: {error}"))?;
 
@@ -227,8 +279,8 @@ impl Connection {
         loop {
             let buffer = std::mem::take(&mut self.answer);
             let (start, end) = (buffer.len(), buffer.capacity());
-            let (result, slice) = self.stream.read(buffer.slice_mut(start..end)).await;
-            self.answer = slice.into_inner();
+            let (result, buffer) = self.transport.receive(buffer).await;
+            self.answer = buffer;
             match result {
                 Ok(0) if start == end => return Err("the answer's head is too large".into()),
                 Ok(0) => return Err(format!("the connection was closed after {start} bytes of an answer")),

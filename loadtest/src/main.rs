@@ -14,6 +14,7 @@ mod request;
 mod ring;
 mod signature;
 mod size;
+mod transport;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

@@ -122,3 +122,27 @@ fn a_comparison_of_the_relay_with_itself_prints_figures_and_writes_them() {
     let markdown = std::fs::read_to_string(out.path().join("compare.md")).unwrap();
     assert!(markdown.contains("| relay | - | **1.00** (1.00..1.00) |"), "{markdown}");
 }
+
+/// Over TLS, with connections that are kept, begun anew and resumed, and with many that wait.
+#[test]
+fn a_comparison_of_the_gateway_over_tls_is_without_faults() {
+    let gateway = std::path::Path::new(PROGRAM).with_file_name("lockgate");
+    let out = tempfile::tempdir().unwrap();
+    if std::thread::available_parallelism().unwrap().get() < 2 {
+        return;
+    }
+    let mut command = Command::new(PROGRAM);
+    command.args(["compare", "--peers", "lockgate", "--rounds", "1", "--requests", "1500", "--connections", "4", "--gateway"]);
+    command.arg(gateway).arg("--out").arg(out.path());
+    let scenarios = ["tls-128", "tls-1m", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000", "plain-new"];
+    let output = command.arg("--scenario").args(scenarios).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("compare.json")).unwrap()).unwrap();
+    let samples = json["samples"].as_array().unwrap();
+    assert_eq!(samples.len(), scenarios.len());
+    assert!(samples.iter().all(|sample| sample["faults"] == 0), "{samples:#?}");
+    let waiting = samples.iter().find(|sample| sample["scenario"] == "tls-1000").unwrap();
+    assert!(waiting["kib_per_connection"].as_f64().unwrap() > 0.1, "{waiting:#}");
+    let markdown = std::fs::read_to_string(out.path().join("compare.md")).unwrap();
+    assert!(markdown.contains("`loadtest/scenarios/tls-resumed.toml` |"), "{markdown}");
+}

@@ -110,6 +110,7 @@ impl Report {
         for scenario in &self.scenarios {
             self.write_scenario(out, scenario)?;
         }
+        self.write_record(out)?;
         if !self.limits.is_empty() {
             writeln!(out, "## Limits\n")?;
         }
@@ -122,6 +123,42 @@ impl Report {
             )?;
         }
         Ok(())
+    }
+
+    /// One row a scenario, as SPECIFICATION.md has them.
+    fn write_record(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(
+            out,
+            "## For the record\n\nProcessor time of a request in µs (user + kernel); memory of a connection that waits.\n"
+        )?;
+        writeln!(
+            out,
+            "| what | of nginx | of HAProxy | Lockgate | nginx | HAProxy | KiB: Lockgate, nginx, HAProxy | scenario |"
+        )?;
+        writeln!(out, "|---|---|---|---|---|---|---|---|")?;
+        for Scenario { name, about, connections, .. } in &self.scenarios {
+            let gateway = self.processor_us(name, Peer::Lockgate.name());
+            let ratio = |peer: Peer| Spread::of_ratios(&gateway, &self.processor_us(name, peer.name()));
+            let median = |peer: Peer, figure: fn(&Sample) -> f64| {
+                Spread::of(self.of(name, peer.name()).map(figure)).map_or(f64::NAN, |figure| figure.median)
+            };
+            let time = |peer: Peer| format!("{:.1} + {:.1}", median(peer, |s| s.user_us), median(peer, |s| s.kernel_us));
+            // What has grown once is there in every later round.
+            let memory = |peer: Peer| self.of(name, peer.name()).map(|s| s.kib_per_connection).fold(0.0, f64::max);
+            let [gateway_kib, nginx_kib, haproxy_kib] = [Peer::Lockgate, Peer::Nginx, Peer::Haproxy].map(memory);
+            let memory = match connections {
+                Some(_) => format!("{gateway_kib:.1}, {nginx_kib:.1}, {haproxy_kib:.1}"),
+                None => String::new(),
+            };
+            let [of_nginx, of_haproxy] = [Peer::Nginx, Peer::Haproxy]
+                .map(|peer| cell(ratio(peer), |r| format!("{:.2} ({:.2} to {:.2})", r.median, r.low, r.high)));
+            let [own, nginx, haproxy] = [Peer::Lockgate, Peer::Nginx, Peer::Haproxy].map(time);
+            writeln!(
+                out,
+                "| {about} | {of_nginx} | {of_haproxy} | {own} | {nginx} | {haproxy} | {memory} | `loadtest/scenarios/{name}.toml` |"
+            )?;
+        }
+        writeln!(out)
     }
 
     fn write_scenario(&self, out: &mut String, scenario: &Scenario) -> std::fmt::Result {
@@ -193,6 +230,7 @@ mod tests {
             busy: 0.9,
             requests_per_second: 1000.0,
             latency_us: Latency { p50: 1.0, p99: 2.0, p999: 3.0, max: 4.0 },
+            kib_per_connection: 1.0,
             others: 0.0,
             stolen: 0.0,
         }
