@@ -234,7 +234,7 @@ fn forward(criterion: &mut Criterion) {
 
     let Verdict::Forward(forward) = decide(&call, &tables, &shared, &mut scratch).verdict else { panic!("the call passes") };
     let instance = &backend_of(&tables, &forward).0.instances[0];
-    let out = Outgoing { instance, request_id: b"7AD052CB-EE8B-4DFD-BBAF-EFB340E0A5AF", body: BodyLength::None };
+    let out = Outgoing { instance, request_id: b"7AD052CB-EE8B-4DFD-BBAF-EFB340E0A5AF", body: BodyLength::None, http2: false };
     let mut buffer = [0; 8192];
     criterion.bench_function("map/write_request", |b| {
         b.iter(|| {

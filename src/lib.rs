@@ -7,6 +7,7 @@ pub mod document; // files as written, with spans; diagnostics with file:line:co
 pub mod explain; // one call, decided step by step, with the places that decide
 pub mod gate; // the decision, pure: route, authenticate, authorize, admit, map
 pub mod http; // wire formats, pure: head, framing, chunked, serialise
+pub mod http2; // HTTP/2 spelled as HTTP/1.1: a stream as a connection of its own
 pub mod lint; // what documents say and hardly mean: the warnings of `lockgate check`
 pub mod live; // the running gateway kept on its files: watch, load, put in force, answer commands
 pub mod net; // the facade over the runtime: streams, blocks, deadlines, clock

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 
-use lockgate::catalog::{self, Driver, Scheme};
+use lockgate::catalog::{self, Driver};
 use lockgate::gate::Shared;
 use lockgate::net::bell::bell;
 use lockgate::net::{Admission, clock, listen};
@@ -83,6 +83,7 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
     let stop = Arc::new(AtomicBool::new(false));
     let ((ready, is_ready), (begin, begins)) = (channel(), channel());
     let listener = listen::bind(config.address()).expect("the port is this test's own");
+    let settings = catalog.listeners[0];
     let shared = Arc::new(Shared::new(&catalog, clock::unix_ms(), [7; 16]));
     let generation = Generation::build(None, 1, catalog, &shared, &Board::new(1));
     let (ringer, bell) = bell().expect("a pair of sockets");
@@ -94,7 +95,7 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
         bell,
         shared,
         admission: Admission::new(1024),
-        listeners: vec![(listener, Scheme::Http)],
+        listeners: vec![(listener, settings)],
         log: writer.as_ref().map_or_else(|| Sink::none(counters.clone()), |writer| writer.sink(counters.clone())),
         counters,
         driver,

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::process::Stdio;
 
 use lockgate_test_support::{
-    Api, App, Backend, Client, Config, Gateway, Request, Signer, TlsClient, client_config, eventually, lockgate, promtool,
-    repository, reserve, secured, succeeds,
+    Api, App, Backend, Client, Config, Frame, FrameClient, Gateway, Request, Signer, TlsClient, client_config, eventually,
+    lockgate, promtool, repository, reserve, secured, succeeds,
 };
 
 fn requests(gateway: &Gateway, api: &str, status: &str) -> Option<f64> {
@@ -74,7 +74,7 @@ fn prometheus_finds_nothing_wrong() {
 
 /// Metrics that the test below cannot move, and why.
 const STILL: &[(&str, &str)] = &[
-    ("lockgate_panics_total", "no bug is known that a client can reach; counted by worker/mod.rs::spawn"),
+    ("lockgate_panics_total", "no bug is known that a client can reach; counted by proxy/core.rs::spawn"),
     ("lockgate_accept_errors_total", "connections are closed before descriptors run out"),
     ("lockgate_upgraded_connections_open", "no API of it switches; tests/upgrades.rs reads it"),
     ("lockgate_quota_queued_total", "tests/quotas.rs looks at it"),
@@ -110,7 +110,8 @@ fn every_metric_moves() {
         .vpc_access_of("pair", &[gone[0].address, gone[1].address], "")
         .group("g", &["*"], "default_domain_calls_per_day = 1")
         .instance("workers = 1")
-        .table("limits", "pool_connections = 1\nidle_timeout_ms = 300\nconnections_per_worker = 4")
+        .http2()
+        .table("limits", "pool_connections = 1\nidle_timeout_ms = 300\nconnections_per_worker = 4\nhttp2_idle_frames = 8")
         .access_log()
         .published(&Api::open("all", "/*").backend_path("/*"))
         .published(&Api::open("nowhere", "/nowhere").vpc_access("pair"))
@@ -122,6 +123,11 @@ fn every_metric_moves() {
     // The second call finds its connection closed, and is sent again.
     client.call(&Request::get("/1")).assert_passed();
     client.call(&Request::get("/2")).assert_passed();
+    // One that speaks HTTP/2, and then too much.
+    let mut chatty = FrameClient::connect(gateway.address);
+    chatty.frame(&Frame::get(1, "/3")).wait_for(&[Frame::HEADERS]);
+    chatty.send(&Frame::new(Frame::PING, 0, 0, [0; 8]).bytes().repeat(9)).wait_for(&[Frame::GOAWAY]);
+    drop(chatty);
     seen.extend(moved(&gateway));
     gateway.call(&Request::get("/app")).assert_refused("A400MA");
     gateway.get("/nowhere").assert_refused("D504CO");

@@ -13,8 +13,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("live", &["worker", "catalog", "document", "observe", "net"]),
     ("worker", &["state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
-    ("proxy", &["gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("proxy", &["gate", "http", "http2", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("upstream", &["http", "tls", "observe", "catalog", "net", "sys"]),
+    ("http2", &["http", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.
     ("net", &["http", "tls", "sys"]),
     // Of `tls`, what a client has shown of itself; of `sys`, asking for memory ahead.
@@ -65,7 +66,7 @@ const UNSAFE: &[(&str, &str)] = &[
 ];
 
 /// Modules in which nothing may panic.
-const NO_PANIC: &[&str] = &["gate", "http", "proxy", "tls", "upstream", "worker"];
+const NO_PANIC: &[&str] = &["gate", "http", "http2", "proxy", "tls", "upstream", "worker"];
 const PANICS: &[&str] = &[".unwrap()", ".expect(", ".unwrap_err()", "panic!", "todo!", "unimplemented!", "unreachable!"];
 
 /// Panics that stay: file, part of the line, and why it cannot happen or must end the process.

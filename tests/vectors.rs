@@ -7,7 +7,8 @@ use std::fs;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lockgate_test_support::{
-    Api, App, Authority, Backend, Config, Gateway, KeyKind, Message, Request, TlsClient, client_config, now_ms, repository,
+    Api, App, Authority, Backend, Config, Gateway, Http2Client, KeyKind, Message, Request, TlsClient, client_config, now_ms,
+    repository,
 };
 use serde_json::Value;
 
@@ -107,8 +108,10 @@ fn seen(answer: &Message, backend: &Backend) -> String {
     let at_backend = match answer.code() {
         "" => {
             let request = backend.next();
-            let own = |name: &str| ["X-Forwarded-Proto", "X-Ca-Request-Id"].contains(&name);
-            let fields: Vec<_> = request.fields.iter().filter(|(name, _)| !own(name)).collect();
+            // Over HTTP/2 names have no case.
+            let fields = request.fields.iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+            let own = |name: &str| ["x-forwarded-proto", "x-ca-request-id", "via"].contains(&name);
+            let fields: Vec<_> = fields.filter(|(name, _)| !own(name)).collect();
             format!("{} {fields:?} {}", request.start_line, request.raw_body.escape_ascii())
         }
         _ => String::new(),
@@ -123,32 +126,54 @@ fn logged(line: &Value) -> String {
         .join(" ")
 }
 
+/// What a call may come by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Http1,
+    Tls,
+    Http2,
+    Http2Tls,
+}
+
 #[test]
-fn every_vector_gets_the_same_over_tls() {
+fn every_vector_gets_the_same_by_every_way() {
     const FILES: [&str; 5] = ["valid.jsonl", "published.jsonl", "invalid.jsonl", "client_defect.jsonl", "compat.jsonl"];
     let rows: Vec<_> = FILES.into_iter().flat_map(Row::all).collect();
     let authority = Authority::new("Test CA");
     let client = client_config(&authority, &[], None);
     for (clock_ms, rows) in groups(rows) {
         let (mut told, backend) = (Vec::new(), Backend::ok());
-        for over_tls in [false, true] {
+        for way in [Way::Http1, Way::Tls, Way::Http2, Way::Http2Tls] {
             let certificate = "[[certificate]]\nchain = \"any.pem\"\nkey = \"any.key\"\ndomains = [\"g.localhost\", \"*\"]\n";
-            let config = config(&backend, BOTH_METHODS, &any_clock()).instance("workers = 1").access_log().https();
+            let config = config(&backend, BOTH_METHODS, &any_clock()).instance("workers = 1").access_log().http2().https();
             authority.issue("any", &["g.localhost"], KeyKind::Ecdsa).write(&config.path().join("groups/g"), "any");
             let gateway = config.group("g", &["*"], certificate).at(clock_ms / 1000).start();
             let mut one = Vec::new();
             for row in &rows {
-                let answer = match over_tls {
-                    false => gateway.call(&row.request()),
-                    true => TlsClient::connect(gateway.https(), "g.localhost", &client).call(&row.request()),
+                let request = row.request();
+                let answer = match way {
+                    Way::Http1 => gateway.call(&request),
+                    Way::Tls => TlsClient::connect(gateway.https(), "g.localhost", &client).call(&request),
+                    Way::Http2 => Http2Client::connect(gateway.address).call(&without_connection(request)),
+                    Way::Http2Tls => {
+                        Http2Client::over_tls(gateway.https(), "g.localhost", &client).call(&without_connection(request))
+                    }
                 };
                 one.push(format!("{}: {}", row.id(), seen(&answer, &backend)));
             }
             one.extend(gateway.access_log(rows.len()).iter().map(logged));
             told.push(one);
         }
-        assert_eq!(told[0], told[1]);
+        for other in &told[1..] {
+            assert_eq!(&told[0], other);
+        }
     }
+}
+
+/// Without what HTTP/2 has no fields for.
+fn without_connection(mut request: Request) -> Request {
+    request.fields.retain(|(name, _)| !["connection", "keep-alive"].contains(&&*name.to_ascii_lowercase()));
+    request
 }
 
 /// Groups rows so that one gateway can judge a group: sent within an hour, no nonce twice.

@@ -160,7 +160,7 @@ impl Gateway {
             return Ok(None);
         };
         let instance = &backend_of(&self.tables, &forward).0.instances[0];
-        let outgoing = Outgoing { instance, request_id: REQUEST_ID, body: framing.body };
+        let outgoing = Outgoing { instance, request_id: REQUEST_ID, body: framing.body, http2: false };
         Ok(Some(written(|writer| write_request(&call, &forward, &self.tables, &outgoing, writer))))
     }
 }

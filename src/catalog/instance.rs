@@ -27,10 +27,12 @@ pub enum Driver {
     Epoll,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
     pub address: SocketAddr,
     pub scheme: Scheme,
+    /// HTTP/2 is spoken beside HTTP/1.1.
+    pub http2: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::document::limits::Limit;
 use crate::http::chunked::ChunkLimits;
+use crate::http::frames::FrameLimits;
 use crate::http::head::HeadLimits;
 
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ pub struct Limits {
     pub tls_handshake_timeout: Duration,
     /// TLS handshakes under way of a worker.
     pub tls_handshakes: usize,
+    pub http2: Http2Limits,
     /// Client connections of the process.
     pub connections: usize,
     /// Client connections from one address.
@@ -76,6 +78,19 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
+/// Of a client's connection that speaks HTTP/2.
+#[derive(Clone, Copy, Debug)]
+pub struct Http2Limits {
+    /// Streams at one time.
+    pub streams: usize,
+    /// What is received ahead of what has been passed on, in bytes: of a stream, and of all.
+    pub stream_window_bytes: usize,
+    pub connection_window_bytes: usize,
+    /// What waits for a client to take it, for each stream, in bytes.
+    pub send_buffer_bytes: usize,
+    pub frames: FrameLimits,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -97,6 +112,13 @@ impl Default for Limits {
             upgrade_lifetime: Duration::from_secs(24 * 3600),
             tls_handshake_timeout: Duration::from_secs(10),
             tls_handshakes: 1024,
+            http2: Http2Limits {
+                streams: 128,
+                stream_window_bytes: 256 * 1024,
+                connection_window_bytes: 1024 * 1024,
+                send_buffer_bytes: 64 * 1024,
+                frames: FrameLimits { resets: 200, idle_frames: 1000, continuations: 8 },
+            },
             connections: 65_536,
             connections_per_address: 1024,
             connections_per_worker: 4096,
@@ -167,6 +189,13 @@ impl Limits {
             Limit::UpgradeLifetime => Slot::Time(&mut self.upgrade_lifetime),
             Limit::TlsHandshakeTimeout => Slot::Time(&mut self.tls_handshake_timeout),
             Limit::TlsHandshakes => Slot::Size(&mut self.tls_handshakes),
+            Limit::Http2Streams => Slot::Size(&mut self.http2.streams),
+            Limit::Http2StreamWindow => Slot::Size(&mut self.http2.stream_window_bytes),
+            Limit::Http2ConnectionWindow => Slot::Size(&mut self.http2.connection_window_bytes),
+            Limit::Http2SendBuffer => Slot::Size(&mut self.http2.send_buffer_bytes),
+            Limit::Http2Resets => Slot::Size(&mut self.http2.frames.resets),
+            Limit::Http2IdleFrames => Slot::Size(&mut self.http2.frames.idle_frames),
+            Limit::Http2Continuations => Slot::Size(&mut self.http2.frames.continuations),
             Limit::Connections => Slot::Size(&mut self.connections),
             Limit::ConnectionsPerAddress => Slot::Size(&mut self.connections_per_address),
             Limit::ConnectionsPerWorker => Slot::Size(&mut self.connections_per_worker),

@@ -95,6 +95,9 @@ pub struct ListenerTable {
     pub address: At<String>,
     /// Default: `http`.
     pub protocol: Option<At<SchemeWord>>,
+    /// HTTP/2 beside HTTP/1.1: over HTTPS it is offered in the handshake, over HTTP it is for clients that know beforehand.
+    /// Default: true over HTTPS, false over HTTP.
+    pub http2: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]

@@ -133,6 +133,20 @@ limits! {
     UpgradeLifetime upgrade_lifetime_ms: Milliseconds in 10..=30 * 24 * HOUR_MS;
     /// TLS handshakes under way of a worker; connections beyond that are closed.
     TlsHandshakes tls_handshakes: Count in 1..=1_000_000;
+    /// Streams of an HTTP/2 connection at one time.
+    Http2Streams http2_streams: Count in 1..=10_000;
+    /// What a client may send on a stream before it has been passed on; of all streams, `http2_connection_window_bytes`.
+    Http2StreamWindow http2_stream_window_bytes: Bytes in 16 * KIB..=16 * MIB;
+    /// What a client may send on all streams of a connection before it has been passed on.
+    Http2ConnectionWindow http2_connection_window_bytes: Bytes in 65_535..=64 * MIB;
+    /// What of an answer waits for its client to take it, for each stream.
+    Http2SendBuffer http2_send_buffer_bytes: Bytes in KIB..=16 * MIB;
+    /// Streams that a client resets within 10 seconds; the connection ends after more.
+    Http2Resets http2_resets: Count in 1..=1_000_000;
+    /// Frames that move nothing (settings, pings, priorities, empty data, unknown ones) within 10 seconds; the connection ends after more.
+    Http2IdleFrames http2_idle_frames: Count in 8..=1_000_000;
+    /// CONTINUATION frames of one head; the connection ends after more.
+    Http2Continuations http2_continuations: Count in 1..=1_000;
     /// Client connections of the process.
     Connections connections: Count in 1..=16_000_000;
     /// Client connections from one IPv4 address, or one IPv6 network of 64 bits; trusted_proxies are not held to it.

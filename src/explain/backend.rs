@@ -33,7 +33,7 @@ pub fn request(
     };
     let mut buffer = vec![0; HEAD_BYTES];
     let mut writer = HeadWriter::new(&mut buffer);
-    write_request(call, forward, tables, &Outgoing { instance, request_id: REQUEST_ID, body }, &mut writer);
+    write_request(call, forward, tables, &Outgoing { instance, request_id: REQUEST_ID, body, http2: false }, &mut writer);
     let length = writer.finish().ok_or(Refusal::new(ErrorCode::I413UL))?;
     let addresses: Vec<String> = access.instances.iter().map(|instance| instance.address.to_string()).collect();
     let api = tables.catalog.apis.get(forward.api.index());

@@ -30,6 +30,8 @@ pub struct Outgoing<'a> {
     /// Upper-case UUID.
     pub request_id: &'a [u8; 36],
     pub body: BodyLength,
+    /// The request came by HTTP/2.
+    pub http2: bool,
 }
 
 /// Where a call goes, and how long its backend may take from the end of the request to the head of the answer.
@@ -62,7 +64,11 @@ pub fn write_request(call: &Call<'_>, forward: &Forward, tables: &Tables, out: &
     write_forwarded_for(call, writer);
     writer.field(b"X-Forwarded-Proto", if call.scheme == Scheme::Https { b"https" } else { b"http" });
     if let Some(own) = &tables.catalog.instance.via {
-        writer.bytes(if call.request.head.version == Version::Http11 { b"Via: 1.1 " } else { b"Via: 1.0 " });
+        writer.bytes(match call.request.head.version {
+            Version::Http11 if out.http2 => b"Via: 2.0 ",
+            Version::Http11 => b"Via: 1.1 ",
+            Version::Http10 => b"Via: 1.0 ",
+        });
         writer.bytes(own.as_bytes());
         writer.bytes(b"\r\n");
     }

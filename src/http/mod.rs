@@ -8,6 +8,7 @@ pub mod chunked;
 pub mod connection;
 pub mod date;
 pub mod field;
+pub mod frames;
 pub mod framing;
 pub mod head;
 pub mod percent;

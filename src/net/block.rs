@@ -66,6 +66,10 @@ impl Block {
         self.bytes.len()
     }
 
+    pub fn is_small(&self) -> bool {
+        self.capacity() == SMALL_BYTES
+    }
+
     /// Empties the block, leaving `headroom` bytes free before what comes next.
     pub fn clear(&mut self, headroom: usize) {
         self.start = headroom.min(self.bytes.len());

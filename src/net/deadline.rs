@@ -5,12 +5,13 @@
 //! [`Timer::expired`] that it was us.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::os::fd::RawFd;
 use std::rc::Rc;
+use std::task::Waker;
 use std::time::Duration;
 
 use super::admission::Ticket;
 use super::secure::Secure;
+use super::stream::Handle;
 use crate::http::serialise::CONTINUE;
 use crate::sys::{self, Direction};
 
@@ -67,8 +68,8 @@ pub struct Timer {
 
 /// The deadlines of a connection, one for each direction of its two sockets.
 pub struct Watch {
-    client: RawFd,
-    backend: Cell<RawFd>,
+    client: Handle,
+    backend: RefCell<Handle>,
     pub from_client: Timer,
     pub to_client: Timer,
     pub from_backend: Timer,
@@ -85,6 +86,8 @@ pub struct Watch {
     pub(super) leaving: Cell<bool>,
     /// The client's session, where it has one.
     session: OnceCell<Rc<Secure>>,
+    /// Serves many requests at once, and has to be told when no more are wanted.
+    task: Cell<Option<Waker>>,
 }
 
 impl Default for Timer {
@@ -124,10 +127,10 @@ impl Timer {
 }
 
 impl Watch {
-    fn new(client: RawFd, ticket: Option<Ticket>) -> Self {
+    fn new(client: Handle, ticket: Option<Ticket>) -> Self {
         Self {
             client,
-            backend: Cell::new(-1),
+            backend: RefCell::default(),
             from_client: Timer::default(),
             to_client: Timer::default(),
             from_backend: Timer::default(),
@@ -138,6 +141,7 @@ impl Watch {
             served: Cell::new(false),
             leaving: Cell::new(false),
             session: OnceCell::new(),
+            task: Cell::default(),
         }
     }
 
@@ -146,9 +150,9 @@ impl Watch {
         let _ = self.session.set(session);
     }
 
-    /// Names the backend connection in use; `None` before it is closed or given back.
-    pub fn set_backend(&self, fd: Option<RawFd>) {
-        self.backend.set(fd.unwrap_or(-1));
+    /// Names the backend connection in use; nothing before it is closed or given back.
+    pub fn set_backend(&self, backend: Handle) {
+        self.backend.replace(backend);
         self.cancelled.set(false);
         for timer in [&self.from_backend, &self.to_backend] {
             timer.clear();
@@ -182,20 +186,23 @@ impl Watch {
     /// Ends what is in flight to and from the backend.
     pub fn cancel_backend(&self) {
         self.cancelled.set(true);
-        if self.backend.get() >= 0 {
-            sys::shutdown(self.backend.get(), Direction::Both);
-        }
+        self.backend.borrow().shutdown(Direction::Both);
     }
 
     /// Ends what is in flight on both sides, and both connections.
     pub fn cut(&self) {
         self.cancel_backend();
-        sys::shutdown(self.client, Direction::Both);
+        self.client.shutdown(Direction::Both);
     }
 
     /// It is being ended to make room: it is sent one answer at most.
     pub fn is_leaving(&self) -> bool {
         self.leaving.get()
+    }
+
+    /// `task` is woken when the connections that wait between two requests are ended.
+    pub fn wake_to_leave(&self, task: &Waker) {
+        self.task.set(Some(task.clone()));
     }
 
     /// What is still being received from the client is of no more use: it must end soon.
@@ -208,7 +215,7 @@ impl Watch {
     /// Ends a receive in flight from the client, for good: from then on the kernel may answer with a reset to what the
     /// client sends.
     fn cancel_from_client(&self) {
-        sys::shutdown(self.client, Direction::Read);
+        self.client.shutdown(Direction::Read);
     }
 
     /// Ends the wait for the next request. One that is here already is still served.
@@ -224,7 +231,7 @@ impl Watch {
             self.cancel_backend();
         }
         if due(&self.to_client) {
-            sys::shutdown(self.client, Direction::Both);
+            self.client.shutdown(Direction::Both);
         }
         match self.from_client.wait.get() {
             Wait::HalfClosed | Wait::Probed => self.probe(now_ms),
@@ -242,12 +249,14 @@ impl Watch {
         if self.from_client.at_ms.get() > now_ms || self.to_client.wait.get() == Wait::Send {
             return;
         }
+        // A client on a lane says itself that it has left.
+        let Handle::Socket(client) = self.client else { return };
         if self.from_client.wait.get() == Wait::HalfClosed {
             match self.session.get() {
-                None => drop(sys::send_now(self.client, CONTINUE)),
+                None => drop(sys::send_now(client, CONTINUE)),
                 Some(session) => session.send_now(CONTINUE),
             }
-        } else if sys::is_reset(self.client) {
+        } else if sys::is_reset(client) {
             self.client_gone.set(true);
             self.from_client.clear();
             self.cancel_backend();
@@ -300,7 +309,7 @@ impl std::ops::Deref for Watched {
 
 impl Watches {
     /// `ticket`: for as long as it is connected, and not leaving.
-    pub fn add(self: &Rc<Self>, client: RawFd, ticket: Option<Ticket>) -> Watched {
+    pub fn add(self: &Rc<Self>, client: Handle, ticket: Option<Ticket>) -> Watched {
         let watch = Rc::new(Watch::new(client, ticket));
         let slots = &mut *self.slots.borrow_mut();
         let place = slots.free.pop().unwrap_or_else(|| {
@@ -330,9 +339,10 @@ impl Watches {
         self.expirations[wait as usize].get()
     }
 
-    /// Ends every connection that waits between two requests.
+    /// Ends every connection that waits between two requests; those that serve many at once are told.
     pub fn end_idle(&self) {
         for watch in self.slots.borrow().watches.iter().flatten() {
+            watch.task.take().into_iter().for_each(Waker::wake);
             if watch.from_client.wait.get() == Wait::Idle {
                 watch.end_wait();
             }
@@ -366,7 +376,7 @@ mod tests {
     fn what_is_overdue_ends() {
         let (mut near, _far) = pair();
         let watches = Rc::<Watches>::default();
-        let watch = watches.add(near.as_raw_fd(), None);
+        let watch = watches.add(Handle::Socket(near.as_raw_fd()), None);
         watch.from_client.arm(Wait::Head, 1000, Duration::from_millis(100));
         watches.sweep(1099);
         assert_eq!(watch.from_client.expired(), Wait::Nothing);
@@ -379,8 +389,8 @@ mod tests {
     fn a_place_is_used_again() {
         let (near, _far) = pair();
         let watches = Rc::<Watches>::default();
-        drop(watches.add(near.as_raw_fd(), None));
-        let again = watches.add(near.as_raw_fd(), None);
+        drop(watches.add(Handle::Socket(near.as_raw_fd()), None));
+        let again = watches.add(Handle::Socket(near.as_raw_fd()), None);
         assert_eq!((again.place, watches.len()), (0, 1));
         drop(again);
         assert!(watches.is_empty());
@@ -391,7 +401,7 @@ mod tests {
         for waits in [false, true] {
             let (near, far) = pair();
             let watches = Rc::<Watches>::default();
-            let watch = watches.add(near.as_raw_fd(), None);
+            let watch = watches.add(Handle::Socket(near.as_raw_fd()), None);
             if waits {
                 far.shutdown(std::net::Shutdown::Write).unwrap();
             }

@@ -110,10 +110,11 @@ pub struct Means<'a> {
 }
 
 /// The server's side. `choose`: how the domain of this name is served, or, where the client names none, the address that
-/// it has called. Returns whether the client was known from before.
+/// it has called. `http2`: it may be spoken. Returns whether the client was known from before.
 pub async fn accept(
     stream: &Stream,
     means: &Means<'_>,
+    http2: bool,
     choose: impl Fn(Option<&str>) -> Option<Arc<Site>>,
 ) -> Result<bool, Failure> {
     let _under_way = means.handshakes.begin();
@@ -130,7 +131,7 @@ pub async fn accept(
         tell(stream, UNKNOWN_NAME.to_vec()).await;
         return Err(Failure::UnknownName);
     };
-    let mut handshake = Handshake::server(&site)?;
+    let mut handshake = Handshake::server(&site, http2)?;
     let received = drive(stream, means, &mut handshake, block).await?;
     let (peer, resumed) = (handshake.peer(&site), handshake.is_resumed());
     secure(stream, means, handshake, received, peer)?;

@@ -49,11 +49,12 @@ mod tests {
 
     use super::*;
     use crate::net::Watched;
+    use crate::net::stream::Handle;
 
     fn connected(watches: &Rc<Watches>, n: usize) -> (Vec<TcpStream>, Vec<Watched>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let streams: Vec<_> = (0..n).map(|_| TcpStream::connect(listener.local_addr().unwrap()).unwrap()).collect();
-        let watched = streams.iter().map(|stream| watches.add(stream.as_raw_fd(), None)).collect();
+        let watched = streams.iter().map(|stream| watches.add(Handle::Socket(stream.as_raw_fd()), None)).collect();
         (streams, watched)
     }
 

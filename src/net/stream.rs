@@ -5,11 +5,14 @@
 //! [`Stream::readable`] may be dropped: it moves no bytes.
 //!
 //! Once a handshake has made it secure, what is received and sent goes through its session ([`super::secure`]).
+//!
+//! A stream may have no socket of its own, but be one of many that share a connection ([`Lane`]); nobody above sees a
+//! difference.
 
 use std::cell::{Cell, OnceCell, UnsafeCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -27,11 +30,53 @@ use super::secure::{Reading, Received, Secure};
 use crate::sys::{self, Direction, Peeked};
 
 pub struct Stream {
-    tcp: UnsafeCell<TcpStream>,
+    wire: Wire,
     spare_vectors: Cell<Option<Box<Vectors>>>,
     /// Operations in a row that were done at once.
     run: Cell<u32>,
     tls: OnceCell<Rc<Secure>>,
+}
+
+/// What carries a stream.
+enum Wire {
+    Tcp(UnsafeCell<TcpStream>),
+    Lane(Rc<dyn Lane>),
+}
+
+/// A stream among others of one connection, as if it had a socket of its own.
+pub trait Lane {
+    /// As [`Stream::recv`]; here, too, the future runs to its end.
+    fn recv(&self, block: Block) -> Pin<Box<dyn Future<Output = (io::Result<usize>, Block)> + '_>>;
+    /// As [`Stream::send`]; the bytes may have moved within the block.
+    fn send(&self, block: Block) -> Pin<Box<dyn Future<Output = (io::Result<()>, Block)> + '_>>;
+    /// Ready when the other side has given the stream up, and nothing of what is exchanged shows it.
+    fn poll_stirred(&self, context: &mut Context<'_>) -> Poll<()>;
+    fn peek(&self) -> Peeked;
+    /// Ends waits in this direction.
+    fn shutdown(&self, direction: Direction);
+    /// What has been sent is not whole: the other side is told so.
+    fn break_off(&self);
+    /// The session of the connection, where it has one.
+    fn session(&self) -> Option<&Rc<Secure>>;
+}
+
+/// What to shut down for a stream to end, kept by whoever watches over it.
+#[derive(Default)]
+pub enum Handle {
+    #[default]
+    Nothing,
+    Socket(RawFd),
+    Lane(Rc<dyn Lane>),
+}
+
+impl Handle {
+    pub fn shutdown(&self, direction: Direction) {
+        match self {
+            Self::Nothing => {}
+            Self::Socket(fd) => sys::shutdown(*fd, direction),
+            Self::Lane(lane) => lane.shutdown(direction),
+        }
+    }
 }
 
 /// Operations of one stream that may be done at once in a row: then others have their turn. On a ring every operation
@@ -40,20 +85,44 @@ const LONGEST_RUN: u32 = 16;
 
 impl Stream {
     pub fn new(tcp: TcpStream) -> Self {
-        Self { tcp: UnsafeCell::new(tcp), spare_vectors: Cell::new(None), run: Cell::new(0), tls: OnceCell::new() }
+        Self::on(Wire::Tcp(UnsafeCell::new(tcp)))
     }
 
-    /// The stream as monoio's operations want it.
-    #[allow(clippy::mut_from_ref)]
-    fn operate(&self) -> &mut TcpStream {
-        // SAFETY: monoio's read and write use the reference only to clone the descriptor while the operation is made;
-        // nothing keeps it across an await, the type is neither Send nor Sync, and no call here re-enters another.
-        unsafe { &mut *self.tcp.get() }
+    /// One of the streams of a connection.
+    pub fn of_lane(lane: Rc<dyn Lane>) -> Self {
+        Self::on(Wire::Lane(lane))
     }
 
+    fn on(wire: Wire) -> Self {
+        Self { wire, spare_vectors: Cell::new(None), run: Cell::new(0), tls: OnceCell::new() }
+    }
+
+    /// The descriptor; of a lane there is none.
     pub fn fd(&self) -> RawFd {
-        // SAFETY: a shared borrow for the time of one call that reads an integer; see `operate`.
-        unsafe { &*self.tcp.get() }.as_raw_fd()
+        match &self.wire {
+            // SAFETY: a shared borrow for the time of one call that reads an integer; see `operate`.
+            Wire::Tcp(tcp) => unsafe { &*tcp.get() }.as_raw_fd(),
+            Wire::Lane(_) => -1,
+        }
+    }
+
+    /// Its socket; of a lane there is none.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        // SAFETY: the descriptor is open as long as `self`, which the borrow is bound to.
+        (!self.is_lane()).then(|| unsafe { BorrowedFd::borrow_raw(self.fd()) })
+    }
+
+    /// For whoever may have to end it.
+    pub fn handle(&self) -> Handle {
+        match &self.wire {
+            Wire::Tcp(_) => Handle::Socket(self.fd()),
+            Wire::Lane(lane) => Handle::Lane(lane.clone()),
+        }
+    }
+
+    /// It shares its connection with others.
+    pub fn is_lane(&self) -> bool {
+        matches!(self.wire, Wire::Lane(_))
     }
 
     /// Runs an operation, after a pause where it is time for one.
@@ -69,16 +138,23 @@ impl Stream {
 
     /// The address that the peer has called.
     pub fn local_address(&self) -> Option<std::net::IpAddr> {
-        Some(SockRef::from(self).local_addr().ok()?.as_socket()?.ip().to_canonical())
+        Some(SockRef::from(&self.socket()?).local_addr().ok()?.as_socket()?.ip().to_canonical())
     }
 
     /// The session, where there is one.
     pub fn session(&self) -> Option<&Rc<Secure>> {
-        self.tls.get()
+        match &self.wire {
+            Wire::Tcp(_) => self.tls.get(),
+            Wire::Lane(lane) => lane.session(),
+        }
     }
 
     /// Receives into the room behind the block's bytes. `Ok(0)`: the peer has ended its side, or the read side was shut.
     pub async fn recv(&self, mut block: Block) -> (io::Result<usize>, Block) {
+        let tcp = match &self.wire {
+            Wire::Tcp(tcp) => tcp,
+            Wire::Lane(lane) => return lane.recv(block).await,
+        };
         let mut reading = None;
         if let Some(tls) = self.tls.get() {
             match tls.begin(block) {
@@ -90,7 +166,7 @@ impl Stream {
             }
         }
         loop {
-            let (result, Receiving(back)) = self.in_turn(self.operate().read(Receiving(block))).await;
+            let (result, Receiving(back)) = self.in_turn(operate(tcp).read(Receiving(block))).await;
             let (Some(tls), Some(rest)) = (self.tls.get(), reading.take()) else { return (result, back) };
             match tls.received(result, Reading { wire: back, rest }) {
                 Received::Done(result, block) => return (result, block),
@@ -105,6 +181,10 @@ impl Stream {
     /// Sends all of the block's bytes. The block comes back with the same range in use; through a session, its bytes are
     /// no longer what they were.
     pub async fn send(&self, mut block: Block) -> (io::Result<()>, Block) {
+        let tcp = match &self.wire {
+            Wire::Tcp(tcp) => tcp,
+            Wire::Lane(lane) => return lane.send(block).await,
+        };
         let mut sealing = None;
         if let Some(tls) = self.tls.get() {
             match tls.seal(block) {
@@ -118,7 +198,7 @@ impl Stream {
         loop {
             let mut sent = 0;
             let result = loop {
-                let (result, Sending(back)) = self.in_turn(self.operate().write(Sending(block))).await;
+                let (result, Sending(back)) = self.in_turn(operate(tcp).write(Sending(block))).await;
                 block = back;
                 match progress(result, &mut block, &mut sent) {
                     Ok(()) if block.is_empty() => break Ok(()),
@@ -141,11 +221,15 @@ impl Stream {
     /// Sends all bytes of two blocks, in one operation where the kernel takes them at once.
     /// Both come back as they were given.
     pub async fn send_two(&self, first: Block, second: Block) -> (io::Result<()>, Block, Block) {
+        let tcp = match &self.wire {
+            Wire::Tcp(tcp) => tcp,
+            Wire::Lane(lane) => return send_two_on(&**lane, first, second).await,
+        };
         if let Some(tls) = self.tls.get() {
-            return self.send_two_sealed(tls, first, second).await;
+            return self.send_two_sealed(tcp, tls, first, second).await;
         }
         let whole = SendingTwo::new(first, second, self.spare_vectors.take());
-        let (result, SendingTwo { blocks: [first, second], vectors }) = self.in_turn(self.operate().writev(whole)).await;
+        let (result, SendingTwo { blocks: [first, second], vectors }) = self.in_turn(operate(tcp).writev(whole)).await;
         self.spare_vectors.set(Some(vectors));
         let n = match result {
             Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), first, second),
@@ -159,7 +243,7 @@ impl Stream {
             block.advance(*sent);
             while result.is_ok() && !block.is_empty() {
                 let rest = std::mem::replace(block, Block::with_room(0));
-                let (written, Sending(back)) = self.in_turn(self.operate().write(Sending(rest))).await;
+                let (written, Sending(back)) = self.in_turn(operate(tcp).write(Sending(rest))).await;
                 *block = back;
                 result = progress(written, block, sent);
             }
@@ -170,7 +254,13 @@ impl Stream {
     }
 
     /// Sends two blocks as records of one more, which is sent as it is.
-    async fn send_two_sealed(&self, tls: &Secure, first: Block, second: Block) -> (io::Result<()>, Block, Block) {
+    async fn send_two_sealed(
+        &self,
+        tcp: &UnsafeCell<TcpStream>,
+        tls: &Secure,
+        first: Block,
+        second: Block,
+    ) -> (io::Result<()>, Block, Block) {
         let (mut of_first, mut of_second) = (0, 0);
         while of_first < first.len() || of_second < second.len() {
             let mut wire = tls.wire(first.len() - of_first + second.len() - of_second);
@@ -187,7 +277,7 @@ impl Stream {
             }
             let mut sent = 0;
             while !wire.is_empty() {
-                let (result, Sending(back)) = self.in_turn(self.operate().write(Sending(wire))).await;
+                let (result, Sending(back)) = self.in_turn(operate(tcp).write(Sending(wire))).await;
                 wire = back;
                 if let Err(error) = progress(result, &mut wire, &mut sent) {
                     tls.abandon();
@@ -202,38 +292,57 @@ impl Stream {
 
     /// Waits until bytes, the end or an error can be received. Holds no buffer, and may be dropped.
     pub fn readable(&self) -> impl Future<Output = io::Result<()>> + use<'_> {
-        // SAFETY: a shared borrow; nothing ever takes an exclusive one across an await (see `operate`).
-        unsafe { &*self.tcp.get() }.readable(false)
+        let tcp = match &self.wire {
+            // SAFETY: a shared borrow; nothing ever takes an exclusive one across an await (see `operate`).
+            Wire::Tcp(tcp) => Ok(unsafe { &*tcp.get() }.readable(false)),
+            Wire::Lane(lane) => Err(lane),
+        };
+        async move {
+            match tcp {
+                Ok(readable) => readable.await,
+                Err(lane) => {
+                    poll_fn(|context| lane.poll_stirred(context)).await;
+                    Ok(())
+                }
+            }
+        }
     }
 
     /// Waits until bytes can be sent: for a connection being made, until it is made or has failed.
     pub async fn writable(&self) -> io::Result<()> {
-        // SAFETY: as in `readable`.
-        unsafe { &*self.tcp.get() }.writable(false).await
+        match &self.wire {
+            // SAFETY: as in `readable`.
+            Wire::Tcp(tcp) => unsafe { &*tcp.get() }.writable(false).await,
+            Wire::Lane(_) => Ok(()),
+        }
     }
 
     /// The error that a connection attempt ended with.
     pub fn take_error(&self) -> io::Result<()> {
-        SockRef::from(self).take_error()?.map_or(Ok(()), Err)
+        self.socket().map_or(Ok(None), |socket| SockRef::from(&socket).take_error())?.map_or(Ok(()), Err)
     }
 
     /// Closing will reset the connection, so that its peer does not take the end for a proper one.
     pub fn reset_on_close(&self) {
+        if let Wire::Lane(lane) = &self.wire {
+            return lane.break_off();
+        }
         if let Some(tls) = self.tls.get() {
             tls.abandon();
         }
-        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+        let _ = self.socket().map(|socket| SockRef::from(&socket).set_linger(Some(Duration::ZERO)));
     }
 
     pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        SockRef::from(self).set_nonblocking(nonblocking)
+        self.socket().map_or(Ok(()), |socket| SockRef::from(&socket).set_nonblocking(nonblocking))
     }
 
     /// Looks what is there to be received; not while a receive is under way.
     pub fn peek(&self) -> Peeked {
-        match self.tls.get() {
-            None => sys::peek(self.fd()),
-            Some(tls) => tls.look(),
+        match (&self.wire, self.tls.get()) {
+            (Wire::Lane(lane), _) => lane.peek(),
+            (Wire::Tcp(_), None) => sys::peek(self.fd()),
+            (Wire::Tcp(_), Some(tls)) => tls.look(),
         }
     }
 
@@ -253,8 +362,25 @@ impl Stream {
 
     /// Ends traffic in one direction or both, and with it the operations in flight.
     pub fn shutdown(&self, direction: Direction) {
-        sys::shutdown(self.fd(), direction);
+        self.handle().shutdown(direction);
     }
+}
+
+/// The stream as monoio's operations want it.
+#[allow(clippy::mut_from_ref)]
+fn operate(tcp: &UnsafeCell<TcpStream>) -> &mut TcpStream {
+    // SAFETY: monoio's read and write use the reference only to clone the descriptor while the operation is made;
+    // nothing keeps it across an await, the type is neither Send nor Sync, and no call here re-enters another.
+    unsafe { &mut *tcp.get() }
+}
+
+async fn send_two_on(lane: &dyn Lane, first: Block, second: Block) -> (io::Result<()>, Block, Block) {
+    let (sent, first) = lane.send(first).await;
+    if sent.is_err() {
+        return (sent, first, second);
+    }
+    let (sent, second) = lane.send(second).await;
+    (sent, first, second)
 }
 
 impl Drop for Stream {
@@ -317,13 +443,6 @@ fn progress(written: io::Result<usize>, block: &mut Block, sent: &mut usize) -> 
             *sent += n;
             Ok(())
         }
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the descriptor is open as long as `self`, which the borrow is bound to.
-        unsafe { BorrowedFd::borrow_raw(self.fd()) }
     }
 }
 

@@ -40,6 +40,10 @@ pub struct Counters {
     pub upgraded_open: Count,
     /// Connections closed at once: there were as many as may be.
     pub connections_shed: Count,
+    /// Client connections that speak HTTP/2, requests that came by them, and those ended because of what they flooded us with.
+    pub http2_connections: Count,
+    pub http2_requests: Count,
+    pub http2_floods: Count,
     /// TLS handshakes of clients: done, of them resumed, failed, and not begun because as many were under way as may.
     pub tls_handshakes: Count,
     pub tls_resumptions: Count,
@@ -220,6 +224,9 @@ impl Counters {
             connections_open: Count::default(),
             upgraded_open: Count::default(),
             connections_shed: Count::default(),
+            http2_connections: Count::default(),
+            http2_requests: Count::default(),
+            http2_floods: Count::default(),
             tls_handshakes: Count::default(),
             tls_resumptions: Count::default(),
             tls_failures: Count::default(),

@@ -88,6 +88,12 @@ metrics! {
     UpgradedOpen: Gauge "lockgate_upgraded_connections_open" [];
     /// Client connections closed at once: as many as there may be were open, in all, of a worker, or from their address.
     ConnectionsShed: Counter "lockgate_connections_shed_total" [];
+    /// Client connections that speak HTTP/2, among those taken.
+    Http2Connections: Counter "lockgate_http2_connections_total" [];
+    /// Requests that came by HTTP/2.
+    Http2Requests: Counter "lockgate_http2_requests_total" [];
+    /// Client connections ended because of a flood of frames: resets, settings, pings, empty data, continuations.
+    Http2Floods: Counter "lockgate_http2_floods_total" [];
     /// Client connections that waited between two requests, ended to make room for others.
     ConnectionsEnded: Counter "lockgate_connections_ended_total" [];
     /// TLS handshakes of clients that were done.
@@ -168,7 +174,7 @@ mod tests {
         assert_eq!(names.len(), Metric::ALL.len());
         for &metric in Metric::ALL {
             let name = metric.name();
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
             assert_eq!(name.ends_with("_total"), metric.kind() == Kind::Counter, "{name}");
             assert!(metric.about().ends_with('.') && !metric.about().contains('\n'), "{name}");
         }

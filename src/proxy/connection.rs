@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 
 use super::core::Core;
 use super::exchange::exchange;
+use super::http2::{self, First};
 use super::request::Request;
 use super::secure::secure;
-use crate::catalog::Scheme;
+use crate::catalog::{Listener, Scheme};
 use crate::http::head::Version;
 use crate::net::admission::Ticket;
 use crate::net::deadline::HALF_CLOSE_PROBE;
@@ -40,15 +41,27 @@ pub enum After {
 }
 
 /// Serves a client until the connection ends.
-pub async fn serve(core: Rc<Core>, stream: Stream, peer: IpAddr, scheme: Scheme, ticket: Ticket) {
-    let watch = core.watches.add(stream.fd(), Some(ticket));
-    let connection = Connection { core: &core, watch, stream, peer, scheme, pipelined: Cell::new(0) };
-    // In a box: it is over before the first request, and most connections have none.
-    if scheme == Scheme::Https && !Box::pin(secure(&connection)).await {
-        return;
+pub async fn serve(core: Rc<Core>, stream: Stream, peer: IpAddr, listener: Listener, ticket: Ticket) {
+    let watch = core.watches.add(stream.handle(), Some(ticket));
+    let connection = Connection::new(&core, watch, stream, peer, listener.scheme);
+    // In boxes: what is over before the first request, and what most connections are not.
+    if listener.scheme == Scheme::Https {
+        if !Box::pin(secure(&connection, listener.http2)).await {
+            return;
+        }
+        if connection.stream.session().is_some_and(|session| session.peer.http2) {
+            return Box::pin(http2::serve(&core, &connection, None)).await;
+        }
     }
     let mut ready = pin!(readiness(|| connection.stream.readable()));
     let mut received = None;
+    if listener.scheme == Scheme::Http && listener.http2 {
+        match Box::pin(http2::first(&connection, ready.as_mut())).await {
+            First::Http1(block) => received = Some(block),
+            First::Http2(block) => return Box::pin(http2::serve(&core, &connection, Some(block))).await,
+            First::Gone => return,
+        }
+    }
     loop {
         let block = match received.take() {
             Some(block) => {
@@ -69,11 +82,17 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: IpAddr, scheme: Scheme,
     }
 }
 
+impl<'w> Connection<'w> {
+    pub fn new(core: &'w Core, watch: Watched, stream: Stream, peer: IpAddr, scheme: Scheme) -> Self {
+        Self { core, watch, stream, peer, scheme, pipelined: Cell::new(0) }
+    }
+}
+
 impl Connection<'_> {
     /// Waits for the next request without holding a buffer; false when the connection ends instead.
     ///
     /// The deadline stays until the first byte is received: what was readable may have been taken meanwhile.
-    async fn wait(&self, mut ready: Pin<&mut dyn Ready>) -> bool {
+    pub async fn wait(&self, mut ready: Pin<&mut dyn Ready>) -> bool {
         // A request that is here already is still served.
         if self.core.draining.get() {
             return self.stream.peek() == Peeked::Bytes;

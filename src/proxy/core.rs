@@ -2,6 +2,7 @@
 //! connections and by nobody else. No borrow of a cell here lives across an await.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::catalog::{ApiId, Limits};
 use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
+use crate::net::guard;
 use crate::net::handshake::Handshakes;
 use crate::net::{Admission, Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
@@ -50,6 +52,8 @@ pub struct Core {
     pub blocks: Rc<Blocks>,
     pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
+    /// Requests under way on connections that many of them share.
+    pub streams: Rc<Watches>,
     pub upgraded: Upgraded,
     pub clock: Clock,
     pub request_ids: RequestIds,
@@ -102,6 +106,7 @@ impl Core {
             blocks: Rc::default(),
             handshakes: Handshakes::default(),
             watches: Rc::default(),
+            streams: Rc::default(),
             upgraded: Upgraded::default(),
             clock: Clock::default(),
             request_ids: RequestIds::new(),
@@ -112,6 +117,12 @@ impl Core {
             head_buffer: RefCell::new(vec![0; HEAD_BUFFER_BYTES].into()),
             request_heads: RefCell::default(),
         }
+    }
+
+    /// Runs a task of this worker; a panic ends it alone, and is counted.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let counters = self.counters.clone();
+        guard::spawn(task, move || counters.panics.add(1));
     }
 
     /// The generation in force. Costs one relaxed load: what the order is about was handed over, and acknowledged, before.

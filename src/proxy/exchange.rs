@@ -18,6 +18,7 @@ use super::story::Story;
 use super::tunnel::tunnel;
 use crate::gate::map::backend_of;
 use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
+use crate::net::stream::Handle;
 use crate::net::{Block, Ready, Stream, Wait};
 use crate::upstream::health::Fault;
 use crate::upstream::pool::Trust;
@@ -152,7 +153,7 @@ async fn attempt(
     pick: &Pick,
     story: &Story,
 ) -> Result<Passed, AttemptFailure> {
-    c.watch.set_backend(Some(stream.fd()));
+    c.watch.set_backend(stream.handle());
     let request_sent = Cell::new(false);
     let answer = Answer::new(c, request, outgoing, &stream, &request_sent, story);
     let mut at_once = false;
@@ -207,7 +208,7 @@ async fn attempt(
     if whole && matches!(answered, Ok(Relayed { switched: true, .. })) {
         return Ok(Passed::Switched(stream));
     }
-    c.watch.set_backend(None);
+    c.watch.set_backend(Handle::Nothing);
     let received = match (client_end, &answered) {
         (Some(Ok(ClientSide { received })), _) => received,
         // The client side broke first; what the backend side saw is only the echo of it.

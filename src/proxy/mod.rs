@@ -11,6 +11,7 @@ mod core;
 mod exchange;
 mod failure;
 mod forward;
+mod http2;
 mod options;
 mod pace;
 mod queue;

@@ -14,6 +14,7 @@ use crate::gate::error::connect::{LEASE_TIMEOUT, NO_INSTANCE};
 use crate::gate::{ErrorCode, Refusal};
 use crate::http::head::Version;
 use crate::net::handshake::{self, Means};
+use crate::net::stream::Handle;
 use crate::net::{self, Ready, Stream, Wait, Watch};
 use crate::observe::counters::Timeout;
 use crate::observe::record::Ended;
@@ -44,7 +45,7 @@ pub async fn connection(
         Err(error) if is_short_of_descriptors(&error) => connect_when_there_is_room(c, pick).await?,
         outcome => outcome.map_err(|error| Failure::not_connected(&c.watch, address, &error))?,
     };
-    c.watch.set_backend(Some(connecting.stream().fd()));
+    c.watch.set_backend(connecting.stream().handle());
     c.watch.to_backend.arm(Wait::Connect, now_ms, c.core.limits().connect_timeout);
     let made = while_client_stays(c, ready.as_mut(), connecting.finish()).await.map_err(Unmade::Tcp);
     // Boxed, because it is rare, and would make every connection's future as large as a handshake.
@@ -59,7 +60,7 @@ pub async fn connection(
     if let Some(fault) = made.as_ref().err().and_then(|why| fault_of(&c.watch, why)) {
         pick.failed(fault, c.core.clock.coarse_ms());
     }
-    c.watch.set_backend(None);
+    c.watch.set_backend(Handle::Nothing);
     let cells = pick.instance.cells();
     if made.is_ok() { &cells.connected } else { &cells.failed }.add(1);
     match (made, failure) {

@@ -284,7 +284,7 @@ impl Request {
         instance: &crate::catalog::BackendInstance,
     ) -> Result<Block, Refusal> {
         let call = self.call(c, None)?;
-        let outgoing = gate::map::Outgoing { instance, request_id: &self.id, body: self.framing.body };
+        let outgoing = gate::map::Outgoing { instance, request_id: &self.id, body: self.framing.body, http2: c.stream.is_lane() };
         let write = |room: &mut [u8]| {
             let room = room.len().checked_sub(HEADROOM).and_then(|len| room.get_mut(..len))?;
             let mut writer = HeadWriter::new(room);

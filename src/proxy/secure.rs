@@ -7,7 +7,8 @@ use crate::net::Wait;
 use crate::net::handshake::{Means, accept};
 
 /// Makes the connection secure; false when it ends instead. Why is counted, and the client has been told.
-pub async fn secure(c: &Connection<'_>) -> bool {
+/// `http2`: it may be spoken.
+pub async fn secure(c: &Connection<'_>, http2: bool) -> bool {
     let (core, counters) = (c.core, &c.core.counters);
     let tables = core.running();
     let limits = &tables.catalog.limits;
@@ -26,7 +27,7 @@ pub async fn secure(c: &Connection<'_>) -> bool {
         let site = tables.router.site(name.or(called.as_deref())?.as_bytes())?;
         tables.catalog.sites.get(site.index()).map(Arc::clone)
     };
-    let done = accept(&c.stream, &means, choose).await;
+    let done = accept(&c.stream, &means, http2, choose).await;
     c.watch.from_client.clear();
     c.watch.to_client.clear();
     match done {

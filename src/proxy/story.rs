@@ -173,7 +173,12 @@ impl Story {
             request_id: &request.id,
             unix_ms: request.unix_ms,
             client_ip: client_address(&view, c.peer, &catalog.security.trusted_proxies),
-            protocol: if c.scheme == Scheme::Https { "HTTPS" } else { "HTTP" },
+            protocol: match (c.scheme, c.stream.is_lane()) {
+                (Scheme::Http, false) => "HTTP",
+                (Scheme::Https, false) => "HTTPS",
+                (Scheme::Http, true) => "HTTP/2",
+                (Scheme::Https, true) => "HTTPS/2",
+            },
             method: view.method(),
             // The authority of an absolute target stands above `Host`, here as in the route.
             domain: target.and_then(|t| t.authority).or(view.field(FieldId::Host)).unwrap_or_default(),

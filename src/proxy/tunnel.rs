@@ -16,6 +16,7 @@ use super::request::Request;
 use super::story::Story;
 use super::upgraded::Standing;
 use crate::catalog::ApiId;
+use crate::net::stream::Handle;
 use crate::net::{Block, Stream, Wait};
 use crate::observe::record::Ended;
 
@@ -82,7 +83,7 @@ pub async fn tunnel(c: &Connection<'_>, request: &mut Request, api: ApiId, backe
         (None, None) => Ended::Answered,
     };
     story.ended.set(ended);
-    c.watch.set_backend(None);
+    c.watch.set_backend(Handle::Nothing);
     After::Close
 }
 

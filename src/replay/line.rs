@@ -90,7 +90,7 @@ impl Line<'_> {
             _ => return None,
         }
         let time: jiff::Timestamp = self.time.parse().ok()?;
-        let scheme = if self.protocol == "HTTPS" { Scheme::Https } else { Scheme::Http };
+        let scheme = if self.protocol.starts_with("HTTPS") { Scheme::Https } else { Scheme::Http };
         let unix_ms = u64::try_from(time.as_millisecond()).ok()?;
         let recorded = Recorded { buffer, head, scheme, peer: self.client, unix_ms };
         recorded.call().is_some().then_some(recorded)

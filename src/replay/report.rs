@@ -65,7 +65,13 @@ impl Example {
         Self {
             request_id: line.request_id.clone().into_owned(),
             time: line.time.clone().into_owned(),
-            request: format!("{} {}://{}{}{query}", line.method, line.protocol.to_ascii_lowercase(), line.domain, line.path),
+            request: format!(
+                "{} {}://{}{}{query}",
+                line.method,
+                line.protocol.trim_end_matches("/2").to_ascii_lowercase(),
+                line.domain,
+                line.path
+            ),
             stage: line.stage.clone().into_owned(),
             place,
         }

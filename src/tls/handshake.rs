@@ -12,7 +12,7 @@ use rustls::{CommonState, Error};
 
 use super::client::Client;
 use super::record;
-use super::server::{Peer, Site};
+use super::server::{HTTP2, Peer, Site};
 use super::session::{Keys, Session};
 
 /// Longest first message of a client, in bytes.
@@ -70,8 +70,9 @@ pub enum Next {
 }
 
 impl Handshake {
-    pub fn server(site: &Site) -> Result<Self, Error> {
-        UnbufferedServerConnection::new(site.config.clone()).map(Self::Server)
+    /// `http2`: it may be spoken.
+    pub fn server(site: &Site, http2: bool) -> Result<Self, Error> {
+        UnbufferedServerConnection::new(site.config(http2).clone()).map(Self::Server)
     }
 
     pub fn client(client: &Client, address: IpAddr) -> Result<Self, Error> {
@@ -113,7 +114,8 @@ impl Handshake {
 
     /// What is known of a client whose handshake is done.
     pub fn peer(&self, site: &Site) -> Peer {
-        Peer::of(site, self.common().peer_certificates())
+        let common = self.common();
+        Peer { http2: common.alpn_protocol() == Some(HTTP2), ..Peer::of(site, common.peer_certificates()) }
     }
 
     /// Whether the peer knew us from before.

@@ -46,7 +46,9 @@ pub type AuthoritiesDigest = [u8; 32];
 
 /// How one domain, or several alike, are served.
 pub struct Site {
-    pub(super) config: Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
+    /// The same, with HTTP/2 on offer.
+    config_http2: Arc<ServerConfig>,
     pass_subject: bool,
     digest: Option<AuthoritiesDigest>,
     required: bool,
@@ -59,7 +61,13 @@ pub struct Peer {
     pub vouched: Option<AuthoritiesDigest>,
     /// The subject of its verified certificate (RFC 4514), where it is to be passed on.
     pub subject: Option<Box<str>>,
+    /// It has chosen HTTP/2.
+    pub http2: bool,
 }
+
+/// Protocols by their names in a handshake (RFC 7301; RFC 9113, section 3.2).
+pub(super) const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// Longest subject that is passed on, in bytes.
 const SUBJECT_BYTES: usize = 2048;
@@ -91,7 +99,7 @@ impl Site {
             }
         };
         let mut config = builder.with_cert_resolver(Arc::new(Certificates(certificates)));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP1.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         // A ticket vouches for the certificate its client showed: it does not outlive the authorities it was checked by.
         config.ticketer = if client.is_some() { aws_lc_rs::Ticketer::new()? } else { tickets()? };
@@ -101,12 +109,20 @@ impl Site {
         config.cert_decompressors = Vec::new();
         config.cert_compression_cache = Arc::new(compress::CompressionCache::Disabled);
         config.enable_secret_extraction = true;
+        let mut config_http2 = config.clone();
+        config_http2.alpn_protocols.insert(0, HTTP2.to_vec());
         Ok(Self {
             config: Arc::new(config),
+            config_http2: Arc::new(config_http2),
             pass_subject: client.is_some_and(|client| client.pass_subject),
             digest: client.map(|client| client.digest),
             required: client.is_some_and(|client| client.required),
         })
+    }
+
+    /// `http2`: it may be spoken.
+    pub(super) fn config(&self, http2: bool) -> &Arc<ServerConfig> {
+        if http2 { &self.config_http2 } else { &self.config }
     }
 
     /// Who must vouch for a client that calls here.
@@ -158,7 +174,8 @@ fn curve(certified: &CertifiedKey) -> Option<NamedGroup> {
 impl Peer {
     pub(super) fn of(site: &Site, certificates: Option<&[CertificateDer<'static>]>) -> Self {
         let Some(certificate) = certificates.and_then(<[_]>::first) else { return Self::default() };
-        Self { vouched: site.digest, subject: if site.pass_subject { subject(certificate) } else { None } }
+        let subject = if site.pass_subject { subject(certificate) } else { None };
+        Self { vouched: site.digest, subject, http2: false }
     }
 }
 

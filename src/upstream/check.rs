@@ -124,7 +124,7 @@ impl Checker {
     /// runs to its end.
     async fn probe(&mut self, upstreams: &Upstreams, clock: &Clock, means: &Means<'_>) -> io::Result<u16> {
         let connecting = upstreams.reach(self.address)?;
-        let watched = upstreams.pools.checks.add(connecting.stream().fd(), None);
+        let watched = upstreams.pools.checks.add(connecting.stream().handle(), None);
         // One deadline for all of it.
         watched.to_client.arm(Wait::Connect, clock.coarse_ms(), self.running.plan.timeout);
         let stream = connecting.finish().await?;

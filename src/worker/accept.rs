@@ -8,8 +8,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::spawn;
-use crate::catalog::Scheme;
+use crate::catalog;
 use crate::net;
 use crate::net::admission::{Allowed, Full, Ticket};
 use crate::net::listen::Listener;
@@ -29,7 +28,7 @@ enum NoRoom {
 }
 
 /// Accepts connections until the listener is stopped.
-pub async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
+pub async fn accept(core: Rc<Core>, listener: Rc<Listener>, settings: catalog::Listener) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -37,7 +36,7 @@ pub async fn accept(core: Rc<Core>, listener: Rc<Listener>, scheme: Scheme) {
                 match admit(&core, stream.fd(), peer) {
                     Ok(ticket) => {
                         core.counters.connections.add(1);
-                        spawn(&core, proxy::serve(core.clone(), stream, peer, scheme, ticket));
+                        core.spawn(proxy::serve(core.clone(), stream, peer, settings, ticket));
                     }
                     Err(why) => {
                         core.counters.connections_shed.add(1);

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::spawn;
 use crate::proxy::Core;
 use crate::upstream::board::Key;
 use crate::upstream::check::{Checker, Running};
@@ -26,7 +25,7 @@ impl Checks {
                 other => {
                     other.inspect(Running::stop);
                     running.insert(key, checker.running());
-                    spawn(core, check(core.clone(), checker));
+                    core.spawn(check(core.clone(), checker));
                 }
             }
         }

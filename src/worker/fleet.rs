@@ -154,7 +154,7 @@ impl Fleet {
                 bell,
                 shared: shared.clone(),
                 admission: admission.clone(),
-                listeners: listeners.into_iter().zip(&catalog.listeners).map(|(socket, l)| (socket, l.scheme)).collect(),
+                listeners: listeners.into_iter().zip(&catalog.listeners).map(|(socket, l)| (socket, *l)).collect(),
                 log: fleet.log.as_ref().map_or_else(|| Sink::none(counters.clone()), |log| log.sink(counters.clone())),
                 counters: counters.clone(),
                 driver,

@@ -16,12 +16,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
-use crate::catalog::{Driver, Scheme};
+use crate::catalog::{self, Driver};
 use crate::gate::Shared;
 use crate::net::Wait;
 use crate::net::bell::{Bell, Listening};
 use crate::net::deadline::SWEEP_INTERVAL;
-use crate::net::guard::CatchPanic;
 use crate::net::listen::Listener;
 use crate::net::{Admission, runtime};
 use crate::observe::access_log::Sink;
@@ -46,7 +45,7 @@ pub struct Provision {
     pub shared: Arc<Shared>,
     /// Which clients may be connected.
     pub admission: Arc<Admission>,
-    pub listeners: Vec<(TcpListener, Scheme)>,
+    pub listeners: Vec<(TcpListener, catalog::Listener)>,
     pub log: Sink,
     pub counters: Arc<Counters>,
     pub driver: Driver,
@@ -77,7 +76,7 @@ async fn live(provision: Provision) {
     let core = Rc::new(Core::new(number, first, handover.order.clone(), shared, pools, admission, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
-        listeners.into_iter().map(|(socket, scheme)| Ok((Rc::new(Listener::adopt(socket)?), scheme))).collect();
+        listeners.into_iter().map(|(socket, settings)| Ok((Rc::new(Listener::adopt(socket)?), settings))).collect();
     let (listeners, bell) = match adopted.and_then(|listeners| Ok((listeners, bell.adopt()?))) {
         Ok(both) => both,
         Err(error) => {
@@ -90,10 +89,10 @@ async fn live(provision: Provision) {
     if begin.recv().is_err() {
         return;
     }
-    for (listener, scheme) in &listeners {
-        monoio::spawn(accept::accept(core.clone(), listener.clone(), *scheme));
+    for (listener, settings) in &listeners {
+        monoio::spawn(accept::accept(core.clone(), listener.clone(), *settings));
     }
-    spawn(&core, follow(core.clone(), handover, number, bell));
+    core.spawn(follow(core.clone(), handover, number, bell));
 
     let mut last_call_ms = u64::MAX;
     loop {
@@ -108,7 +107,7 @@ async fn live(provision: Provision) {
                 core.upgraded.end_all(Ended::Drained);
             }
             core.watches.end_idle();
-            if core.watches.is_empty() {
+            if core.watches.is_empty() && core.streams.is_empty() {
                 break;
             }
         }
@@ -126,6 +125,7 @@ fn sweep(core: &Core) {
     core.clock.renew();
     let now_ms = core.clock.coarse_ms();
     core.watches.sweep(now_ms);
+    core.streams.sweep(now_ms);
     core.handshakes.sweep(now_ms);
     core.pools.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
     core.relieve();
@@ -136,7 +136,7 @@ fn sweep(core: &Core) {
     counters.connections_open.set(core.watches.len() as u64);
     counters.upgraded_open.set(core.upgraded.count());
     for (wait, timeout) in TIMEOUTS {
-        counters.timed_out(timeout).set(core.watches.expirations(wait));
+        counters.timed_out(timeout).set(core.watches.expirations(wait) + core.streams.expirations(wait));
     }
     counters.swept_at_ms.set(now_ms);
 }
@@ -186,12 +186,6 @@ async fn follow(core: Rc<Core>, handover: Arc<Handover>, number: usize, mut bell
             return;
         }
     }
-}
-
-/// Runs a task of this worker; a panic ends it alone, and is counted.
-fn spawn(core: &Rc<Core>, task: impl Future<Output = ()> + 'static) {
-    let counters = core.counters.clone();
-    monoio::spawn(CatchPanic::new(task, move || counters.panics.add(1)));
 }
 
 #[cfg(test)]

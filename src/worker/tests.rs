@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use lockgate_test_support::{Backend, Client, Request, eventually};
 
 use super::*;
-use crate::catalog;
+use crate::catalog::{self, Scheme};
 use crate::gate::sample::Sample;
 use crate::net::bell::bell;
 use crate::net::listen;
@@ -53,7 +53,7 @@ impl Worker {
             bell,
             shared,
             admission: admission.clone(),
-            listeners: vec![(listener, Scheme::Http)],
+            listeners: vec![(listener, catalog::Listener { address, scheme: Scheme::Http, http2: false })],
             log: Sink::none(counters.clone()),
             counters: counters.clone(),
             driver,

@@ -145,7 +145,10 @@ fn listeners(tables: &At<Vec<ListenerTable>>, checked: &mut Checked<'_>) -> Vec<
             Ok(address) if listeners.iter().any(|other| other.address == address) => {
                 checked.push(checked.at(&table.address, "two listeners have this address"));
             }
-            Ok(address) => listeners.push(Listener { address, scheme }),
+            Ok(address) => {
+                let http2 = table.http2.unwrap_or(scheme == Scheme::Https);
+                listeners.push(Listener { address, scheme, http2 });
+            }
             Err(_) => {
                 let diagnostic = checked.at(&table.address, format!("`{}` is not an address with a port", table.address.value));
                 checked.push(

@@ -55,7 +55,7 @@ impl Case {
         let instance = &backend_of(&tables, &forward).0.instances[0];
         let mut buffer = [0; 4096];
         let mut writer = HeadWriter::new(&mut buffer);
-        write_request(&call, &forward, &tables, &Outgoing { instance, request_id: REQUEST_ID, body }, &mut writer);
+        write_request(&call, &forward, &tables, &Outgoing { instance, request_id: REQUEST_ID, body, http2: false }, &mut writer);
         let len = writer.finish().expect("fits");
         let text = std::str::from_utf8(&buffer[..len]).expect("text").strip_suffix("\r\n\r\n").expect("one whole head");
         let lines: Vec<String> = text.split("\r\n").map(String::from).collect();
@@ -273,7 +273,7 @@ fn a_buffer_too_small_is_known_at_the_end() {
     let tables = Tables::build(Arc::new(case.sample.catalog), &shared);
     let (access, _, timeout) = backend_of(&tables, &forward);
     assert_eq!(timeout, Duration::from_secs(10));
-    let out = Outgoing { instance: &access.instances[0], request_id: REQUEST_ID, body: BodyLength::None };
+    let out = Outgoing { instance: &access.instances[0], request_id: REQUEST_ID, body: BodyLength::None, http2: false };
     let mut buffer = [0; 64];
     let mut writer = HeadWriter::new(&mut buffer);
     write_request(&call, &forward, &tables, &out, &mut writer);

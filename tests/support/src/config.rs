@@ -22,6 +22,7 @@ pub struct Config {
     https: Option<Port>,
     admin: Option<Port>,
     instance: String,
+    listener: String,
     tables: String,
     environment: Vec<(String, String)>,
     launcher: Vec<OsString>,
@@ -37,6 +38,7 @@ impl Config {
             https: None,
             admin: None,
             instance: "workers = 2\n".into(),
+            listener: String::new(),
             tables: String::new(),
             environment: Vec::new(),
             launcher: Vec::new(),
@@ -70,6 +72,12 @@ impl Config {
     /// A table of `gateway.toml`.
     pub fn table(mut self, name: &str, lines: &str) -> Self {
         self.tables.push_str(&format!("\n[{name}]\n{lines}\n"));
+        self
+    }
+
+    /// The listener speaks HTTP/2, too, to clients that know.
+    pub fn http2(mut self) -> Self {
+        self.listener.push_str("http2 = true\n");
         self
     }
 
@@ -211,10 +219,10 @@ impl Config {
     }
 
     fn write_gateway(&self) {
-        let Self { instance, tables, port, .. } = self;
+        let Self { instance, listener, tables, port, .. } = self;
         let text = format!(
             "[instance]\nname = \"test\"\nstate_directory = \"state\"\ndefault_domain_suffix = \"localhost\"\n{instance}\n\
-             [[listener]]\naddress = \"{}\"\nprotocol = \"http\"\n{tables}",
+             [[listener]]\naddress = \"{}\"\nprotocol = \"http\"\n{listener}{tables}",
             port.address
         );
         self.write("gateway.toml", &text);

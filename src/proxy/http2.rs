@@ -1,0 +1,261 @@
+//! A client's connection that speaks HTTP/2: each of its streams takes the steps that a request over HTTP/1.1 takes, as a
+//! task of its own ([`exchange`]), on a lane that spells it so ([`crate::http2`]).
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::server::{Builder, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+use http::header::CONTENT_LENGTH;
+
+use super::connection::{After, Connection};
+use super::core::Core;
+use super::exchange::exchange;
+use crate::catalog::{Limits, Scheme};
+use crate::http::frames::Frames;
+use crate::http::serialise::HeadWriter;
+use crate::http2::carrier::{Carrier, Io};
+use crate::http2::lane::Lane;
+use crate::http2::request::write_head;
+use crate::net::stream::{Stream, readiness};
+use crate::net::{Block, Ready, Wait, Watch};
+
+/// What a client sends first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What a field costs in a list of fields besides its bytes (RFC 9113, section 6.5.2).
+const FIELD_BYTES: usize = 32;
+
+/// What the first bytes of a connection have been found to be.
+pub enum First {
+    Http1(Block),
+    Http2(Block),
+    Gone,
+}
+
+/// Receives as much as it takes to know which version a client speaks on a listener for both.
+pub async fn first(c: &Connection<'_>, ready: Pin<&mut dyn Ready>) -> First {
+    if !c.wait(ready).await {
+        return First::Gone;
+    }
+    let mut block = c.core.blocks.small();
+    loop {
+        let (received, back) = c.stream.recv(block).await;
+        block = back;
+        let ended = !matches!(received, Ok(n) if n > 0);
+        if block.len() >= PREFACE.len() && block.filled().starts_with(PREFACE) {
+            return First::Http2(block);
+        }
+        if ended || !PREFACE.starts_with(block.filled()) {
+            return First::Http1(block);
+        }
+        if c.watch.from_client.wait() != Wait::Head {
+            c.watch.from_client.arm(Wait::Head, c.core.clock.coarse_ms(), c.core.limits().head_timeout);
+        }
+    }
+}
+
+/// Serves a client until the connection ends. `first`: what has been received.
+pub async fn serve(core: &Rc<Core>, c: &Connection<'_>, first: Option<Block>) {
+    core.counters.http2_connections.add(1);
+    let limits = core.limits().clone();
+    let carrier = Carrier::new(&c.stream, &core.blocks, &core.clock, Frames::of_client(), limits.http2.frames, first);
+    c.watch.from_client.arm(Wait::Head, core.clock.coarse_ms(), limits.head_timeout);
+    let mut pumps = Pumps {
+        receiving: Some(pin!(carrier.receive())),
+        sending: Some(pin!(carrier.send(&c.watch.to_client, Wait::Send, || core.limits().send_timeout))),
+    };
+    {
+        let mut talking = pin!(talk(core, c, &carrier, &limits));
+        poll_fn(|context| {
+            loop {
+                pumps.poll(context);
+                if talking.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+                if !carrier.has_stirred() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+    }
+    poll_fn(|context| {
+        while !carrier.is_sent() {
+            pumps.poll(context);
+            if !carrier.has_stirred() && !carrier.is_sent() {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+    // As after any last answer: what the client still sends is taken for a moment, so that it gets what it was told.
+    c.stream.end();
+    c.watch.from_client.arm(Wait::Linger, core.clock.coarse_ms(), limits.linger_timeout);
+    let mut taken = 0;
+    poll_fn(|context| {
+        loop {
+            pumps.poll(context);
+            taken += carrier.discard();
+            if taken >= limits.linger_bytes {
+                c.stream.shutdown(crate::sys::Direction::Both);
+            }
+            match pumps.receiving {
+                None => return Poll::Ready(()),
+                Some(_) if !carrier.has_stirred() => return Poll::Pending,
+                Some(_) => {}
+            }
+        }
+    })
+    .await;
+}
+
+/// The two directions of the socket; each runs to its end.
+struct Pumps<'p, R, S> {
+    receiving: Option<Pin<&'p mut R>>,
+    sending: Option<Pin<&'p mut S>>,
+}
+
+impl<R: Future<Output = ()>, S: Future<Output = ()>> Pumps<'_, R, S> {
+    fn poll(&mut self, context: &mut Context<'_>) {
+        self.receiving.take_if(|receiving| receiving.as_mut().poll(context).is_ready());
+        self.sending.take_if(|sending| sending.as_mut().poll(context).is_ready());
+    }
+}
+
+/// Takes streams until the connection is over; the last word is then with the carrier.
+async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits: &Limits) {
+    let streams = Rc::new(Streams { open: Cell::new(0), watch: c.watch.share(), core: core.clone() });
+    let Ok(mut connection) = builder(limits).handshake::<_, Bytes>(Io(carrier)).await else { return };
+    streams.rest();
+    let (mut over, mut leaving) = (false, false);
+    poll_fn(|context| {
+        if carrier.flood().is_some() && !over {
+            over = true;
+            core.counters.http2_floods.add(1);
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        }
+        // It was ended because it waited for too long, or to make room.
+        if c.watch.from_client.expired() == Wait::Idle && !over {
+            over = true;
+            connection.abrupt_shutdown(Reason::NO_ERROR);
+        }
+        if core.draining.get() && !leaving {
+            leaving = true;
+            connection.graceful_shutdown();
+        }
+        c.watch.wake_to_leave(context.waker());
+        loop {
+            match connection.poll_accept(context) {
+                Poll::Ready(Some(Ok((request, respond)))) => begin(core, c, &streams, limits, request, respond),
+                Poll::Ready(Some(Err(error))) => {
+                    let calm = error.reason() == Some(Reason::ENHANCE_YOUR_CALM) && !error.is_remote();
+                    core.counters.http2_floods.add(u64::from(calm && !over));
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+}
+
+fn builder(limits: &Limits) -> Builder {
+    let mut builder = Builder::new();
+    let size = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+    builder
+        .max_concurrent_streams(size(limits.http2.streams))
+        .initial_window_size(size(limits.http2.stream_window_bytes))
+        .initial_connection_window_size(size(limits.http2.connection_window_bytes))
+        .max_send_buffer_size(limits.http2.send_buffer_bytes)
+        .max_header_list_size(size(limits.head.head_bytes + FIELD_BYTES * limits.head.fields))
+        .max_pending_accept_reset_streams(limits.http2.frames.resets)
+        .max_concurrent_reset_streams(limits.http2.frames.resets);
+    builder
+}
+
+/// The streams of a connection that are being served.
+struct Streams {
+    open: Cell<usize>,
+    watch: Rc<Watch>,
+    core: Rc<Core>,
+}
+
+/// One of them; dropping it is its end.
+struct Open(Rc<Streams>);
+
+impl Streams {
+    fn open(self: &Rc<Self>) -> Open {
+        self.open.set(self.open.get() + 1);
+        self.watch.from_client.clear();
+        Open(self.clone())
+    }
+
+    /// Waits for the next request, like any connection.
+    fn rest(&self) {
+        self.watch.from_client.arm(Wait::Idle, self.core.clock.coarse_ms(), self.core.limits().idle_timeout);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let streams = &self.0;
+        streams.open.set(streams.open.get() - 1);
+        streams.watch.answer_begins();
+        // Unless the connection is over, and lingers.
+        if streams.open.get() == 0 && streams.watch.from_client.wait() == Wait::Nothing {
+            streams.rest();
+        }
+    }
+}
+
+fn begin(
+    core: &Rc<Core>,
+    c: &Connection<'_>,
+    streams: &Rc<Streams>,
+    limits: &Limits,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
+    let (parts, body) = request.into_parts();
+    let ended = body.is_end_stream();
+    let write = |room: &mut [u8]| {
+        let mut writer = HeadWriter::new(room);
+        write_head(&parts, ended, &mut writer);
+        writer.finish()
+    };
+    let mut block = core.blocks.small();
+    if !block.fill_with(write) {
+        core.blocks.put(block);
+        block = core.blocks.large();
+        block.fill_with(write);
+    }
+    // Streams that the client has reset are being cleared away: more of them wait for others to be done.
+    if streams.open.get() >= limits.http2.streams.saturating_mul(2) || block.is_empty() {
+        core.blocks.put(block);
+        return respond.send_reset(Reason::REFUSED_STREAM);
+    }
+    core.counters.http2_requests.add(1);
+    let chunked = !ended && !parts.headers.contains_key(CONTENT_LENGTH);
+    let lane = Lane::new(body, chunked, respond, parts.method == http::Method::HEAD, c.stream.session().cloned());
+    core.spawn(serve_stream(core.clone(), lane, block, c.peer, c.scheme, streams.open()));
+}
+
+async fn serve_stream(core: Rc<Core>, lane: Rc<Lane>, head: Block, peer: IpAddr, scheme: Scheme, _open: Open) {
+    let stream = Stream::of_lane(lane.clone());
+    let watch = core.streams.add(stream.handle(), None);
+    let connection = Connection::new(&core, watch, stream, peer, scheme);
+    let mut ready = pin!(readiness(|| connection.stream.readable()));
+    if let After::Next(Some(surplus)) = exchange(&connection, ready.as_mut(), head).await {
+        core.blocks.put(surplus);
+    }
+    lane.finish();
+}
