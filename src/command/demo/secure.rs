@@ -29,7 +29,7 @@ pub fn secure(catalog: &Catalog, address: SocketAddr) -> Result<(Amend, PathBuf)
 
 /// The listener, and the certificate for every domain that has none of its own.
 fn amend(catalog: &mut Catalog, address: SocketAddr, site: &Arc<Site>) {
-    catalog.listeners.push(Listener { address, scheme: Scheme::Https });
+    catalog.listeners.push(Listener { address, scheme: Scheme::Https, http2: true });
     let place = SiteId(catalog.sites.len() as u32);
     catalog.sites.push(site.clone());
     for group in &mut catalog.groups {
