@@ -1,4 +1,6 @@
-//! The closed-loop generator: N keep-alive connections, each with one request under way, every answer checked.
+//! The generator: N connections, each with one request under way, every answer checked. In a closed loop the next request of a
+//! connection leaves when its answer has come; in an open one (`--rate`) requests come at their own times, and latency counts from
+//! then, however long one had to wait for a connection.
 //!
 //! A run has two phases over the same connections: a warm-up that is not measured, and the measurement. Between them it
 //! can stop and wait for a line on its standard input, so that whoever started it can read the proxy's counters while
@@ -17,6 +19,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{self, Fault};
+use crate::arrivals::{Arrivals, Due};
 use crate::payload::Pattern;
 use crate::request::{App, Credential, Requests, Template};
 use crate::transport::{Route, Transport};
@@ -87,6 +90,15 @@ pub struct Arguments {
     /// What becomes of a connection after its answer
     #[arg(long, value_enum, default_value = "kept")]
     pub connection: Lasting,
+    /// Requests a second, in an open loop; without it the loop is closed
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// How far apart requests of an open loop come
+    #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
+    pub arrivals: Arrivals,
+    /// Repeats the order of what is random of them
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// Open the connections one after the other, each with a request, before the warm-up: so that memory is that of connections
     /// that wait, and not of a crowd
     #[arg(long)]
@@ -153,7 +165,15 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
         Route::new(arguments.target, &arguments.host, arguments.authority.as_deref(), arguments.congestion.clone(), short)?;
     let route = if arguments.connection == Lasting::New { route.without_resumption() } else { route };
     let tally = Tally::new(arguments.warm_up)?;
-    let run = Run { pattern, answer_bytes: arguments.answer_bytes, lasting: arguments.connection, warm: false, requests, tally };
+    let run = Run {
+        pattern,
+        answer_bytes: arguments.answer_bytes,
+        lasting: arguments.connection,
+        warm: false,
+        due: None,
+        requests,
+        tally,
+    };
     let run = Rc::new(RefCell::new(run));
     let mut connections = Vec::new();
     for _ in 0..arguments.connections {
@@ -177,6 +197,10 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
     let warm_up = std::mem::replace(&mut run.borrow_mut().tally, Tally::new(arguments.requests)?);
     let start = clock::now();
     if warm_up.faults == 0 {
+        run.borrow_mut().due = match arguments.rate {
+            Some(rate) => Some(Due::begin(rate, arguments.arrivals, arguments.seed, bound)?),
+            None => None,
+        };
         connections = phase(connections, &run, bound).await?;
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -206,9 +230,17 @@ async fn phase(connections: Vec<Connection>, run: &Rc<RefCell<Run>>, bound: Dura
 
 /// Requests, one after the other, until the budget or the time is spent. `None` after a fault.
 async fn drive(mut connection: Connection, run: Rc<RefCell<Run>>, stop: Instant) -> Option<Connection> {
+    let due = run.borrow().due.clone();
     loop {
-        let start = clock::now();
-        if start >= stop || !run.borrow_mut().tally.take() {
+        let start = match &due {
+            None => clock::now(),
+            Some(due) => match due.next().await {
+                Some(intended) => intended,
+                None => return Some(connection),
+            },
+        };
+        // What has come in time is still sent.
+        if due.is_none() && start >= stop || !run.borrow_mut().tally.take() {
             return Some(connection);
         }
         let result = connection.exchange(&run).await;
@@ -231,6 +263,8 @@ struct Run {
     lasting: Lasting,
     /// The warm-up is over.
     warm: bool,
+    /// Of an open loop: when requests come.
+    due: Option<Due>,
     requests: Requests,
     tally: Tally,
 }

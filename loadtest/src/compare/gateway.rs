@@ -74,8 +74,14 @@ fn documents(
     directory: &Path,
 ) -> Vec<(String, String)> {
     let state = directory.join("state");
-    let listener =
-        secure.map_or(String::new(), |(listen, _)| format!("[[listener]]\naddress = \"{listen}\"\nprotocol = \"https\"\n\n"));
+    // With thousands of connections, and as many to the backend.
+    let edge = secure.map_or(String::new(), |(listen, _)| {
+        format!(
+            "[[listener]]\naddress = \"{listen}\"\nprotocol = \"https\"\n\n\
+             [limits]\nconnections_per_address = 1000000\nconnections_per_worker = 100000\npool_connections = 16384\n\n"
+        )
+    });
+    let protocols = if secure.is_some() { "[\"http\", \"https\"]" } else { "[\"http\"]" };
     let certificate = secure
         .map_or(String::new(), |(_, Certificate { both, .. })| format!("\n[[certificate]]\nchain = {both:?}\nkey = {both:?}\n"));
     let mut documents = vec![
@@ -83,8 +89,8 @@ fn documents(
             "gateway.toml".to_owned(),
             format!(
                 "[instance]\nname = \"bench\"\nworkers = 1\nstate_directory = {state:?}\n\n\
-                 [[listener]]\naddress = \"{listen}\"\nprotocol = \"http\"\n\n{listener}\
-                 [limits]\nconnections_per_address = 1000000\nconnections_per_worker = 100000\npool_connections = 16384\n\n[access_log]\npath = \"off\"\n"
+                 [[listener]]\naddress = \"{listen}\"\nprotocol = \"http\"\n\n{edge}\
+                 [access_log]\npath = \"off\"\n"
             ),
         ),
         (
@@ -105,7 +111,7 @@ fn documents(
     for Api { name, method, authentication } in APIS {
         let text = format!(
             "name = \"{name}\"\n\n[authentication]\n{authentication}\n\
-             [request]\nprotocols = [\"http\", \"https\"]\npath = \"/{name}/[size]\"\nmethod = \"{method}\"\nmode = \"pass-through\"\n\n\
+             [request]\nprotocols = {protocols}\npath = \"/{name}/[size]\"\nmethod = \"{method}\"\nmode = \"pass-through\"\n\n\
              [backend]\ntype = \"vpc\"\nvpc_access = \"bench\"\npath = \"/{name}/[size]\"\nmethod = \"{method}\"\ntimeout_ms = 10000\n"
         );
         documents.push((format!("groups/{GROUP}/apis/{name}.toml"), text));

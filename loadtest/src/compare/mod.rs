@@ -9,7 +9,9 @@ mod certificate;
 pub mod gateway;
 mod machine;
 mod network;
+pub mod page;
 pub mod peers;
+mod plot;
 mod proc_files;
 pub mod process;
 mod report;
@@ -22,6 +24,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+
+use crate::arrivals::Arrivals;
 
 use self::certificate::Certificate;
 use self::machine::Machine;
@@ -52,6 +56,11 @@ pub struct Arguments {
     warm_up: u64,
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// Requests a second of an open loop, where latencies count from when a request was to be sent; without it the loop is closed
+    #[arg(long)]
+    rate: Option<f64>,
+    #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
+    arrivals: Arrivals,
     /// Longest time of one round's measurement, in seconds
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -113,6 +122,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         connections: arguments.connections,
         rounds: arguments.rounds,
         requests: arguments.requests,
+        rate: arguments.rate,
+        arrivals: arguments.arrivals,
         versions: started.iter().map(|started| (started.peer, started.version.clone())).collect(),
     };
     drop(started);

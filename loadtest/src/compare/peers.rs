@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::certificate::Certificate;
 use super::gateway;
@@ -17,7 +17,7 @@ use super::process::{Running, free_address, launched, pinned};
 const NGINX_CONF: &str = include_str!("../../peers/nginx.conf");
 const HAPROXY_CFG: &str = include_str!("../../peers/haproxy.cfg");
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Peer {
     Nginx,

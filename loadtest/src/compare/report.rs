@@ -2,15 +2,16 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
 use super::peers::Peer;
 use super::sample::Sample;
 use super::scenario::Scenario;
 use super::summary::Spread;
+use crate::arrivals::Arrivals;
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Setup {
     pub machine: Machine,
     pub network: String,
@@ -19,19 +20,22 @@ pub struct Setup {
     pub connections: usize,
     pub rounds: u32,
     pub requests: u64,
+    /// Requests a second of an open loop.
+    pub rate: Option<f64>,
+    pub arrivals: Arrivals,
     pub versions: Vec<(Peer, String)>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Report {
-    setup: Setup,
-    scenarios: Vec<Scenario>,
+    pub setup: Setup,
+    pub scenarios: Vec<Scenario>,
     samples: Vec<Sample>,
     limits: Vec<Held>,
 }
 
 /// A scenario's limit and what was measured.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Held {
     scenario: String,
     peer: String,
@@ -41,6 +45,24 @@ struct Held {
     /// Of the lowest round of the one and the lowest of the other: what disturbs a round mostly adds to it.
     lowest: f64,
     held: bool,
+}
+
+impl Setup {
+    /// The machine, and how it was measured.
+    pub fn described(&self) -> String {
+        let Setup { machine, network, proxy_core, load_core, connections, rounds, requests, rate, arrivals, .. } = self;
+        let how = match rate {
+            None => "the next request of a connection leaves when its answer has come".to_owned(),
+            Some(rate) => format!("{rate} requests a second ({arrivals:?}), latencies from when each was to be sent"),
+        };
+        format!(
+            "{} cores of {}, Linux {}, load average {} before the start. Proxy (one worker) on core {proxy_core}, backend and \
+             generator on core {load_core}; {network}. {connections} connections where a scenario does not say, {how}; {rounds} rounds of {requests} requests, \
+             peers in turn, connections warmed. Medians, with the lowest and highest round; a ratio compares two turns of the \
+             same round.",
+            machine.cores, machine.processor, machine.kernel, machine.load_average
+        )
+    }
 }
 
 impl Report {
@@ -86,31 +108,23 @@ impl Report {
     }
 
     /// Round by round.
-    fn processor_us(&self, scenario: &str, peer: &str) -> Vec<f64> {
+    pub fn processor_us(&self, scenario: &str, peer: &str) -> Vec<f64> {
         self.of(scenario, peer).map(|sample| sample.processor_us).collect()
     }
 
-    fn of(&self, scenario: &str, peer: &str) -> impl Iterator<Item = &Sample> {
+    pub fn of(&self, scenario: &str, peer: &str) -> impl Iterator<Item = &Sample> {
         self.samples.iter().filter(move |sample| sample.scenario == scenario && sample.peer.name() == peer)
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let Setup { machine, network, proxy_core, load_core, connections, rounds, requests, versions } = &self.setup;
-        writeln!(out, "# Side by side\n")?;
-        writeln!(
-            out,
-            "{} cores of {}, Linux {}, load average {} before the start. Proxy (one worker) on core {proxy_core}, backend and \
-             generator on core {load_core}; {network}. {connections} keep-alive connections, {rounds} rounds of {requests} requests, \
-             peers in turn, connections warmed. Medians, with the lowest and highest round; a ratio compares two turns of the \
-             same round.\n",
-            machine.cores, machine.processor, machine.kernel, machine.load_average
-        )?;
+        writeln!(out, "# Side by side\n\n{}\n", self.setup.described())?;
+        let versions = &self.setup.versions;
         let versions: Vec<_> = versions.iter().map(|(peer, version)| format!("{}: {version}", peer.name())).collect();
         writeln!(out, "{}\n", versions.join("; "))?;
         for scenario in &self.scenarios {
             self.write_scenario(out, scenario)?;
         }
-        self.write_record(out)?;
+        writeln!(out, "{}", self.record())?;
         if !self.limits.is_empty() {
             writeln!(out, "## Limits\n")?;
         }
@@ -126,6 +140,13 @@ impl Report {
     }
 
     /// One row a scenario, as SPECIFICATION.md has them.
+    pub fn record(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_record(&mut text);
+        text
+    }
+
     fn write_record(&self, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
@@ -165,10 +186,10 @@ impl Report {
         writeln!(out, "## {}\n\n{}\n", scenario.name, scenario.about)?;
         writeln!(
             out,
-            "| peer | of nginx | of relay | processor us/request | user | kernel | proxy busy | requests/s | p50 us | p99 us \
+            "| peer | of nginx | of relay | processor us/request | user | kernel | proxy busy | requests/s | p50 us | p99 us | p99.9 us | max us \
              | switches/request | others' load | faults |"
         )?;
-        writeln!(out, "|---|---|---|---|---|---|---|---|---|---|---|---|---|")?;
+        writeln!(out, "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")?;
         for (peer, _) in &self.setup.versions {
             let median = |figure: fn(&Sample) -> f64| Spread::of(self.of(&scenario.name, peer.name()).map(figure));
             let ratio_to = |base: Peer| {
@@ -186,6 +207,8 @@ impl Report {
                 cell(median(|sample| sample.requests_per_second), |rate| format!("{:.0}", rate.median)),
                 cell(median(|sample| sample.latency_us.p50), |latency| format!("{:.0}", latency.median)),
                 cell(median(|sample| sample.latency_us.p99), |latency| format!("{:.0}", latency.median)),
+                cell(median(|sample| sample.latency_us.p999), |latency| format!("{:.0}", latency.median)),
+                cell(median(|sample| sample.latency_us.max), |latency| format!("{:.0}", latency.median)),
                 cell(median(|sample| sample.context_switches_per_request), |switches| format!("{:.3}", switches.median)),
                 cell(median(|sample| sample.others), percent),
                 self.of(&scenario.name, peer.name()).map(|sample| sample.faults).sum::<u64>().to_string(),
@@ -245,6 +268,8 @@ mod tests {
             connections: 64,
             rounds: 2,
             requests: 10,
+            rate: None,
+            arrivals: Arrivals::Poisson,
             versions: peers.iter().map(|&peer| (peer, "1".to_owned())).collect(),
         };
         Report::new(setup, scenario::load(&["plain-128".into(), "signature-128".into()]).unwrap(), samples)

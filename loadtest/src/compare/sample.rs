@@ -5,13 +5,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::peers::{Peer, Started};
 use super::proc_files::MachineTimes;
 use super::process::{Running, Usage, machine_times, pinned};
 use super::scenario::Scenario;
 use super::{Arguments, gateway, network};
+use crate::arrivals::Arrivals;
 use crate::load::{Lasting, Latency, Outcome};
 use crate::request::Credential;
 
@@ -24,7 +25,7 @@ pub struct Bench<'a> {
 }
 
 /// The figures of one turn.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
     pub scenario: String,
     pub peer: Peer,
@@ -82,7 +83,7 @@ impl Bench<'_> {
     pub fn measure(&self, started: &Started, scenario: &Scenario, round: u32) -> Result<Sample> {
         let what = || format!("{} through {}", scenario.name, started.peer.name());
         let empty_kib = started.process.memory_kib()?;
-        let mut generator = self.generator(started, scenario)?;
+        let mut generator = self.generator(started, scenario, round)?;
         let input = generator.child.stdin.take().ok_or_else(|| anyhow!("the generator has no input"))?;
         let output = generator.child.stdout.take().ok_or_else(|| anyhow!("the generator has no output"))?;
         let (mut input, mut lines) = (input, BufReader::new(output).lines());
@@ -102,7 +103,7 @@ impl Bench<'_> {
         Ok(Sample { kib_per_connection, ..sample(started.peer, scenario, round, outcome, &before, &after) })
     }
 
-    fn generator(&self, started: &Started, scenario: &Scenario) -> Result<Running> {
+    fn generator(&self, started: &Started, scenario: &Scenario, round: u32) -> Result<Running> {
         let app = gateway::app();
         let credential = match scenario.credential {
             Credential::None => "none",
@@ -138,6 +139,11 @@ impl Bench<'_> {
             ("--seconds", seconds.to_string()),
         ] {
             command.args([option, &value]);
+        }
+        if let Some(rate) = self.arguments.rate {
+            let arrivals = if self.arguments.arrivals == Arrivals::Constant { "constant" } else { "poisson" };
+            // Each round has an order of its own, the same for all peers.
+            command.args(["--rate", &rate.to_string(), "--arrivals", arrivals, "--seed", &(round + 1).to_string()]);
         }
         if scenario.connections.is_some() {
             command.arg("--one-by-one");
