@@ -17,13 +17,13 @@ fn wants(ids: &[u64]) -> Wants<'static> {
     let mut wants = Wants::default();
     for &id in ids {
         let budget = Budget::window(Period::Minute, NOW_MS, 0);
-        assert!(wants.push(Want { id, budget, limit: LIMIT, rule: 9, subject: b"demo-app", wait_ms: 0 }));
+        assert!(wants.push(Want { id, budget, limit: LIMIT, rule: 9, subject: b"demo-app", ..Want::default() }));
     }
     wants
 }
 
 fn take(quotas: &Quotas, lessee: &mut Lessee, ids: &[u64]) -> bool {
-    quotas.take(lessee, &mut wants(black_box(ids)), NOW_MS).is_ok()
+    quotas.take(lessee, &mut wants(black_box(ids)), NOW_MS, false).is_ok()
 }
 
 fn ids(quotas: &Quotas, n: u64) -> Vec<u64> {

@@ -2,6 +2,7 @@
 
 pub mod admin; // the operator's listener
 pub mod catalog; // documents, typed and cross-referenced: a value that exists is valid
+pub mod cluster; // gateways that count together: what this one asks of the engine that they share
 pub mod command; // one file a subcommand
 pub mod document; // files as written, with spans; diagnostics with file:line:column
 pub mod explain; // one call, decided step by step, with the places that decide

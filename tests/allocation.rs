@@ -95,6 +95,7 @@ fn allocations(driver: Driver, requests: &[Vec<u8>], config: &Config, log: Optio
         bell,
         shared,
         admission: Admission::new(1024),
+        engine: None,
         listeners: vec![(listener, settings)],
         log: writer.as_ref().map_or_else(|| Sink::none(counters.clone()), |writer| writer.sink(counters.clone())),
         counters,

@@ -11,9 +11,11 @@ use serde_json::Value;
 /// Who may import whom, besides itself. `command` may import everything; nothing imports `command`.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("live", &["worker", "catalog", "document", "observe", "net"]),
-    ("worker", &["state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    ("worker", &["cluster", "state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
-    ("proxy", &["gate", "http", "http2", "upstream", "tls", "observe", "catalog", "net", "sys"]),
+    // What a node asks of the engine that its cluster shares.
+    ("cluster", &["gate", "catalog", "net", "observe"]),
+    ("proxy", &["cluster", "gate", "http", "http2", "upstream", "tls", "observe", "catalog", "net", "sys"]),
     ("upstream", &["http", "tls", "observe", "catalog", "net", "sys"]),
     ("http2", &["http", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.

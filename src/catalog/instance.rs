@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use super::EngineLoss;
+use super::cluster::NonceLoss;
+
 pub struct Instance {
     pub name: String,
     /// What the instance is called in `Via`: a token; `None`: it does not say.
@@ -47,6 +50,8 @@ pub struct Security {
     /// Nonces remembered at most, over all workers, within one window.
     pub nonce_capacity: usize,
     pub nonce_full: NonceFull,
+    /// In a cluster.
+    pub nonces_on_engine_loss: NonceLoss,
     /// Variants of the canonical string accepted beside it.
     pub tolerances: Vec<Tolerance>,
     /// Peers whose `X-Forwarded-For` is believed.
@@ -66,6 +71,8 @@ pub struct Quota {
     /// Counters at one time, over all workers and rules.
     pub counter_capacity: usize,
     pub counter_full: CounterFull,
+    /// In a cluster: of default domains.
+    pub on_engine_loss: EngineLoss,
 }
 
 /// What happens to a call that needs a counter for which there is no room.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::domains::Claims;
+use super::check::files::Files;
 use super::check::gateway::{DEFAULT_DOMAIN_SUFFIX, Settings, settings};
 use super::check::https::Sites;
 use super::check::policy::{self, policy};
@@ -21,7 +22,7 @@ use super::check::target::Context;
 use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, credentials, group, https, vpc_access};
 use super::parallel::each;
-use super::{Api, ApiName, ApiNames, Apps, Catalog, Group, GroupId, Policy, Scheme, VpcAccess, VpcAccessId};
+use super::{Api, ApiName, ApiNames, Apps, Catalog, EngineLoss, Group, GroupId, Policy, Scheme, VpcAccess, VpcAccessId};
 use crate::document::manifest::Manifest;
 use crate::document::{Diagnostic, Document, Entry, Layout, Parsed, Place, Report, Stamps, gateway};
 use apps::List;
@@ -143,9 +144,10 @@ impl Loader<'_> {
         }
         let (apps, broken) = self.apps(&groups, kept, &known.0);
         let context = groups.context(&kept.names, &known.0);
-        let policies = self.policies(&context, &apps, broken, &mut kept.callers);
+        let loss = settings.as_ref().map(|settings| settings.quota.on_engine_loss).unwrap_or_default();
+        let policies = self.policies(&context, &apps, broken, loss, &mut kept.callers);
         let Groups { list: groups, sites, stages, .. } = groups;
-        let Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, .. } = settings?;
+        let Settings { instance, listeners, security, quota, cluster, limits, access_log, log_format, admin, .. } = settings?;
         if let Some(listener) = listeners.iter().find(|listener| listener.scheme == Scheme::Https) {
             let answers = |name: &str| apis.iter().any(|api| api.protocols.https && groups[api.group.index()].name == name);
             sites.complain(&listener.address.to_string(), answers, &mut self.report);
@@ -159,6 +161,7 @@ impl Loader<'_> {
             listeners,
             security,
             quota,
+            cluster,
             limits,
             access_log,
             log_format,
@@ -177,7 +180,7 @@ impl Loader<'_> {
     fn settings(&mut self) -> Option<Settings> {
         let parsed = self.layout.parse::<gateway::Gateway>(&self.layout.gateway(), &mut self.report)?;
         let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-        settings(&parsed.document, &self.layout.root, &mut checked)
+        settings(&parsed.document, &Files { layout: &self.layout, directory: &self.layout.root }, &mut checked)
     }
 
     /// Documents of a kind, parsed on all cores.
@@ -357,6 +360,7 @@ impl Loader<'_> {
         context: &Context<'_>,
         apps: &Apps,
         broken: Vec<Arc<AppDocument>>,
+        loss: EngineLoss,
         callers: &mut policy::Callers,
     ) -> Vec<Policy> {
         let entries = self.layout.documents(&self.layout.policies(), &mut self.report);
@@ -368,7 +372,7 @@ impl Loader<'_> {
         for (entry, parsed) in entries.into_iter().zip(all) {
             let Some(parsed) = parsed else { continue };
             let mut checked = Checked { source: &parsed.source, report: &mut self.report };
-            policies.extend(policy(&parsed.document, &entry.name, context, callers, &mut bound, &mut checked));
+            policies.extend(policy(&parsed.document, &entry.name, context, callers, &mut bound, loss, &mut checked));
         }
         policies
     }

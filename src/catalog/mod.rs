@@ -9,6 +9,7 @@ pub mod api;
 pub mod app;
 mod apps;
 mod check;
+pub mod cluster;
 pub mod condition;
 pub mod group;
 pub mod instance;
@@ -32,6 +33,7 @@ pub use app::{App, AppKey, Authorization, Secret};
 pub use apps::{AppId, AppList, Apps, Own};
 pub use check::gateway::{STATE_DIRECTORY, Settings};
 pub use check::{STAGES, check_name, group_manifest, root_manifest, version_of};
+pub use cluster::Cluster;
 pub use condition::Condition;
 pub use group::{Domain, DomainHttps, Group};
 pub use instance::{
@@ -45,7 +47,7 @@ pub use load::{
 pub use names::ApiNames;
 pub use parallel::{both, each};
 pub use parameter::Parameter;
-pub use policy::{Period, Policy};
+pub use policy::{EngineLoss, Period, Policy};
 pub use publication::{Candidate, check_publication, instance_settings};
 pub use template::Overlap;
 pub use vpc_access::{BackendInstance, Balance, ExpectedStatus, HealthCheck, VpcAccess, WhenAllDown};
@@ -87,6 +89,8 @@ pub struct Catalog {
     pub listeners: Vec<Listener>,
     pub security: Security,
     pub quota: Quota,
+    /// `None`: this gateway counts alone.
+    pub cluster: Option<Arc<Cluster>>,
     pub limits: Limits,
     pub access_log: AccessLog,
     pub log_format: LogFormat,

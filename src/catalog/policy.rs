@@ -82,6 +82,19 @@ pub struct Settings {
     /// How far the clock by which days begin is ahead of UTC.
     pub zone_ms: i64,
     pub fields: Fields,
+    pub on_engine_loss: EngineLoss,
+}
+
+/// What a gateway does with a limit when the engine of its cluster cannot be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EngineLoss {
+    /// Gives out what it has leased, and no more.
+    Refuse,
+    /// Gives out a part of the limit, one for each gateway.
+    #[default]
+    LocalShare,
+    /// Counts by itself, as if it were alone.
+    Allow,
 }
 
 /// How limits a second are kept.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::check::api::{Within, definition};
 use super::check::conflicts::{Claim, Conflicts};
 use super::check::domains::Claims;
+use super::check::files::Files;
 use super::check::gateway::{Settings, settings};
 use super::check::published::{group_manifest, version_of};
 use super::check::stages::{GroupStages, Stages, stages};
@@ -28,7 +29,7 @@ pub struct Candidate {
 /// The settings of the instance, of which a publication needs what becomes of old versions.
 pub fn instance_settings(layout: &Layout, report: &mut Report) -> Option<Settings> {
     let parsed = layout.parse::<gateway::Gateway>(&layout.gateway(), report)?;
-    settings(&parsed.document, &layout.root, &mut Checked { source: &parsed.source, report })
+    settings(&parsed.document, &Files { layout, directory: &layout.root }, &mut Checked { source: &parsed.source, report })
 }
 
 /// Checks the candidates as they would be in `stage`, beside what is current there by `root`.

@@ -18,6 +18,7 @@ impl Catalog {
         // The set of nonces is made for both, once: with another window a nonce could pass twice.
         keep("signature_window_s in [security]", &mut next.signature_window_ms, &now.signature_window_ms, &mut kept);
         keep("nonce_capacity in [security]", &mut next.nonce_capacity, &now.nonce_capacity, &mut kept);
+        keep("[cluster]", &mut self.cluster, &running.cluster, &mut kept);
         let (next, now) = (&mut self.quota, &running.quota);
         keep("counter_capacity in [quota]", &mut next.counter_capacity, &now.counter_capacity, &mut kept);
         kept

@@ -9,12 +9,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::{Failure, now_ms, plain};
-use crate::catalog::{self, Catalog};
+use crate::catalog::{self, Catalog, Cluster};
+use crate::cluster::Outside;
 use crate::gate::policy::Pace;
 use crate::gate::policy::list::Listed;
 use crate::gate::quota::Quotas;
 use crate::gate::quota::bucket;
-use crate::gate::quota::look::{Level, Reset};
+use crate::gate::quota::look::{Level, Reset, Seen};
+use crate::gate::quota::window::Window;
 use crate::gate::{Shared, Tables};
 use crate::state;
 
@@ -94,18 +96,25 @@ impl Quota {
         let counters = state::counters(&directory).map_err(|error| Failure::new(error.to_string()))?;
         let (served, _) = catalog::load_served(config, &mut catalog::Kept::default(), &|_, _, _| ());
         let catalog = Arc::new(served?);
+        let cluster = catalog.cluster.clone();
+        let counters = match &cluster {
+            Some(cluster) => counters.of_node(cluster.key.0, Arc::default()),
+            None => counters,
+        };
         let shared = Shared::looking_at(&catalog, counters);
         let tables = Tables::build(catalog, &shared);
+        let connect = |cluster: &Arc<Cluster>| Outside::connect(cluster, &shared.quotas).map_err(Failure::new);
+        let outside = cluster.as_ref().map(connect).transpose()?;
         match self.order {
-            None => self.show.run(&tables, &shared.quotas, out),
-            Some(Order::Reset(reset)) => reset.run(&tables, &shared.quotas, out),
+            None => self.show.run(&tables, &shared.quotas, outside, out),
+            Some(Order::Reset(reset)) => reset.run(&tables, &shared.quotas, outside, out),
         }
     }
 }
 
 impl Show {
-    fn run(&self, tables: &Tables, quotas: &Quotas, out: &mut dyn Write) -> Result<(), Failure> {
-        let mut rows = self.rows(tables, quotas)?;
+    fn run(&self, tables: &Tables, quotas: &Quotas, outside: Option<Outside>, out: &mut dyn Write) -> Result<(), Failure> {
+        let mut rows = self.rows(tables, quotas, outside)?;
         // Rules in order; of each, who has used most.
         let key = |row: &Row| (row.policy.clone(), row.target.clone(), row.stage.clone(), row.counts, row.rule.clone());
         rows.sort_by(|a, b| key(a).cmp(&key(b)).then(b.used.cmp(&a.used)).then(a.subject.cmp(&b.subject)));
@@ -123,7 +132,7 @@ impl Show {
         Ok(())
     }
 
-    fn rows(&self, tables: &Tables, quotas: &Quotas) -> Result<Vec<Row>, Failure> {
+    fn rows(&self, tables: &Tables, quotas: &Quotas, outside: Option<Outside>) -> Result<Vec<Row>, Failure> {
         let (now_ms, catalog) = (now_ms()?, &*tables.catalog);
         let listed = tables.policies.list(catalog);
         if let Some(name) = &self.policy
@@ -132,12 +141,26 @@ impl Show {
             return Err(no_policy(name));
         }
         let is_wanted = |rule: &&Listed<'_>| self.policy.as_ref().is_none_or(|name| rule.policy == name);
-        let seen = quotas.counters().filter_map(|seen| {
-            let rule = listed.get(&seen.rule).filter(is_wanted)?;
-            row(rule, &seen.subject, seen.level, catalog, now_ms)
-        });
-        Ok(seen.collect())
+        let mut seen: Vec<Seen> =
+            quotas.counters().filter(|seen| listed.get(&seen.rule).is_some_and(|rule| is_wanted(&rule))).collect();
+        if let Some(mut outside) = outside {
+            add_elsewhere(&mut seen, &mut outside)?;
+        }
+        let row = |seen: Seen| row(listed.get(&seen.rule)?, &seen.subject, seen.level, catalog, now_ms);
+        Ok(seen.into_iter().filter_map(row).collect())
     }
+}
+
+/// Adds what other gateways of the cluster have been given.
+fn add_elsewhere(seen: &mut [Seen], outside: &mut Outside) -> Result<(), Failure> {
+    let windows: Vec<(u64, Window)> = seen.iter().filter_map(|seen| Some((seen.id, seen.level.window()?))).collect();
+    let mut elsewhere = outside.elsewhere(&windows).map_err(Failure::new)?.into_iter();
+    for seen in seen {
+        if let Level::Window { used, .. } = &mut seen.level {
+            *used += elsewhere.next().unwrap_or(0);
+        }
+    }
+    Ok(())
 }
 
 fn no_policy(name: &str) -> Failure {
@@ -203,16 +226,21 @@ fn table(rows: &[Row], out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 impl ResetOne {
-    fn run(&self, tables: &Tables, quotas: &Quotas, out: &mut dyn Write) -> Result<(), Failure> {
+    fn run(&self, tables: &Tables, quotas: &Quotas, outside: Option<Outside>, out: &mut dyn Write) -> Result<(), Failure> {
         let listed = tables.policies.list(&tables.catalog);
         let rules: Vec<_> = listed.values().filter(|rule| rule.policy == self.policy).collect();
         if rules.is_empty() {
             return Err(no_policy(&self.policy));
         }
+        let mut outside = outside;
         let subject: Vec<&[u8]> = self.subject.iter().map(|part| part.as_bytes()).collect();
         let mut done = 0;
         for id in rules.iter().flat_map(|rule| rule.counters_of(&subject, quotas)) {
-            done += usize::from(reset(quotas, id)?);
+            done += usize::from(match (&mut outside, quotas.level(id).and_then(Level::window)) {
+                // This gateway hears of it like all others.
+                (Some(outside), Some(window)) => outside.reset(id, window).map(|()| true).map_err(Failure::new)?,
+                _ => reset(quotas, id)?,
+            });
         }
         let subject = self.subject.join(" ");
         match done {

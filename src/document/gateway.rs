@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cluster::ClusterTable;
 use super::limits::LimitsTable;
 use super::{At, Document};
 
@@ -28,6 +29,8 @@ pub struct Gateway {
     pub security: SecurityTable,
     #[serde(default)]
     pub quota: QuotaTable,
+    /// Gateways that count together; without it this one counts alone.
+    pub cluster: Option<At<ClusterTable>>,
     #[serde(default)]
     pub limits: LimitsTable,
     #[serde(default)]

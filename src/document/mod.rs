@@ -7,6 +7,7 @@
 pub mod api;
 pub mod app;
 mod at;
+pub mod cluster;
 mod diagnostic;
 mod digest;
 pub mod format;

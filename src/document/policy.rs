@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cluster::EngineLossWord;
 use super::schema::NAME;
 use super::{At, Document};
 
@@ -58,6 +59,8 @@ pub struct Policy {
     pub zone: Option<At<String>>,
     /// What answers say of limits. Default: `none`.
     pub fields: Option<At<FieldsWord>>,
+    /// In a cluster: what happens when its engine cannot be reached. Default: as `[cluster]` says.
+    pub on_engine_loss: Option<At<EngineLossWord>>,
     /// Whether the APIs that the policy is bound to count together. Default: `api`.
     pub scope: Option<At<ScopeWord>>,
     /// Calls that may pass in all, in the form by parameters.

@@ -102,7 +102,9 @@ pub fn explain(
             Outcome::Redirect
         }
         // The form was there the second time, and nobody else counts.
-        Verdict::NeedForm | Verdict::InDoubt(_) => Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER)),
+        Verdict::NeedForm | Verdict::InDoubt(_) | Verdict::Awaited(_) | Verdict::Unconfirmed(..) => {
+            Outcome::Refuse(Refusal::new(crate::gate::ErrorCode::X500ER))
+        }
     };
     Ok(Explanation { steps, signature, outcome })
 }

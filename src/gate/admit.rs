@@ -2,6 +2,7 @@
 
 use super::error::{Detail, Limited};
 use super::policy::{Draw, Limit, Told, Values};
+use super::quota::allowance::Need;
 use super::quota::bucket;
 use super::quota::look::Level;
 use super::quota::quotas::DEFAULT_DOMAIN;
@@ -17,11 +18,18 @@ pub struct Counting {
     values: Values,
     /// Calls that needed a counter for which there was no room.
     pub without_room: u64,
+    /// The call that is decided waits for the cluster's engine no longer.
+    pub late: bool,
 }
 
 impl Counting {
     pub fn new(quotas: &Quotas, worker: usize) -> Self {
-        Self { lessee: quotas.lessee(worker), values: Values::default(), without_room: 0 }
+        Self { lessee: quotas.lessee(worker), values: Values::default(), without_room: 0, late: false }
+    }
+
+    /// What the cluster's engine is to be asked for.
+    pub fn needs(&mut self) -> std::vec::Drain<'_, Need> {
+        self.lessee.needs.drain(..)
     }
 }
 
@@ -36,6 +44,8 @@ pub enum Admitted {
     Passes { wait_ms: u64, told: Option<Told> },
     /// Whether there is a unit of every quota left hangs on a worker that may give one back: ask again in a moment.
     InDoubt,
+    /// Units are asked of the cluster's engine.
+    Awaited,
 }
 
 /// Costs nothing where no quota applies.
@@ -50,15 +60,17 @@ pub fn admit(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut 
 /// Takes a unit of every quota that the call needs, or of none.
 fn count(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Counted<'_>) -> Result<Admitted, Refusal> {
     let Counted { quotas, counting } = counted;
-    let Counting { lessee, values, without_room } = &mut **counting;
-    let mut draw = draw(call, tables, forward, quotas, values).ok_or(Refusal::new(ErrorCode::X500ER))?;
+    let Counting { lessee, values, without_room, late } = &mut **counting;
+    let now_ms = quotas.now_ms(call.now_ms);
+    let mut draw = draw(call, tables, forward, quotas, values, now_ms).ok_or(Refusal::new(ErrorCode::X500ER))?;
     loop {
-        let (n, why) = match quotas.take(lessee, &mut draw.wants, call.now_ms) {
+        let (n, why) = match quotas.take(lessee, &mut draw.wants, now_ms, *late) {
             Ok(()) => {
                 let wait_ms = draw.wants.iter().map(|want| want.wait_ms).max().unwrap_or(0);
-                return Ok(Admitted::Passes { wait_ms, told: told(quotas, &draw, call.now_ms) });
+                return Ok(Admitted::Passes { wait_ms, told: told(quotas, &draw, now_ms) });
             }
             Err((_, Take::InDoubt)) => return Ok(Admitted::InDoubt),
+            Err((_, Take::Awaited)) => return Ok(Admitted::Awaited),
             Err(refused) => refused,
         };
         if why == Take::Full {
@@ -70,28 +82,37 @@ fn count(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Coun
             }
         }
         let (Some(limit), Some(want)) = (draw.limit(n), draw.wants.get(n)) else { return Err(Refusal::new(ErrorCode::X500ER)) };
-        return Err(refusal(limit, want, why, call.now_ms));
+        return Err(refusal(limit, want, why, now_ms));
     }
 }
 
 /// A call that waited for its turn has left: its place is for others. What it has drawn from windows stays counted.
 pub fn give_place_up(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Counted<'_>) {
     let Counted { quotas, counting } = counted;
-    let Some(draw) = draw(call, tables, forward, quotas, &mut counting.values) else { return };
+    let now_ms = quotas.now_ms(call.now_ms);
+    let Some(draw) = draw(call, tables, forward, quotas, &mut counting.values, now_ms) else { return };
     let tokens = draw.wants.iter().filter(|want| matches!(want.budget, Budget::Bucket { .. }));
     tokens.for_each(|want| quotas.give_token_back(want.id));
 }
 
 /// The units that a call needs: of which counters. `None`: of more than may be.
-fn draw<'a>(call: &Call<'_>, tables: &'a Tables, forward: &Forward, quotas: &Quotas, values: &'a mut Values) -> Option<Draw<'a>> {
+fn draw<'a>(
+    call: &Call<'_>,
+    tables: &'a Tables,
+    forward: &Forward,
+    quotas: &Quotas,
+    values: &'a mut Values,
+    now_ms: u64,
+) -> Option<Draw<'a>> {
     let mut draw = Draw::default();
     tables.policies.draw(call, forward, &tables.catalog, quotas, values, &mut draw)?;
     if forward.default_domain {
         let group = tables.catalog.apis.get(forward.api.index())?.group;
         let (id, name) = (*tables.default_domain_counters.get(group.index())?, &tables.catalog.groups.get(group.index())?.name);
         let limit = tables.policies.default_domain(group)?;
-        let budget = Budget::window(Period::Day, call.now_ms, 0);
-        let want = Want { id, budget, limit: limit.limit, rule: DEFAULT_DOMAIN, subject: name.as_bytes(), wait_ms: 0 };
+        let budget = Budget::window(Period::Day, now_ms, 0);
+        let want =
+            Want { id, budget, limit: limit.limit, rule: DEFAULT_DOMAIN, subject: name.as_bytes(), loss: limit.loss, wait_ms: 0 };
         draw.push(limit, want)?;
     }
     Some(draw)
@@ -117,8 +138,10 @@ fn told(quotas: &Quotas, draw: &Draw<'_>, now_ms: u64) -> Option<Told> {
 
 /// What a call is told that a limit refuses.
 fn refusal(limit: &Limit, want: &Want<'_>, why: Take, now_ms: u64) -> Refusal {
-    if why == Take::Full {
-        return Refusal::because(limit.code, "no room for another counter");
+    match why {
+        Take::Full => return Refusal::because(limit.code, "no room for another counter"),
+        Take::Lost => return Refusal::because(limit.code, "the counters of the cluster cannot be reached"),
+        _ => {}
     }
     let free_in_ms = match want.budget {
         Budget::Window(window) => window.end_ms(limit.zone_ms()).saturating_sub(now_ms),

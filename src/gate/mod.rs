@@ -105,10 +105,21 @@ pub fn decide_recorded(
     decision(call, tables, |api| recorded.authenticate(tables, api), &mut Counted { quotas, counting }, &mut ())
 }
 
-/// Decides what [`Verdict::InDoubt`] left open; everything else stands.
-pub fn admit_again(call: &Call<'_>, tables: &Tables, shared: &Shared, scratch: &mut Scratch, forward: Forward) -> Verdict {
+/// Decides what [`Verdict::InDoubt`] and its like left open; everything else stands. `late`: the call waits for
+/// the cluster's engine no longer.
+pub fn admit_again(
+    call: &Call<'_>,
+    tables: &Tables,
+    shared: &Shared,
+    scratch: &mut Scratch,
+    forward: Forward,
+    late: bool,
+) -> Verdict {
+    scratch.counting.late = late;
     let counted = &mut Counted { quotas: &shared.quotas, counting: &mut scratch.counting };
-    admitted(call, tables, forward, counted).unwrap_or_else(Verdict::Refuse)
+    let verdict = admitted(call, tables, forward, counted).unwrap_or_else(Verdict::Refuse);
+    scratch.counting.late = false;
+    verdict
 }
 
 /// A call that was to be forwarded after a while has left before.
@@ -122,6 +133,7 @@ fn admitted(call: &Call<'_>, tables: &Tables, forward: Forward, counted: &mut Co
     Ok(match admit(call, tables, &forward, counted)? {
         Admitted::Passes { wait_ms, told } => passed(call, Forward { wait_ms, told, ..forward }),
         Admitted::InDoubt => Verdict::InDoubt(forward),
+        Admitted::Awaited => Verdict::Awaited(forward),
     })
 }
 
@@ -181,17 +193,17 @@ fn steps<O: Observer>(
     if tables.policies.need_form(route.api) && authenticate::needs_form(call) {
         return Ok(Verdict::NeedForm);
     }
-    let body_md5 = match authenticate(route.api)? {
+    let (body_md5, nonce) = match authenticate(route.api)? {
         Outcome::NeedForm => return Ok(Verdict::NeedForm),
         Outcome::Anonymous => {
             observer.saw(Seen::Caller(None));
-            None
+            (None, None)
         }
-        Outcome::App { app, credential, body_md5 } => {
+        Outcome::App { app, credential, body_md5, nonce } => {
             known.caller = Some((app, credential));
             observer.saw(Seen::Caller(known.caller));
             authorize::check(&tables.catalog, app, route.api, call.now_ms)?;
-            body_md5
+            (body_md5, nonce)
         }
     };
     observer.saw(Seen::Authorized);
@@ -200,8 +212,11 @@ fn steps<O: Observer>(
     let Route { api, path, default_domain, .. } = route;
     let app = known.caller.map(|(app, _)| app);
     let forward = Forward { api, app, path, default_domain, body_md5, upgrade, wait_ms: 0, told: None };
+    if let Some(nonce) = nonce {
+        return Ok(Verdict::Unconfirmed(forward, nonce));
+    }
     let verdict = admitted(call, tables, forward, counted)?;
-    if !matches!(verdict, Verdict::InDoubt(_)) {
+    if !matches!(verdict, Verdict::InDoubt(_) | Verdict::Awaited(_)) {
         observer.saw(Seen::Admitted);
     }
     Ok(verdict)

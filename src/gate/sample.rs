@@ -33,6 +33,7 @@ impl Default for Sample {
             signature_window_ms: 900_000,
             nonce_capacity: 1_000,
             nonce_full: NonceFull::Refuse,
+            nonces_on_engine_loss: Default::default(),
             tolerances: Vec::new(),
             trusted_proxies: Vec::new(),
         };
@@ -51,7 +52,8 @@ impl Default for Sample {
             instance,
             listeners: Vec::new(),
             security,
-            quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse },
+            quota: Quota { counter_capacity: 1_000, counter_full: CounterFull::Refuse, on_engine_loss: EngineLoss::Refuse },
+            cluster: None,
             limits: Limits::default(),
             access_log: AccessLog::Off,
             log_format: crate::catalog::LogFormat::Text,

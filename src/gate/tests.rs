@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::sample::{Request, Sample};
 use super::*;
-use crate::catalog::{AppCodePlace, Authentication, CounterFull, Limits, Quota, SignatureMethods};
+use crate::catalog::{AppCodePlace, Authentication, CounterFull, EngineLoss, Limits, Quota, SignatureMethods};
 
 struct Gate {
     tables: Tables,
@@ -22,7 +22,9 @@ impl Gate {
     fn code(&self, request: &Request) -> Option<ErrorCode> {
         match self.decide(request).verdict {
             Verdict::Refuse(refusal) => Some(refusal.code),
-            Verdict::Forward(_) | Verdict::NeedForm | Verdict::InDoubt(_) => None,
+            Verdict::Forward(_) | Verdict::NeedForm | Verdict::InDoubt(_) | Verdict::Awaited(_) | Verdict::Unconfirmed(..) => {
+                None
+            }
             Verdict::Redirect | Verdict::Options(_) => None,
         }
     }
@@ -122,7 +124,7 @@ fn the_default_domain_has_a_quota_and_other_domains_do_not() {
 fn what_happens_without_room_for_a_counter_is_a_setting() {
     let asks = |full: CounterFull| {
         let gate = gate(|sample| {
-            sample.catalog.quota = Quota { counter_capacity: 1, counter_full: full };
+            sample.catalog.quota = Quota { counter_capacity: 1, counter_full: full, on_engine_loss: EngineLoss::Refuse };
             for n in 0..500 {
                 let group = sample.group(&format!("g{n}"), "", &[]);
                 sample.api(group, "open", 0, "GET", "/open");

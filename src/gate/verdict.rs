@@ -26,6 +26,11 @@ pub enum Verdict {
     /// Whether there is a unit of every quota left hangs on a worker that is giving some back: ask
     /// [`super::admit_again`] in a moment.
     InDoubt(Forward),
+    /// Units are asked of the cluster's engine: ask [`super::admit_again`] when it has answered.
+    Awaited(Forward),
+    /// Its nonce is new to this gateway: whether it is new to the others of the cluster, too, is asked of its engine. If it is,
+    /// ask [`super::admit_again`].
+    Unconfirmed(Forward, u128),
     /// A call for the options of an API, that is to go no further.
     Options(ApiId),
     /// The domain is called over HTTP, and answers over HTTPS.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::policy::{ByCaller, ByParameters, Control, Fields, PerSecond, Scope};
-use crate::catalog::{Catalog, Policy};
+use crate::catalog::{Catalog, EngineLoss, Policy};
 
 /// Changes that are told one by one.
 const TOLD: usize = 20;
@@ -70,6 +70,12 @@ fn said(policy: &Policy, catalog: &Catalog) -> Said {
         Fields::RateLimit => "ratelimit",
     };
     said.insert("fields".into(), fields.into());
+    let loss = match policy.settings.on_engine_loss {
+        EngineLoss::Refuse => "refuse",
+        EngineLoss::LocalShare => "local-share",
+        EngineLoss::Allow => "allow",
+    };
+    said.insert("on_engine_loss".into(), loss.into());
     for binding in &policy.bindings {
         let (target, stage) = binding.names(catalog);
         said.insert(format!("binding to {target} in {stage}"), String::new());

@@ -99,6 +99,13 @@ pub enum Event<'a> {
         vpc_access: &'a str,
         address: SocketAddr,
     },
+    /// The engine of the cluster cannot be reached. Said once, until it is back.
+    EngineLost {
+        error: &'a str,
+    },
+    EngineBack {
+        nodes: u64,
+    },
     /// Clients are turned away for want of room. However many come, it is said once.
     ClientsTurnedAway,
     /// Nobody has been turned away for a while; so many were.
@@ -216,6 +223,14 @@ impl Event<'_> {
                 %address,
                 "{address} of VPC access {vpc_access} takes calls again"
             ),
+            Self::EngineLost { error } => tracing::error!(
+                event = "engine-lost",
+                error,
+                "the engine of the cluster cannot be reached: {error}; limits do what their on_engine_loss says"
+            ),
+            Self::EngineBack { nodes } => {
+                tracing::info!(event = "engine-back", nodes, "the engine of the cluster is there again, with {nodes} gateways");
+            }
             Self::ClientsTurnedAway => tracing::warn!(
                 event = "clients-turned-away",
                 "clients are turned away: as many are connected, from one address or in all, as [limits] allows"

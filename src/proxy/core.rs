@@ -8,10 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::engine::Waiting;
 use super::request_id::RequestIds;
 use super::tally::Tally;
 use super::upgraded::Upgraded;
 use crate::catalog::{ApiId, Limits};
+use crate::cluster::Engine;
 use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
@@ -49,6 +51,8 @@ pub struct Core {
     pub shared: Arc<Shared>,
     pub pools: Rc<Pools>,
     pub admission: Arc<Admission>,
+    /// Of the cluster, if there is one.
+    pub engine: Option<Waiting>,
     pub blocks: Rc<Blocks>,
     pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
@@ -90,6 +94,7 @@ impl Core {
         shared: Arc<Shared>,
         pools: Rc<Pools>,
         admission: Arc<Admission>,
+        engine: Option<Engine>,
         log: Sink,
         counters: Arc<Counters>,
     ) -> Self {
@@ -97,6 +102,7 @@ impl Core {
             scratch: RefCell::new(gate::Scratch::new(&shared, number)),
             shortages: Cell::new(admission.shortages()),
             admission,
+            engine: engine.map(Waiting::new),
             order,
             load: Cell::new(running.load),
             running: RefCell::new(Rc::new(running)),
@@ -186,6 +192,14 @@ impl Core {
     pub fn relieve(&self) {
         if self.shortages.replace(self.admission.shortages()) != self.admission.shortages() {
             (0..ENDED_AT_ONCE).take_while(|_| self.end_an_idle_one()).for_each(drop);
+        }
+    }
+
+    /// Hands on what a decision needs of the cluster's engine.
+    #[inline]
+    pub(super) fn ask_engine(&self) {
+        if let Some(engine) = &self.engine {
+            engine.ask(&mut self.scratch.borrow_mut().counting);
         }
     }
 

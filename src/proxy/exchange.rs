@@ -48,7 +48,9 @@ pub async fn exchange(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, block:
                     Verdict::Redirect => Ok(redirect(c, &mut request, &story).await),
                     Verdict::Refuse(refusal) => Err(Failure::Tell(refusal)),
                     // Not asked for twice: the form has been read, and doubts have ended.
-                    Verdict::NeedForm | Verdict::InDoubt(_) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
+                    Verdict::NeedForm | Verdict::InDoubt(_) | Verdict::Awaited(_) | Verdict::Unconfirmed(..) => {
+                        Err(Failure::Tell(Refusal::new(ErrorCode::X500ER)))
+                    }
                 }
             }
             Err(failure) => Err(failure),

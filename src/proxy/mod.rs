@@ -8,6 +8,7 @@
 mod answer;
 mod connection;
 mod core;
+mod engine;
 mod exchange;
 mod failure;
 mod forward;
@@ -30,3 +31,4 @@ mod upgraded;
 
 pub use connection::serve;
 pub use core::{Core, Running};
+pub use engine::Waiting;

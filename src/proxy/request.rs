@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use super::connection::{After, Connection};
 use super::core::Running;
+use super::engine::Waiting;
 use super::failure::Failure;
 use super::forward::HEADROOM;
 use super::pace::Pace;
 use super::queue::own_turn;
 use super::request_id::RequestId;
 use super::transfer::{Passed, Transfer};
+use crate::catalog::cluster::NonceLoss;
+use crate::cluster::NonceVerdict;
 use crate::gate::{self, Call, Decision, ErrorCode, Forward, Refusal, Verdict};
 use crate::http::framing::{BodyLength, RequestFraming, request_framing};
 use crate::http::head::{Parsed, RequestHead, RequestView, parse_request};
@@ -128,8 +131,11 @@ impl Request {
             decision = self.judge(c, form)?;
         }
         // Boxed, because they are rare.
-        if let Verdict::InDoubt(forward) = decision.verdict {
-            decision.verdict = Box::pin(self.doubt(c, form, forward)).await?;
+        if let Verdict::Unconfirmed(forward, nonce) = decision.verdict {
+            decision.verdict = Box::pin(self.confirm(c, form, forward, nonce)).await?;
+        }
+        if matches!(decision.verdict, Verdict::InDoubt(_) | Verdict::Awaited(_)) {
+            decision.verdict = Box::pin(self.doubt(c, form, decision.verdict)).await?;
         }
         if let Verdict::Forward(forward @ Forward { wait_ms: 1.., .. }) = &decision.verdict {
             Box::pin(own_turn(c, ready, self, form, forward)).await?;
@@ -137,15 +143,50 @@ impl Request {
         Ok(decision)
     }
 
-    /// Waits until it is known whether there is a unit left of every quota.
-    async fn doubt(&self, c: &Connection<'_>, form: Option<()>, mut forward: Forward) -> Result<Verdict, Failure> {
-        for _ in 0..DOUBTS {
-            pause(DOUBT_PAUSE).await;
-            let call = self.call(c, form)?;
-            match gate::admit_again(&call, &self.tables, &c.core.shared, &mut c.core.scratch.borrow_mut(), forward) {
-                Verdict::InDoubt(again) => forward = again,
-                verdict => return Ok(verdict),
+    /// Asks the cluster's engine whether another gateway has seen the nonce.
+    async fn confirm(&self, c: &Connection<'_>, form: Option<()>, forward: Forward, nonce: u128) -> Result<Verdict, Failure> {
+        let found = match &c.core.engine {
+            Some(engine) => engine.confirm(nonce, &c.core.clock).await,
+            None => NonceVerdict::Lost,
+        };
+        match (found, self.tables.catalog.security.nonces_on_engine_loss) {
+            (NonceVerdict::Seen, _) => return Ok(Verdict::Refuse(Refusal::new(ErrorCode::S403NU))),
+            (NonceVerdict::Lost, NonceLoss::Refuse) => {
+                let why = "the nonces of the cluster cannot be reached";
+                return Ok(Verdict::Refuse(Refusal::because(ErrorCode::S403NU, why)));
             }
+            (NonceVerdict::Fresh, _) | (NonceVerdict::Lost, NonceLoss::Allow) => {}
+        }
+        let call = self.call(c, form)?;
+        let scratch = &mut c.core.scratch.borrow_mut();
+        let verdict = gate::admit_again(&call, &self.tables, &c.core.shared, scratch, forward, false);
+        c.core.engine.iter().for_each(|engine| engine.ask(&mut scratch.counting));
+        Ok(verdict)
+    }
+
+    /// Waits until it is known whether there is a unit left of every quota: on this node, and in its cluster.
+    async fn doubt(&self, c: &Connection<'_>, form: Option<()>, mut verdict: Verdict) -> Result<Verdict, Failure> {
+        let patience_us = c.core.engine.as_ref().map(Waiting::patience_us);
+        let until_us = c.core.clock.now_us() + patience_us.unwrap_or(u64::MAX / 2);
+        let left = || Duration::from_micros(until_us.saturating_sub(c.core.clock.now_us()));
+        let mut doubts = 0;
+        while doubts < DOUBTS {
+            let forward = match (verdict, &c.core.engine) {
+                (Verdict::Awaited(forward), Some(engine)) => {
+                    engine.news(left()).await;
+                    forward
+                }
+                (Verdict::InDoubt(forward) | Verdict::Awaited(forward), _) => {
+                    doubts += 1;
+                    pause(DOUBT_PAUSE).await;
+                    forward
+                }
+                (verdict, _) => return Ok(verdict),
+            };
+            let call = self.call(c, form)?;
+            let (scratch, late) = (&mut c.core.scratch.borrow_mut(), left().is_zero());
+            verdict = gate::admit_again(&call, &self.tables, &c.core.shared, scratch, forward, late);
+            c.core.engine.iter().for_each(|engine| engine.ask(&mut scratch.counting));
         }
         Err(Refusal::new(ErrorCode::X503BZ).into())
     }
@@ -167,7 +208,9 @@ impl Request {
 
     fn judge(&self, c: &Connection<'_>, form: Option<()>) -> Result<Decision, Failure> {
         let call = self.call(c, form)?;
-        Ok(gate::decide(&call, &self.tables, &c.core.shared, &mut c.core.scratch.borrow_mut()))
+        let decision = gate::decide(&call, &self.tables, &c.core.shared, &mut c.core.scratch.borrow_mut());
+        c.core.ask_engine();
+        Ok(decision)
     }
 
     /// The whole body, once [`Request::read_form`] has read it.

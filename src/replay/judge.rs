@@ -71,7 +71,9 @@ impl Side {
             // A record has no `Max-Forwards`.
             (None, Verdict::Options(api)) => Outcome::Forward(api),
             // A record asks for no form, and nobody else counts.
-            (None, Verdict::NeedForm | Verdict::InDoubt(_)) => Outcome::Unknown("the record has no body"),
+            (None, Verdict::NeedForm | Verdict::InDoubt(_) | Verdict::Awaited(_) | Verdict::Unconfirmed(..)) => {
+                Outcome::Unknown("the record has no body")
+            }
         };
         let catalog = &self.tables.catalog;
         let api = decision.api.and_then(|id| catalog.apis.get(id.index()));

@@ -109,7 +109,7 @@ fn passes(quotas: &Quotas, lessee: &mut Lessee, limit: u64) -> bool {
     let budget = Budget::window(Period::Day, NOW_MS, 0);
     let mut wants = Wants::default();
     assert!(wants.push(Want { id: quotas.id(&[b"a"]), budget, limit, ..Want::default() }));
-    quotas.take(lessee, &mut wants, NOW_MS).is_ok()
+    quotas.take(lessee, &mut wants, NOW_MS, false).is_ok()
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn processes_share_counters_and_the_dead_hold_nobody_up() {
         let mut wants = Wants::default();
         let budget = Budget::window(Period::Day, NOW_MS, 0);
         assert!(wants.push(Want { id: ours.id(&[b"a"]), budget, limit: 101, ..Want::default() }));
-        ours.take(our, &mut wants, NOW_MS).unwrap_err().1
+        ours.take(our, &mut wants, NOW_MS, false).unwrap_err().1
     };
     assert_eq!(doubt(&mut our), Take::InDoubt);
     first.bury_the_dead(&ours);

@@ -11,9 +11,11 @@ use std::time::{Duration, SystemTime};
 use super::Provision;
 use super::handover::{Generation, Handover, Swap};
 use super::watchman::Watchman;
-use crate::catalog::{AccessLog, Catalog, Driver};
+use crate::catalog::{AccessLog, Catalog, Cluster, Driver};
+use crate::cluster::{self, Engine};
+use crate::gate::quota::allowance::Standing;
 use crate::gate::{ErrorCode, Shared};
-use crate::net::bell::bell;
+use crate::net::bell::{Ringer, bell};
 use crate::net::{Admission, clock, listen, runtime};
 use crate::observe::access_log::{Destination, Lines, Reopen, Sink, Writer};
 use crate::observe::counters::{Counters, Names};
@@ -35,6 +37,9 @@ const LOG_GRACE: Duration = Duration::from_secs(1);
 /// How often the gateway looks after itself while it delays its drain.
 const DELAY_STEP: Duration = Duration::from_millis(100);
 
+/// How often it is looked whether the engine of the cluster has answered.
+const JOIN_STEP: Duration = Duration::from_millis(5);
+
 pub struct Fleet {
     workers: Vec<JoinHandle<()>>,
     /// Workers that wait to be told to begin.
@@ -44,6 +49,7 @@ pub struct Fleet {
     shared: Arc<Shared>,
     board: Arc<Board>,
     watchman: Watchman,
+    engine: Option<Engine>,
     swap: Option<Swap>,
     pub status: Arc<Status>,
     stop: Arc<AtomicBool>,
@@ -114,7 +120,7 @@ impl Fleet {
         let log = open_log(&catalog.access_log).map_err(StartError::AccessLog)?;
         let state = State::open(&catalog, clock::unix_ms()).map_err(StartError::State)?;
         state.notices.iter().for_each(|notice| Event::Notice { text: notice }.tell());
-        let shared = Arc::new(Shared { nonces: state.nonces(clock::unix_ms()), quotas: state.quotas() });
+        let shared = Arc::new(shared(&state, &catalog));
         tend(&state, &shared);
         let board = Arc::new(Board::new(count));
         let admission = Admission::new(descriptors);
@@ -123,7 +129,10 @@ impl Fleet {
         let generation = Generation::build(None, FIRST_LOAD, catalog.clone(), &shared, &board);
         let (ringers, bells): (Vec<_>, Vec<_>) =
             (0..count).map(|_| bell()).collect::<io::Result<Vec<_>>>().map_err(StartError::Worker)?.into_iter().unzip();
-        let handover = Arc::new(Handover::new(&generation, ringers.into(), status.clone()));
+        let ringers: Arc<[_]> = ringers.into();
+        let handover = Arc::new(Handover::new(&generation, ringers.clone(), status.clone()));
+        let engine = catalog.cluster.as_ref().map(|cluster| join(cluster, &catalog, &shared, ringers)).transpose();
+        let engine = engine.map_err(StartError::Worker)?;
         let (ready, is_ready) = channel();
         let mut fleet = Self {
             workers: Vec::new(),
@@ -133,6 +142,7 @@ impl Fleet {
             shared: shared.clone(),
             board: board.clone(),
             watchman: Watchman::default(),
+            engine: engine.clone(),
             swap: Some(Swap::new(handover.clone(), shared.clone(), board.clone(), generation.clone())),
             status: status.clone(),
             stop: stop.clone(),
@@ -154,6 +164,7 @@ impl Fleet {
                 bell,
                 shared: shared.clone(),
                 admission: admission.clone(),
+                engine: engine.clone(),
                 listeners: listeners.into_iter().zip(&catalog.listeners).map(|(socket, l)| (socket, *l)).collect(),
                 log: fleet.log.as_ref().map_or_else(|| Sink::none(counters.clone()), |log| log.sink(counters.clone())),
                 counters: counters.clone(),
@@ -270,6 +281,7 @@ impl Fleet {
                 break false;
             }
         };
+        self.engine.iter().for_each(Engine::leave);
         if let Some(log) = self.log.take() {
             let deadline = deadline.max(SystemTime::now() + LOG_GRACE);
             self.log_lines_lost = log.finish(|| hurry(Duration::from_millis(1)) || SystemTime::now() >= deadline);
@@ -281,6 +293,29 @@ impl Fleet {
     pub fn log_lines_dropped(&self) -> u64 {
         self.count(|counters| counters.log_lines_dropped.get()) + self.log_lines_lost
     }
+}
+
+/// What is counted: by this gateway alone, or by one of a cluster.
+fn shared(state: &State, catalog: &Catalog) -> Shared {
+    let (nonces, quotas) = (state.nonces(clock::unix_ms()), state.quotas());
+    match &catalog.cluster {
+        Some(cluster) => {
+            let (key, standing) = (cluster.key.0, Standing::new(cluster.nodes.unwrap_or(0)));
+            Shared { nonces: nonces.of_node(key), quotas: quotas.of_node(key, Arc::new(standing)) }
+        }
+        None => Shared { nonces, quotas },
+    }
+}
+
+/// Starts to speak to the engine, and gives it a moment: whoever is let in before it has answered is treated as if it could
+/// not be reached.
+fn join(cluster: &Arc<Cluster>, catalog: &Catalog, shared: &Arc<Shared>, ringers: Arc<[Ringer]>) -> io::Result<Engine> {
+    let engine = cluster::start(cluster, shared, ringers, 2 * catalog.security.signature_window_ms)?;
+    let deadline = SystemTime::now() + cluster.connect_timeout + cluster::SETTLE + cluster.wait;
+    while shared.quotas.standing().is_some_and(|standing| standing.is_lost()) && SystemTime::now() < deadline {
+        std::thread::sleep(JOIN_STEP);
+    }
+    Ok(engine)
 }
 
 /// One process looks after what all of them share.

@@ -29,7 +29,7 @@ pub struct Handover {
     pub order: Arc<AtomicU64>,
     offered: Mutex<Arc<Generation>>,
     prepared: Box<[AtomicU64]>,
-    ringers: Box<[Ringer]>,
+    ringers: Arc<[Ringer]>,
     waiting: Mutex<Option<Thread>>,
     status: Arc<Status>,
 }
@@ -61,7 +61,7 @@ impl Generation {
 }
 
 impl Handover {
-    pub fn new(first: &Arc<Generation>, ringers: Box<[Ringer]>, status: Arc<Status>) -> Self {
+    pub fn new(first: &Arc<Generation>, ringers: Arc<[Ringer]>, status: Arc<Status>) -> Self {
         Self {
             order: Arc::new(AtomicU64::new(first.load)),
             offered: Mutex::new(first.clone()),
@@ -158,6 +158,9 @@ impl Swap {
         }
         self.retired.push(std::mem::replace(&mut self.current, next));
         handover.order.store(load, Ordering::Release);
+        if self.shared.quotas.standing().is_some() {
+            self.shared.quotas.reopen();
+        }
         handover.ring_all();
         let status = &handover.status;
         handover.wait_for_all(|worker| status.worker(worker).is_none_or(|own| own.load() >= load))?;

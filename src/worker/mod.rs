@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 
 use crate::catalog::{self, Driver};
+use crate::cluster::Engine;
 use crate::gate::Shared;
 use crate::net::Wait;
 use crate::net::bell::{Bell, Listening};
@@ -27,7 +28,7 @@ use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Timeout};
 use crate::observe::record::Ended;
 use crate::proxy::tally::Tally;
-use crate::proxy::{Core, Running};
+use crate::proxy::{Core, Running, Waiting};
 use crate::sys;
 use crate::upstream::{Pools, Upstreams};
 use checks::Checks;
@@ -45,6 +46,8 @@ pub struct Provision {
     pub shared: Arc<Shared>,
     /// Which clients may be connected.
     pub admission: Arc<Admission>,
+    /// Of the cluster, if there is one.
+    pub engine: Option<Engine>,
     pub listeners: Vec<(TcpListener, catalog::Listener)>,
     pub log: Sink,
     pub counters: Arc<Counters>,
@@ -67,13 +70,13 @@ pub fn run(provision: Provision) {
 }
 
 async fn live(provision: Provision) {
-    let Provision { number, generation, handover, bell, shared, admission, listeners, log, counters, stop, ready, begin, .. } =
-        provision;
+    let Provision { number, generation, handover, bell, shared, admission, engine, listeners, log, counters, .. } = provision;
+    let (stop, ready, begin) = (provision.stop, provision.ready, provision.begin);
     counters.thread.set(sys::thread_id());
     let pools = Rc::new(Pools::new(counters.clone()));
     let first = running(&generation, number, &pools, None);
     drop(generation);
-    let core = Rc::new(Core::new(number, first, handover.order.clone(), shared, pools, admission, log, counters));
+    let core = Rc::new(Core::new(number, first, handover.order.clone(), shared, pools, admission, engine, log, counters));
     core.clock.renew();
     let adopted: io::Result<Vec<_>> =
         listeners.into_iter().map(|(socket, settings)| Ok((Rc::new(Listener::adopt(socket)?), settings))).collect();
@@ -185,6 +188,7 @@ async fn follow(core: Rc<Core>, handover: Arc<Handover>, number: usize, mut bell
         if !bell.heard().await {
             return;
         }
+        core.engine.iter().for_each(Waiting::ring);
     }
 }
 

@@ -52,6 +52,7 @@ impl Worker {
             handover,
             bell,
             shared,
+            engine: None,
             admission: admission.clone(),
             listeners: vec![(listener, catalog::Listener { address, scheme: Scheme::Http, http2: false })],
             log: Sink::none(counters.clone()),

@@ -3,14 +3,18 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::Checked;
+use super::cluster::{cluster, engine_loss, nonce_loss};
 use super::domains::domain_name;
+use super::files::Files;
+use crate::catalog::cluster::NonceLoss;
 use crate::catalog::{
-    AccessLog, CounterFull, Driver, Instance, Limits, Listener, LogFormat, NonceFull, Quota, Retention, Scheme, Security,
-    Tolerance,
+    AccessLog, Cluster, CounterFull, Driver, EngineLoss, Instance, Limits, Listener, LogFormat, NonceFull, Quota, Retention,
+    Scheme, Security, Tolerance,
 };
 use crate::document::At;
 use crate::document::gateway::{
@@ -36,6 +40,7 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     pub security: Security,
     pub quota: Quota,
+    pub cluster: Option<Arc<Cluster>>,
     pub limits: Limits,
     pub access_log: AccessLog,
     pub retention: Retention,
@@ -44,11 +49,21 @@ pub struct Settings {
 }
 
 /// `None` stands for errors in the report. Relative paths are relative to `directory`, that of the file.
-pub fn settings(document: &Gateway, directory: &Path, checked: &mut Checked<'_>) -> Option<Settings> {
+pub fn settings(document: &Gateway, files: &Files<'_>, checked: &mut Checked<'_>) -> Option<Settings> {
+    let directory = files.directory;
     let instance = instance(&document.instance, directory, checked);
     let listeners = listeners(&document.listener, checked);
-    let security = security(&document.security, checked);
-    let quota = quota(&document.quota, checked);
+    let mut security = security(&document.security, checked);
+    let mut quota = quota(&document.quota, checked);
+    let cluster = match document.cluster.as_ref().map(|table| &table.value) {
+        Some(table) => {
+            quota.on_engine_loss = table.on_engine_loss.as_ref().map_or(quota.on_engine_loss, |word| engine_loss(word.value));
+            let nonces = table.nonces_on_engine_loss.as_ref().map(|word| nonce_loss(word.value));
+            security.nonces_on_engine_loss = nonces.unwrap_or_default();
+            cluster(table, files, checked).map(|cluster| Some(Arc::new(cluster)))
+        }
+        None => Some(None),
+    };
     let limits = limits(&document.limits, checked);
     let access_log = access_log(&document.access_log, directory, checked);
     let admin = document.admin.as_ref().and_then(|table| admin(&table.address, &listeners, checked));
@@ -58,7 +73,8 @@ pub fn settings(document: &Gateway, directory: &Path, checked: &mut Checked<'_>)
     };
     let retention = retention(&document.publish, checked);
     let (instance, access_log) = (instance?, access_log?);
-    Some(Settings { instance, listeners, security, quota, limits, access_log, log_format, admin, retention })
+    let cluster = cluster?;
+    Some(Settings { instance, listeners, security, quota, cluster, limits, access_log, log_format, admin, retention })
 }
 
 fn retention(table: &PublishTable, checked: &mut Checked<'_>) -> Retention {
@@ -212,6 +228,7 @@ fn security(table: &SecurityTable, checked: &mut Checked<'_>) -> Security {
             None | Some(NonceFullWord::Refuse) => NonceFull::Refuse,
             Some(NonceFullWord::Accept) => NonceFull::Accept,
         },
+        nonces_on_engine_loss: NonceLoss::default(),
         tolerances,
         trusted_proxies,
     }
@@ -226,6 +243,7 @@ fn quota(table: &QuotaTable, checked: &mut Checked<'_>) -> Quota {
             None | Some(CounterFullWord::Refuse) => CounterFull::Refuse,
             Some(CounterFullWord::Accept) => CounterFull::Accept,
         },
+        on_engine_loss: EngineLoss::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(super) mod api;
 pub(super) mod app;
+mod cluster;
 pub(super) mod conflicts;
 pub(super) mod credentials;
 pub(super) mod domains;

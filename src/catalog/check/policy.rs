@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Checked;
 use super::target::Context;
 use crate::catalog::policy::{Binding, ByCaller, Control, Fields, PerSecond, Settings};
-use crate::catalog::{AppDocument, AppId, Apps, GroupId, Period, Policy, StageId};
+use crate::catalog::{AppDocument, AppId, Apps, EngineLoss, GroupId, Period, Policy, StageId};
 use crate::document::policy::{
     BindTable, BlockingWord, FieldsWord, LIMIT, Policy as Document, QUEUE, QUEUE_WAIT_MS, SPECIAL_LIMIT, SpecialTable, UnitWord,
     WindowWord,
@@ -83,6 +83,7 @@ pub fn policy(
     context: &Context<'_>,
     callers: &Callers,
     bound: &mut Bound,
+    on_engine_loss: EngineLoss,
     checked: &mut Checked<'_>,
 ) -> Option<Policy> {
     let name = checked.name("a policy", &document.name, by_path);
@@ -91,7 +92,7 @@ pub fn policy(
         true => super::rules::by_parameters(document, checked).map(Control::Parameters),
         false => by_caller(document, callers, checked).map(Control::Callers),
     };
-    let settings = settings(document, checked);
+    let settings = settings(document, on_engine_loss, checked);
     let mut bindings = Vec::new();
     for table in &document.bind {
         bind(table, context, bound, &mut bindings, checked);
@@ -230,7 +231,8 @@ fn special(
     }
 }
 
-fn settings(document: &Document, checked: &mut Checked<'_>) -> Option<Settings> {
+/// `on_engine_loss`: of policies that do not say it.
+fn settings(document: &Document, on_engine_loss: EngineLoss, checked: &mut Checked<'_>) -> Option<Settings> {
     let counted = document.rule.iter().map(|rule| &rule.period).chain(&document.unit).chain(&document.default_period);
     let periods: Vec<Period> = counted.map(|word| period(word.value)).collect();
     let per_second = per_second(document, periods.contains(&Period::Second), checked);
@@ -247,7 +249,8 @@ fn settings(document: &Document, checked: &mut Checked<'_>) -> Option<Settings> 
         Some(FieldsWord::XRatelimit) => Fields::XRateLimit,
         Some(FieldsWord::Ratelimit) => Fields::RateLimit,
     };
-    Some(Settings { per_second: per_second?, zone_ms: zone_ms?, fields })
+    let on_engine_loss = document.on_engine_loss.as_ref().map_or(on_engine_loss, |word| super::cluster::engine_loss(word.value));
+    Some(Settings { per_second: per_second?, zone_ms: zone_ms?, fields, on_engine_loss })
 }
 
 fn per_second(document: &Document, counts_seconds: bool, checked: &mut Checked<'_>) -> Option<PerSecond> {

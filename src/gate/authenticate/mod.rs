@@ -49,8 +49,9 @@ pub struct Scratch {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// `body_md5`: what the body must have, from `Content-MD5`.
-    App { app: AppId, credential: Credential, body_md5: Option<[u8; 16]> },
+    /// `body_md5`: what the body must have, from `Content-MD5`. `nonce`: new to this gateway, and to be looked for at the
+    /// others of its cluster.
+    App { app: AppId, credential: Credential, body_md5: Option<[u8; 16]>, nonce: Option<u128> },
     /// The API takes calls without authentication.
     Anonymous,
     /// The signature covers the form body, which has not been read yet (`Call::form` is `None`).
@@ -99,7 +100,7 @@ pub fn authenticate(
     let key = call.request.field(FieldId::XCaKey);
     let is_signed = key.is_some() && call.request.field(FieldId::XCaSignature).is_some();
     if !is_signed && let Some((app, credential)) = by_app_code(call, place, catalog, apps, scratch)? {
-        return Ok(Outcome::App { app, credential, body_md5: None });
+        return Ok(Outcome::App { app, credential, body_md5: None, nonce: None });
     }
     let key = key.ok_or(Refusal::new(ErrorCode::A400MA))?;
     let (app, app_key) = apps.by_key(catalog, key).ok_or(Refusal::new(ErrorCode::A400IK))?;
@@ -111,9 +112,9 @@ pub fn authenticate(
     let nonce = seek_nonce(call, api, key, catalog, nonces);
     check_signature(call, method, app_key, catalog, scratch)?;
     check_timestamp(call, catalog)?;
-    check_nonce(nonce, require_nonce, catalog, nonces, &mut scratch.nonces_without_room)?;
+    let nonce = check_nonce(nonce, require_nonce, catalog, nonces, &mut scratch.nonces_without_room)?;
     let body_md5 = content_md5::check(call)?;
-    Ok(Outcome::App { app, credential: Credential::Signature(method), body_md5 })
+    Ok(Outcome::App { app, credential: Credential::Signature(method), body_md5, nonce })
 }
 
 /// `None`: the call brings no AppCode, or none where the API looks for one.
@@ -202,22 +203,23 @@ fn seek_nonce(call: &Call<'_>, api: ApiId, app_key: &[u8], catalog: &Catalog, no
     Some(nonces.seek(&NonceKey { app_key, group: group.as_bytes(), api: api.name.as_bytes(), nonce }))
 }
 
+/// What all gateways of a cluster know the nonce by, where there is one.
 fn check_nonce(
     nonce: Option<Sought>,
     required: bool,
     catalog: &Catalog,
     nonces: &NonceSet,
     without_room: &mut u64,
-) -> Result<(), Refusal> {
+) -> Result<Option<u128>, Refusal> {
     let Some(nonce) = nonce else {
-        return if required { Err(Refusal::new(ErrorCode::I400NC)) } else { Ok(()) };
+        return if required { Err(Refusal::new(ErrorCode::I400NC)) } else { Ok(None) };
     };
     match nonces.record(nonce) {
-        Insert::Fresh => Ok(()),
+        Insert::Fresh => Ok(nonce.shared),
         Insert::Full => {
             *without_room += 1;
             match catalog.security.nonce_full {
-                NonceFull::Accept => Ok(()),
+                NonceFull::Accept => Ok(nonce.shared),
                 NonceFull::Refuse => Err(Refusal::because(ErrorCode::S403NU, "no room to remember another")),
             }
         }

@@ -46,6 +46,8 @@ const SLOTS: usize = 8;
 
 pub struct NonceSet {
     fingerprint_key: [u8; 16],
+    /// In a cluster: what all of its gateways have.
+    shared_key: Option<[u8; 16]>,
     slice_ms: u64,
     advancing: AtomicBool,
     /// Which slice is current; then the bins.
@@ -76,6 +78,8 @@ pub struct NonceKey<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Sought {
     fingerprint: u64,
+    /// What all gateways of the cluster know it by.
+    pub shared: Option<u128>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +101,12 @@ impl NonceSet {
         let slice_ms = window_ms.div_ceil(LOOK_BACK / 2).max(1);
         // Whoever is first says what the time is.
         let _ = words[CURRENT].compare_exchange(0, now_ms / slice_ms + SLICES, SeqCst, SeqCst);
-        Self { fingerprint_key, slice_ms, advancing: AtomicBool::new(false), words, bins: bins(capacity) }
+        Self { fingerprint_key, shared_key: None, slice_ms, advancing: AtomicBool::new(false), words, bins: bins(capacity) }
+    }
+
+    /// As a node of a cluster, in which all have the key `shared`.
+    pub fn of_node(self, shared: [u8; 16]) -> Self {
+        Self { shared_key: Some(shared), ..self }
     }
 
     /// Remembers what another set of the same key remembers, for a whole window at least. How many found no room.
@@ -124,7 +133,7 @@ impl NonceSet {
         for line in self.bin(self.first_bin(fingerprint)).as_chunks::<LINE>().0 {
             prefetch(&line[0]);
         }
-        Sought { fingerprint }
+        Sought { fingerprint, shared: self.shared_key.map(|shared| shared_name(&shared, key)) }
     }
 
     /// Records a nonce that was sought before.
@@ -228,6 +237,12 @@ impl NonceSet {
     fn fingerprint(&self, key: &NonceKey<'_>) -> u64 {
         fingerprint(&self.fingerprint_key, &[key.app_key, key.group, key.api, key.nonce]).max(EMPTY + 1)
     }
+}
+
+/// Of 128 bits, because all nonces of all gateways are told apart by it.
+fn shared_name(shared: &[u8; 16], key: &NonceKey<'_>) -> u128 {
+    let half = |which: &[u8]| u128::from(fingerprint(shared, &[which, key.app_key, key.group, key.api, key.nonce]));
+    half(b"nonce") << 64 | half(b"nonce again")
 }
 
 #[cfg(test)]

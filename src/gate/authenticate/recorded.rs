@@ -60,7 +60,7 @@ impl Recorded<'_> {
 
     fn app(&self, app: AppId) -> Outcome {
         let credential = self.credential.unwrap_or(Credential::Signature(Method::HmacSha256));
-        Outcome::App { app, credential, body_md5: None }
+        Outcome::App { app, credential, body_md5: None, nonce: None }
     }
 
     /// The app of the record, if it is still there with an AppCode. Which of its codes was sent is not recorded.

@@ -56,6 +56,7 @@ fn default_domains(catalog: &Catalog) -> Box<[Limit]> {
         limit: group.default_domain_calls_per_day,
         period: Period::Day,
         pace: Pace::Window { zone_ms: 0 },
+        loss: catalog.quota.on_engine_loss,
         code: ErrorCode::T429ID,
         reason: reason.clone(),
         retry_after_s: None,
@@ -184,11 +185,12 @@ fn by_parameters(policy: &Policy, limits: &ByParameters) -> Parameters {
 }
 
 fn limit(policy: &Policy, what: &str, limit: u64, period: Period, code: ErrorCode) -> Limit {
-    let Settings { per_second, zone_ms, fields } = policy.settings;
+    let Settings { per_second, zone_ms, fields, on_engine_loss } = policy.settings;
     Limit {
         limit,
         period,
         pace: pace(limit, period, per_second, zone_ms),
+        loss: on_engine_loss,
         code,
         reason: format!("{what} limit of policy {}: {limit} {}", policy.name, period.in_words()).into(),
         retry_after_s: None,

@@ -41,7 +41,10 @@ impl<'a> Draw<'a> {
             Pace::Window { zone_ms } => Budget::window(limit.period, now_ms, zone_ms),
             Pace::Bucket { queue } => Budget::Bucket { queue },
         };
-        self.push(limit, Want { id: counter(rule, subject), budget, limit: limit.limit, rule, subject: name, wait_ms: 0 })
+        self.push(
+            limit,
+            Want { id: counter(rule, subject), budget, limit: limit.limit, rule, subject: name, loss: limit.loss, wait_ms: 0 },
+        )
     }
 }
 
@@ -58,9 +61,10 @@ impl Policies {
         draw: &mut Draw<'a>,
     ) -> Option<()> {
         let Some((bound, compiled)) = self.bound(forward.api) else { return Some(()) };
+        let now_ms = quotas.now_ms(call.now_ms);
         let caller = forward.app.and_then(|app| Some((self.caller(app)?, app, catalog.apps.get(app)?)));
         match (&compiled.limits, &bound.counters) {
-            (Limits::Callers(limits), counters) => by_caller(limits, counters, caller, call.now_ms, draw),
+            (Limits::Callers(limits), counters) => by_caller(limits, counters, caller, now_ms, draw),
             (Limits::Parameters(limits), Counters::Parameters { default, rules }) => {
                 values.read(&limits.parameters, call, forward, catalog);
                 let values = &*values;
@@ -74,9 +78,9 @@ impl Policies {
                         continue;
                     }
                     let (subject, name) = subject(&rule.by, values, quotas);
-                    draw.of(limit, id, subject, name, call.now_ms)?;
+                    draw.of(limit, id, subject, name, now_ms)?;
                 }
-                draw.of(&limits.default, *default, EVERYONE, b"", call.now_ms)
+                draw.of(&limits.default, *default, EVERYONE, b"", now_ms)
             }
             _ => None,
         }

@@ -20,7 +20,7 @@ use ahash::AHashMap;
 
 use super::ErrorCode;
 use crate::catalog::policy::{Fields, Rule};
-use crate::catalog::{ApiId, AppId, GroupId, Parameter, Period};
+use crate::catalog::{ApiId, AppId, EngineLoss, GroupId, Parameter, Period};
 
 pub use draw::Draw;
 pub use told::Told;
@@ -90,6 +90,8 @@ pub struct Limit {
     pub limit: u64,
     pub period: Period,
     pub pace: Pace,
+    /// In a cluster: what happens without its engine.
+    pub loss: EngineLoss,
     pub code: ErrorCode,
     /// For the message.
     pub reason: Arc<str>,

@@ -40,7 +40,8 @@ fn sample(control: Control, bound: &[Option<&str>], change: impl FnOnce(&mut Pol
 }
 
 fn policy(name: &str, control: Control, group: GroupId, bound: &[Option<&str>], change: impl FnOnce(&mut Policy)) -> Policy {
-    let settings = Settings { per_second: PerSecond::Bucket { queue: 100, wait_ms: 1000 }, zone_ms: 0, fields: Fields::None };
+    let per_second = PerSecond::Bucket { queue: 100, wait_ms: 1000 };
+    let settings = Settings { per_second, zone_ms: 0, fields: Fields::None, on_engine_loss: EngineLoss::Refuse };
     let bind = |api: &Option<&str>| Binding { group, api: api.map(str::to_owned), stage: crate::catalog::StageId(0) };
     let mut policy = Policy { name: name.into(), control, settings, bindings: bound.iter().map(bind).collect() };
     change(&mut policy);

@@ -14,7 +14,12 @@
 //! itself as in doubt before, and counts the move after. A refusal is final only if between two readings of the marks, with
 //! the search between them, nothing was moved and nobody was in doubt. Otherwise the answer is [`Take::InDoubt`]: ask again
 //! in a moment. A final refusal is written into the pool, and every later call of the window is refused at one look.
+//!
+//! In a cluster a pool may give out what the engine has granted this node; where that is at its end, see [`node`].
 
+mod node;
+
+use super::allowance::{Need, View};
 use super::bucket::{self, Token};
 use super::map::Map;
 use super::memory::Memory;
@@ -22,6 +27,7 @@ use super::table::{Find, find};
 use super::want::{Budget, Take, Want};
 use super::window::Window;
 use super::word::{DEAD, MOST_LEASED, Pool, lease_tag, leased};
+use node::take_from_pool;
 
 /// A worker that comes back for more within this time is given twice as much.
 const SOON_MS: u64 = 10;
@@ -54,6 +60,10 @@ pub struct Lessee {
     moved: bool,
     /// By the lease's place.
     paces: Box<[Pace]>,
+    /// In a cluster: how it stands, for the next call.
+    pub view: Option<View>,
+    /// What the engine is to be asked for.
+    pub needs: Vec<Need>,
 }
 
 /// How fast a lease is used.
@@ -82,7 +92,8 @@ impl Lessee {
             }
         }
         let mark = memory.load(map.mark(seat));
-        Self { map, seat, mark, open: false, moved: false, paces: vec![Pace::default(); map.leases].into() }
+        let paces = vec![Pace::default(); map.leases].into();
+        Self { map, seat, mark, open: false, moved: false, paces, view: None, needs: Vec::new() }
     }
 
     /// A call begins that may have to give back what it takes.
@@ -152,15 +163,22 @@ impl Lessee {
                 return None;
             }
             let mut pool = Pool::read(word, window);
+            let allowed = self.allowed(memory, counter, want.limit, &mut pool);
             want.budget = Budget::Window(pool.window);
-            let left = want.limit.saturating_sub(pool.granted);
+            let left = allowed.units.saturating_sub(pool.granted);
             if left == 0 {
-                if pool.dry {
+                if pool.dry && allowed.is_final {
                     return Some(Take::Dry);
                 }
                 match self.take_from_others(memory, counter, pool.window) {
                     Take::Dry => {}
                     other => return Some(other),
+                }
+                if let Some(view) = self.view.filter(|_| !allowed.is_final) {
+                    match self.await_engine(memory, counter, word, pool, want, view) {
+                        Some(take) => return Some(take),
+                        None => continue,
+                    }
                 }
                 pool.dry = true;
                 match memory.exchange(counter.pool, word, pool.word()) {
@@ -171,8 +189,12 @@ impl Lessee {
             let units = self.share(memory, wanted, left);
             pool.granted += units;
             pool.dry = false;
-            if self.carry(memory, counter, pool.window, units, |memory| memory.exchange(counter.pool, word, pool.word())).is_ok()
-            {
+            let node = self.view.is_some();
+            let take = |memory: &_| take_from_pool(memory, counter.pool, word, pool, node.then_some(units));
+            if self.carry(memory, counter, pool.window, units, take).is_ok() {
+                if !allowed.is_final && left - units < self.comfort(memory, wanted) {
+                    self.needs.push(Need { id: want.id, budget: want.budget, limit: want.limit, urgent: false });
+                }
                 return Some(Take::Taken);
             }
         }
@@ -414,7 +436,7 @@ fn take_token(
     Some(taken)
 }
 
-fn return_to_pool(memory: &(impl Memory + ?Sized), at: usize, window: Window, units: u64) {
+pub fn return_to_pool(memory: &(impl Memory + ?Sized), at: usize, window: Window, units: u64) {
     let mut word = memory.load(at);
     loop {
         let pool = Pool::read(word, window);

@@ -25,6 +25,16 @@ pub enum Level {
     Bucket(u64),
 }
 
+impl Level {
+    /// `None`: it is a bucket.
+    pub fn window(self) -> Option<Window> {
+        match self {
+            Self::Window { window, .. } => Some(window),
+            Self::Bucket(_) => None,
+        }
+    }
+}
+
 /// What became of the order to begin a counter anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
@@ -101,9 +111,9 @@ mod tests {
 
     fn passes(quotas: &Quotas, lessee: &mut Lessee, budget: Budget, limit: u64, now_ms: u64) -> bool {
         let mut wants = Wants::default();
-        let want = Want { id: 77, budget, limit, rule: 5, subject: b"demo-app", wait_ms: 0 };
+        let want = Want { id: 77, budget, limit, rule: 5, subject: b"demo-app", ..Want::default() };
         assert!(wants.push(want));
-        quotas.take(lessee, &mut wants, now_ms).is_ok()
+        quotas.take(lessee, &mut wants, now_ms, false).is_ok()
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! restarts and crashes, and exactly N when more than N come.
 //!
 //! [`quotas`] is what a process holds of the counters, [`want`] what a call needs of them. [`lease`] is how workers share one
-//! budget, over the words of [`memory`] that [`map`] lays out, [`table`] finds and [`word`] reads; [`bucket`] is the other
+//! budget, [`allowance`] how nodes of a cluster do, over the words of [`memory`] that [`map`] lays out, [`table`] finds and [`word`] reads; [`bucket`] is the other
 //! kind of budget, so many a second, where calls wait their turn. [`look`] is for those who look at counters from outside.
 
+pub mod allowance;
 pub mod bucket;
 pub mod lease;
 pub mod look;

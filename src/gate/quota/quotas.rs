@@ -1,7 +1,9 @@
 //! The counters that workers share, as a process holds them.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use super::allowance::{self, Collected, Standing, View};
 use super::bucket;
 use super::lease::{Lessee, clear_mark};
 use super::look::{self, Level, Reset, Seen};
@@ -9,6 +11,7 @@ use super::map::Map;
 use super::memory::{Memory, Words};
 use super::table::{self, FIRST_ID};
 use super::want::{Take, Wants};
+use super::window::Window;
 use super::word::mix;
 use crate::gate::fingerprint::fingerprint;
 
@@ -18,19 +21,39 @@ pub struct Quotas {
     map: Map,
     process: usize,
     key: [u8; 16],
+    /// In a cluster.
+    standing: Option<Arc<Standing>>,
+    node: u64,
 }
 
 impl Quotas {
     /// Of this process alone: with room for `counters`, and seats for `workers`.
     pub fn own(counters: usize, workers: usize, key: [u8; 16]) -> Self {
         let map = Map { processes: 1, workers, ..Map::new(counters) };
-        Self { words: Words::own(map.words()), map, process: 0, key }
+        Self { words: Words::own(map.words()), map, process: 0, key, standing: None, node: 0 }
     }
 
     /// Of several processes, of which this one is number `process`. The words are as many as [`Map::new`] wants for
     /// `counters`.
     pub fn shared(words: &'static [AtomicU64], counters: usize, process: usize, key: [u8; 16]) -> Self {
-        Self { words: Words::Mapped(words), map: Map::new(counters), process, key }
+        Self { words: Words::Mapped(words), map: Map::new(counters), process, key, standing: None, node: 0 }
+    }
+
+    /// As a node of a cluster, in which all have the key `key`; its own tells it from the others.
+    pub fn of_node(self, key: [u8; 16], standing: Arc<Standing>) -> Self {
+        let node = fingerprint(&self.key, &[b"node"]);
+        Self { standing: Some(standing), node, key, ..self }
+    }
+
+    /// How the cluster stands; `None`: there is none.
+    pub fn standing(&self) -> Option<&Arc<Standing>> {
+        self.standing.as_ref()
+    }
+
+    /// The time by which windows begin: the engine's, in a cluster.
+    #[inline]
+    pub fn now_ms(&self, unix_ms: u64) -> u64 {
+        self.standing.as_ref().map_or(unix_ms, |standing| unix_ms.saturating_add_signed(standing.ahead_ms()))
     }
 
     /// A worker's part. Each worker of a process has its own number, below the seats that there are.
@@ -59,16 +82,19 @@ impl Quotas {
         self.id(&[b"default-domain", group])
     }
 
-    /// Takes a unit of each counter, or of none: on failure, which there was no unit of, and why.
+    /// Takes a unit of each counter, or of none: on failure, which there was no unit of, and why. `late`: the call waits for
+    /// the cluster's engine no longer.
     #[inline]
-    pub fn take(&self, lessee: &mut Lessee, wants: &mut Wants<'_>, now_ms: u64) -> Result<(), (usize, Take)> {
+    pub fn take(&self, lessee: &mut Lessee, wants: &mut Wants<'_>, now_ms: u64, late: bool) -> Result<(), (usize, Take)> {
+        let view = |standing: &Arc<Standing>| View { lost: late || standing.is_lost(), nodes: standing.nodes() };
+        lessee.view = self.standing.as_ref().map(view);
         lessee.take_all(&*self.words, wants, now_ms)
     }
 
     /// Gives back a token that was taken a moment ago, and is not needed: the calls that wait keep their turns, and another may
     /// wait behind them.
     pub fn give_token_back(&self, id: u64) {
-        if let Some(at) = table::place(&*self.words, &self.map, id) {
+        if let Some(at) = self.place(id) {
             bucket::give_back(&*self.words, at);
         }
     }
@@ -109,6 +135,60 @@ impl Quotas {
         look::reset(&*self.words, self.map, id)
     }
 
+    /// What the engine has granted this node of a window so far; `None`: there is no such counter.
+    pub fn allowance(&self, id: u64, window: Window) -> Option<u64> {
+        let allowance = allowance::read(&*self.words, self.place(id)?, window);
+        Some(if allowance.window == window { allowance.granted } else { 0 })
+    }
+
+    /// What this node is known by in its cluster: its state directory, whatever process uses it.
+    pub fn node(&self) -> u64 {
+        self.node
+    }
+
+    /// Adds to it. False: nobody can use it any more.
+    pub fn grant(&self, id: u64, window: Window, units: u64) -> bool {
+        self.place(id).is_some_and(|at| allowance::grant(&*self.words, at, window, units) && self.place(id) == Some(at))
+    }
+
+    /// No node has anything left of a window, nor has the engine.
+    pub fn mark_final(&self, id: u64, window: Window) {
+        if let Some(at) = self.place(id) {
+            allowance::mark_final(&*self.words, at, window);
+        }
+    }
+
+    /// Limits may be others than they were.
+    pub fn reopen(&self) {
+        let places = self.counters().filter_map(|seen| self.place(seen.id));
+        places.for_each(|at| allowance::reopen(&*self.words, at));
+    }
+
+    /// Takes what is unused of a window out of this node.
+    pub fn collect(&self, id: u64, window: Window) -> Collected {
+        match self.place(id) {
+            Some(at) => allowance::collect(&*self.words, &self.map, id, at, window),
+            None => Collected { units: 0, all: true },
+        }
+    }
+
+    /// Whether nothing of a window is unused on this node.
+    pub fn is_empty(&self, id: u64, window: Window) -> bool {
+        self.place(id).is_none_or(|at| allowance::is_empty(&*self.words, &self.map, id, at, window))
+    }
+
+    /// Begins a window of this node anew: all of the limit is with the engine.
+    pub fn clear(&self, id: u64, window: Window) -> Reset {
+        if let Some(at) = self.place(id) {
+            allowance::clear(&*self.words, at, window);
+        }
+        self.reset(id)
+    }
+
+    fn place(&self, id: u64) -> Option<usize> {
+        table::place(&*self.words, &self.map, id)
+    }
+
     /// Takes over the counters of another memory of the same key, which nobody uses any more. How many found no room.
     pub fn carry_over(&self, old: &Self, now_ms: u64) -> usize {
         table::carry_over(&*old.words, &old.map, &*self.words, &self.map, now_ms)
@@ -140,7 +220,7 @@ mod tests {
     fn passes(quotas: &Quotas, lessee: &mut Lessee, name: &str, limit: u64) -> bool {
         let mut wants = Wants::default();
         assert!(wants.push(want(quotas, name, limit)));
-        quotas.take(lessee, &mut wants, NOW_MS).is_ok()
+        quotas.take(lessee, &mut wants, NOW_MS, false).is_ok()
     }
 
     #[test]
@@ -175,8 +255,8 @@ mod tests {
         quotas.words[mark].fetch_or(1, std::sync::atomic::Ordering::SeqCst);
         let mut wants = Wants::default();
         assert!(wants.push(want(&quotas, "a", 1)));
-        assert_eq!(quotas.take(&mut first, &mut wants, NOW_MS), Err((0, Take::InDoubt)));
+        assert_eq!(quotas.take(&mut first, &mut wants, NOW_MS, false), Err((0, Take::InDoubt)));
         quotas.bury(0);
-        assert_eq!(quotas.take(&mut first, &mut wants, NOW_MS), Err((0, Take::Dry)));
+        assert_eq!(quotas.take(&mut first, &mut wants, NOW_MS, false), Err((0, Take::Dry)));
     }
 }

@@ -22,12 +22,14 @@ pub const FIRST_ID: u64 = 2;
 const REACH_MASK: u64 = 0xFF;
 const OWNER_SHIFT: u32 = 8;
 
-/// The words of an entry: the pool's or bucket's, when a bucket is full again, the rule, and the subject.
+/// The words of an entry: the pool's or bucket's, when a bucket is full again, the rule, the subject, and what a cluster
+/// allows ([`super::allowance`]).
 pub const UNTIL: usize = 1;
 const RULE: usize = 2;
 const SUBJECT: usize = 3;
+pub const ALLOWANCE: usize = ENTRY - 1;
 /// Bytes of a subject that are kept, for those who look at counters.
-pub const SUBJECT_BYTES: usize = (ENTRY - SUBJECT) * 8 - 1;
+pub const SUBJECT_BYTES: usize = (ALLOWANCE - SUBJECT) * 8 - 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Find {
@@ -133,6 +135,7 @@ fn write(memory: &(impl Memory + ?Sized), at: usize, want: &Want<'_>) {
     memory.store(at + UNTIL, until_ms);
     memory.store(at + RULE, want.rule);
     (at + SUBJECT..).zip(subject).for_each(|(at, word)| memory.store(at, word));
+    memory.store(at + ALLOWANCE, 0);
     let first = match want.budget {
         Budget::Window(window) => Pool::fresh(window).word(),
         Budget::Bucket { .. } => 0,
@@ -163,7 +166,7 @@ pub fn at<M: Memory + ?Sized>(memory: &M, map: &Map, slot: usize) -> Option<Foun
         return None;
     }
     let rule = memory.load(at + RULE);
-    let text: Vec<u8> = (SUBJECT..ENTRY).flat_map(|n| memory.load(at + n).to_le_bytes()).collect();
+    let text: Vec<u8> = (SUBJECT..ALLOWANCE).flat_map(|n| memory.load(at + n).to_le_bytes()).collect();
     let (&len, text) = text.split_first()?;
     let found = Found { id, rule, subject: text.get(..usize::from(len).min(SUBJECT_BYTES))?.to_vec(), at };
     // It may have been written over meanwhile.

@@ -1,5 +1,6 @@
 //! What a call needs of counters, and what came of it.
 
+use super::allowance::EngineLoss;
 use super::window::{Period, Window};
 
 /// Units that one call may need: a rule for each of what it is, and some by its parameters.
@@ -17,9 +18,11 @@ pub struct Want<'a> {
     pub subject: &'a [u8],
     /// Of the bucket: how long until its token comes. After a refusal: until one comes that nobody waits for.
     pub wait_ms: u64,
+    /// In a cluster: what happens without its engine.
+    pub loss: EngineLoss,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Budget {
     /// `limit` units of this window. Once answered: of the window that was counted to, which may have begun since the caller
     /// read its clock.
@@ -48,6 +51,10 @@ pub enum Take {
     Dry,
     /// Units are in someone's hands: ask again in a moment.
     InDoubt,
+    /// Units are asked of the cluster's engine: ask again when it has answered.
+    Awaited,
+    /// The cluster's engine cannot be reached, and the limit gives nothing out without it.
+    Lost,
     /// There is no room for another counter.
     Full,
 }

@@ -3,7 +3,7 @@
 pub use crate::catalog::Period;
 
 /// One window of a budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     pub period: Period,
     /// Counted since 1970.

@@ -40,6 +40,14 @@ pub fn promtool() -> Command {
     Command::new(promtool)
 }
 
+/// The engine of a cluster.
+pub(crate) fn redis_server() -> Command {
+    let usual = test_tools().join("redis/redis-server");
+    let program = named("LOCKGATE_TEST_REDIS", &usual.to_string_lossy());
+    assert!(program.exists(), "redis-server is not installed: run tests/run once");
+    Command::new(program)
+}
+
 /// A shell line, as a person pastes it.
 pub fn sh(line: &str) -> Command {
     let mut shell = Command::new("sh");

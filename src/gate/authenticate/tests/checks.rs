@@ -139,7 +139,8 @@ fn content_md5() {
         Ok(Outcome::App {
             app: AppId { list: 0, nth: 0 },
             credential: Credential::Signature(Method::HmacSha256),
-            body_md5: None
+            body_md5: None,
+            nonce: None
         })
     );
     for md5 in ["99914b932bd37a50b983c5e7c90ae93b", "mZFLkyvTelC5g8XnyQrpOw", "mZFLkyvTelC5g8XnyQrpO===", "e30="] {
@@ -156,7 +157,8 @@ fn content_md5() {
         Ok(Outcome::App {
             app: AppId { list: 0, nth: 0 },
             credential: Credential::Signature(Method::HmacSha256),
-            body_md5: None
+            body_md5: None,
+            nonce: None
         })
     );
     assert_eq!(code(gate.judge(&form(b"a=2", "a=1"))), "I400I5");

@@ -1,0 +1,227 @@
+//! Gateways that count together through a real Redis: exact over all of them, and what happens without it.
+
+use std::net::SocketAddr;
+use std::thread;
+
+use lockgate_test_support::{Api, App, Backend, Config, DelayedPeer, Gateway, Redis, Request, Signer, eventually};
+
+const SECRET: &str = "of one cluster, and of no other";
+
+/// A gateway of a cluster, not started. `limits`: of the policy `p`, bound to the open API `g/all`.
+fn member(backend: &Backend, engine: SocketAddr, cluster: &str, limits: &str) -> Config {
+    let lines = format!("addresses = [\"{engine}\"]\nsecret_file = \"secret\"\n{cluster}");
+    let config = Config::open(backend.address).admin().access_log().table("cluster", &lines);
+    config.write("secret", SECRET);
+    let bind = "[[bind]]\napi = \"g/all\"\nstages = [\"RELEASE\"]\n";
+    config.write("policies/p.toml", &format!("name = \"p\"\ntype = \"traffic-control\"\n{limits}\n\n{bind}"));
+    config
+}
+
+fn members(n: usize, backend: &Backend, engine: SocketAddr, cluster: &str, limits: &str) -> Vec<Gateway> {
+    // Together, because the first of them waits for the others.
+    let configs: Vec<Config> = (0..n).map(|_| member(backend, engine, cluster, limits)).collect();
+    let starts: Vec<_> = configs.into_iter().map(|config| thread::spawn(move || config.start())).collect();
+    starts.into_iter().map(|start| start.join().expect("a gateway starts")).collect()
+}
+
+/// So many calls on each gateway, over so many connections; how many passed.
+fn storm(gateways: &[Gateway], connections: usize, each: u64) -> u64 {
+    let request = Request::get("/x").bytes();
+    thread::scope(|scope| {
+        let callers: Vec<_> = gateways
+            .iter()
+            .flat_map(|gateway| (0..connections).map(move |_| gateway))
+            .map(|gateway| {
+                let request = &request;
+                scope.spawn(move || {
+                    let mut client = gateway.client();
+                    let answers = (0..each).map(|_| client.send(request).response("GET").code().to_owned());
+                    answers
+                        .filter(|code| {
+                            code.is_empty() || {
+                                assert_eq!(code, "T429PA");
+                                false
+                            }
+                        })
+                        .count() as u64
+                })
+            })
+            .collect();
+        callers.into_iter().map(|caller| caller.join().expect("a caller ends well")).sum()
+    })
+}
+
+#[test]
+fn over_three_gateways_exactly_the_limit_passes() {
+    let (backend, redis) = (Backend::ok(), Redis::start());
+    for limit in [1u64, 100, 2000] {
+        let prefix = format!("key_prefix = \"l{limit}\"\nwait_ms = 10000");
+        let gateways = members(3, &backend, redis.address, &prefix, &format!("unit = \"day\"\napi = {limit}"));
+        let each = (limit * 2).div_ceil(12).max(5);
+        assert_eq!(storm(&gateways, 4, each), limit, "{}", gateways[0].output());
+    }
+}
+
+/// Waits until every gateway has found its engine again so many times.
+fn wait_for_engine(gateways: &[Gateway], times: usize) {
+    for gateway in gateways {
+        eventually("the engine is found again", || (gateway.output().matches("is there again").count() >= times).then_some(()));
+    }
+}
+
+fn wait_for_loss(gateways: &[Gateway]) {
+    gateways.iter().for_each(|gateway| gateway.wait_for_output("engine of the cluster cannot be reached"));
+}
+
+/// What is given out without an engine that nobody has leased from, and what is left when it is back, empty.
+fn without_an_engine(word: &str, lost: u64, left: u64) {
+    let (backend, mut redis) = (Backend::ok(), Redis::start());
+    let limits = format!("unit = \"day\"\napi = 90\non_engine_loss = \"{word}\"");
+    let gateways = members(3, &backend, redis.address, "nodes = 3\nwait_ms = 10000", &limits);
+    redis.kill();
+    wait_for_loss(&gateways);
+    assert_eq!(storm(&gateways, 4, 100), lost, "{word}: without the engine");
+    redis.restart();
+    wait_for_engine(&gateways, 1);
+    assert_eq!(storm(&gateways, 4, 30), left, "{word}: with it again");
+    for gateway in &gateways {
+        assert_eq!(gateway.output().matches("cannot be reached").count(), 1, "said once: {}", gateway.output());
+    }
+}
+
+#[test]
+fn a_limit_may_refuse_without_an_engine() {
+    without_an_engine("refuse", 0, 90);
+}
+
+#[test]
+fn a_limit_may_give_a_share_out_without_an_engine() {
+    without_an_engine("local-share", 90, 0);
+}
+
+#[test]
+fn a_limit_may_be_given_out_by_each_gateway_without_an_engine() {
+    without_an_engine("allow", 270, 0);
+}
+
+#[test]
+fn an_engine_that_has_forgotten_is_told_what_has_been_counted() {
+    let (backend, mut redis) = (Backend::ok(), Redis::start());
+    let gateways =
+        members(3, &backend, redis.address, "wait_ms = 10000", "unit = \"day\"\napi = 1000\non_engine_loss = \"refuse\"");
+    let mut passed = storm(&gateways, 2, 40);
+    assert_eq!(passed, 240);
+    for times in 1..=2 {
+        redis.restart();
+        wait_for_engine(&gateways, times);
+        passed += storm(&gateways, 2, 40);
+        assert_eq!(passed, 240 * (times as u64 + 1));
+    }
+    passed += storm(&gateways, 2, 100);
+    assert_eq!(passed, 1000);
+}
+
+#[test]
+fn a_paused_engine_holds_no_call_up_for_longer_than_its_setting() {
+    let (backend, redis) = (Backend::ok(), Redis::start());
+    let limits = "unit = \"day\"\napi = 300\non_engine_loss = \"local-share\"";
+    let gateways = members(3, &backend, redis.address, "nodes = 3\nwait_ms = 300", limits);
+    redis.pause();
+    // All are answered while nobody answers the gateways.
+    let passed = storm(&gateways, 4, 40);
+    assert_eq!(passed, 300, "each gives its share out");
+    redis.resume();
+    wait_for_engine(&gateways, 1);
+    assert_eq!(storm(&gateways, 4, 40), 0, "all of it has been counted");
+}
+
+#[test]
+fn a_slow_way_to_the_engine_changes_no_sum() {
+    let (backend, redis) = (Backend::ok(), Redis::start());
+    let slow = DelayedPeer::start(redis.address, 50);
+    let gateways = members(3, &backend, slow.address, "wait_ms = 15000", "unit = \"day\"\napi = 600");
+    assert_eq!(storm(&gateways, 8, 40), 600);
+}
+
+fn signing_members(n: usize, backend: &Backend, redis: &Redis, cluster: &str) -> Vec<Gateway> {
+    let config = || {
+        let lines = format!("addresses = [\"{}\"]\nsecret_file = \"secret\"\n{cluster}", redis.address);
+        let config = Config::with_backend(backend.address).access_log().table("cluster", &lines);
+        config.write("secret", SECRET);
+        config.published(&Api::app("a", "/a")).app(&App::alpha().may_call("g/a", &["RELEASE"]))
+    };
+    let configs: Vec<Config> = (0..n).map(|_| config()).collect();
+    configs.into_iter().map(Config::start).collect()
+}
+
+fn signed(nonce: &str) -> Request {
+    let app = App::alpha();
+    Signer::new(&app.key, &app.secret).sign(Request::get("/a").field("X-Ca-Nonce", nonce))
+}
+
+/// `LOCKGATE_CLUSTER_COPIES=10000` is the full form.
+#[test]
+fn a_nonce_passes_once_over_all_gateways() {
+    const CONNECTIONS: usize = 10;
+    let copies = std::env::var("LOCKGATE_CLUSTER_COPIES").map_or(1000, |n| n.parse().expect("a number of copies"));
+    let (backend, redis) = (Backend::ok(), Redis::start());
+    let gateways = signing_members(2, &backend, &redis, "wait_ms = 15000");
+    let each = copies / (2 * CONNECTIONS);
+    for round in 0..3 {
+        let burst = signed(&format!("once-{round}")).bytes().repeat(each);
+        let codes: Vec<String> = thread::scope(|scope| {
+            let callers: Vec<_> = gateways
+                .iter()
+                .flat_map(|gateway| (0..CONNECTIONS).map(move |_| gateway))
+                .map(|gateway| {
+                    let burst = &burst;
+                    scope.spawn(move || {
+                        let mut client = gateway.client();
+                        client.send(burst);
+                        (0..each).map(|_| client.response("GET").code().to_owned()).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            callers.into_iter().flat_map(|caller| caller.join().expect("a caller ends well")).collect()
+        });
+        assert_eq!(codes.iter().filter(|code| code.is_empty()).count(), 1);
+        assert_eq!(codes.iter().filter(|code| *code == "S403NU").count(), codes.len() - 1);
+        assert_eq!(backend.count(), round + 1);
+    }
+}
+
+#[test]
+fn nonces_without_an_engine_do_what_the_setting_says() {
+    for (word, passes) in [("refuse", false), ("allow", true)] {
+        let (backend, mut redis) = (Backend::ok(), Redis::start());
+        let cluster = format!("wait_ms = 15000\nnonces_on_engine_loss = \"{word}\"");
+        let gateways = signing_members(2, &backend, &redis, &cluster);
+        gateways[0].call(&signed("before")).assert_passed();
+        redis.kill();
+        wait_for_loss(&gateways);
+        for gateway in &gateways {
+            let code = gateway.call(&signed("without")).code().to_owned();
+            assert_eq!(code, if passes { "" } else { "S403NU" }, "{word}");
+            gateway.call(&signed("without")).assert_refused("S403NU");
+        }
+        redis.restart();
+        wait_for_engine(&gateways, 1);
+        gateways[1].call(&signed("after")).assert_passed();
+        gateways[0].call(&signed("after")).assert_refused("S403NU");
+    }
+}
+
+#[test]
+fn what_is_used_at_all_gateways_is_shown_and_begun_anew() {
+    let (backend, redis) = (Backend::ok(), Redis::start());
+    let gateways = members(2, &backend, redis.address, "wait_ms = 15000", "unit = \"day\"\napi = 50");
+    assert_eq!(storm(&gateways, 2, 30), 50);
+    for gateway in &gateways {
+        let rows: serde_json::Value = serde_json::from_str(&gateway.ok(&["quota", "--format", "json"])).expect("JSON");
+        assert_eq!((rows[0]["used"].as_u64(), rows[0]["left"].as_u64()), (Some(50), Some(0)), "{rows}");
+    }
+    gateways[0].ok(&["quota", "reset", "p", "g/all"]);
+    // The other one hears of it in a moment.
+    eventually("it passes there again", || gateways[1].get("/x").code().is_empty().then_some(()));
+    assert_eq!(storm(&gateways, 2, 30), 49);
+}
