@@ -1,6 +1,7 @@
 //! A real Redis as the engine of a cluster: its own directory and port, ended with the test. It keeps nothing on disk.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -38,6 +39,38 @@ impl Redis {
         let redis = Self { address: port.address, directory, arguments, child, _port: port };
         redis.wait();
         redis
+    }
+
+    /// A Sentinel that looks after an engine by itself.
+    pub fn sentinel(name: &str, engine: SocketAddr) -> Self {
+        let port = reserve();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let settings = format!(
+            "port {}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {} 1\nsentinel down-after-milliseconds {name} 500\n\
+             sentinel failover-timeout {name} 3000\n",
+            port.address.port(),
+            engine.port()
+        );
+        std::fs::write(directory.path().join("sentinel.conf"), settings).expect("a file can be written");
+        let arguments = ["sentinel.conf", "--sentinel"].map(str::to_owned).to_vec();
+        let child = spawn(directory.path(), &arguments);
+        let sentinel = Self { address: port.address, directory, arguments, child, _port: port };
+        sentinel.wait();
+        eventually("the Sentinel knows a replica", || {
+            sentinel.ask(&["SENTINEL", "replicas", name]).contains("runid").then_some(())
+        });
+        sentinel
+    }
+
+    /// What it says to a command, as it is on the wire.
+    pub fn ask(&self, words: &[&str]) -> String {
+        let mut request = format!("*{}\r\n", words.len());
+        words.iter().for_each(|word| request.push_str(&format!("${}\r\n{word}\r\n", word.len())));
+        let mut stream = TcpStream::connect(self.address).expect("redis listens");
+        stream.write_all(format!("{request}*1\r\n$4\r\nQUIT\r\n").as_bytes()).expect("it takes a command");
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).expect("it answers");
+        String::from_utf8_lossy(&said).into_owned()
     }
 
     fn wait(&self) {
