@@ -56,6 +56,7 @@ fn catalog(apis: usize) -> Catalog {
             vpc_id: "vpc".into(),
             host: Some("backend.internal".into()),
             tls: None,
+            http2: false,
             instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
             balance: Default::default(),
             health: None,

@@ -16,7 +16,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // What a node asks of the engine that its cluster shares.
     ("cluster", &["gate", "catalog", "net", "observe"]),
     ("proxy", &["cluster", "gate", "http", "http2", "upstream", "tls", "observe", "catalog", "net", "sys"]),
-    ("upstream", &["http", "tls", "observe", "catalog", "net", "sys"]),
+    ("upstream", &["http", "http2", "tls", "observe", "catalog", "net", "sys"]),
     ("http2", &["http", "net", "sys"]),
     // The thin facade over the runtime; of `http` it takes the format of dates.
     ("net", &["http", "tls", "sys"]),

@@ -78,8 +78,8 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
-/// Of a client's connection that speaks HTTP/2.
-#[derive(Clone, Copy, Debug)]
+/// Of a connection that speaks HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Http2Limits {
     /// Streams at one time.
     pub streams: usize,

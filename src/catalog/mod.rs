@@ -39,7 +39,7 @@ pub use group::{Domain, DomainHttps, Group};
 pub use instance::{
     AccessLog, CounterFull, Driver, Instance, Listener, LogFormat, NonceFull, Quota, Retention, Scheme, Security, Tolerance,
 };
-pub use limits::Limits;
+pub use limits::{Http2Limits, Limits};
 pub use load::{
     AppDocument, Effort, Kept, Progress, admin_address, app_documents, load, load_layout, load_served, load_watched,
     state_directory,

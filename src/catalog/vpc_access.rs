@@ -13,6 +13,8 @@ pub struct VpcAccess {
     pub host: Option<String>,
     /// `None`: it is spoken to by HTTP.
     pub tls: Option<Client>,
+    /// It is spoken to by HTTP/2, as its protocol says.
+    pub http2: bool,
     /// At least one.
     pub instances: Vec<BackendInstance>,
     pub balance: Balance,

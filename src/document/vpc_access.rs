@@ -36,6 +36,8 @@ pub struct VpcAccess {
     pub host: Option<At<String>>,
     /// How the backend is spoken to. Default: `http`.
     pub scheme: Option<At<SchemeWord>>,
+    /// The version of HTTP. Default: `http/1.1`.
+    pub protocol: Option<At<ProtocolWord>>,
     /// How it is spoken to over HTTPS.
     pub tls: Option<At<TlsTable>>,
     /// Type of a load balancer (ALB) among the instances: only `vpc` is allowed.
@@ -88,6 +90,18 @@ pub struct InstanceTable {
     /// Share of the calls, against the other instances' weights. Default: 100.
     #[schemars(range(min = *WEIGHT.start(), max = *WEIGHT.end()))]
     pub weight: Option<At<i64>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum ProtocolWord {
+    #[serde(rename = "http/1.1")]
+    Http1,
+    /// HTTP/2 in clear text: with `scheme = "http"`.
+    #[serde(rename = "h2c")]
+    H2c,
+    /// HTTP/2 over TLS: with `scheme = "https"`.
+    #[serde(rename = "h2")]
+    H2,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

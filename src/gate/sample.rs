@@ -42,6 +42,7 @@ impl Default for Sample {
             vpc_id: "vpc-demo".into(),
             host: Some("nginx.internal".into()),
             tls: None,
+            http2: false,
             instances: vec![BackendInstance { id: "i-1".into(), address: ([127, 0, 0, 1], 8081).into(), weight: 1 }],
             balance: Default::default(),
             health: None,

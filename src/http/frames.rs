@@ -2,7 +2,7 @@
 //! 10.5): those that cost their sender less than their receiver may only come so often. Pure.
 
 /// How many frames may come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameLimits {
     /// `RST_STREAM` within [`PERIOD_MS`].
     pub resets: usize,

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use h2::RecvStream;
 use http::HeaderMap;
 
+use super::failure;
 use crate::http::serialise::{CHUNK_SIZE_BYTES, LAST_CHUNK_LINE, write_chunk_size};
 use crate::net::Block;
 
@@ -31,6 +32,11 @@ impl Incoming {
         Self { body, chunked, data: Bytes::new(), spelled: Bytes::new(), ended: false }
     }
 
+    /// The same, behind a head that has been spelled.
+    pub fn behind(head: Vec<u8>, body: RecvStream, chunked: bool) -> Self {
+        Self { spelled: head.into(), ..Self::new(body, chunked) }
+    }
+
     /// Puts what has come behind what the block holds; 0: the body has ended, and has been read.
     pub fn poll_read(&mut self, context: &mut Context<'_>, block: &mut Block) -> Poll<io::Result<usize>> {
         loop {
@@ -42,7 +48,7 @@ impl Incoming {
             if !self.data.is_empty() {
                 let had = block.len();
                 let taken = self.spell(block);
-                self.body.flow_control().release_capacity(taken).map_err(io::Error::other)?;
+                self.body.flow_control().release_capacity(taken).map_err(failure)?;
                 match block.len() - had {
                     // The chunk has been spelled aside.
                     0 => continue,
@@ -53,9 +59,9 @@ impl Incoming {
                 return Poll::Ready(Ok(0));
             }
             match ready!(self.body.poll_data(context)) {
-                Some(data) => self.data = data.map_err(io::Error::other)?,
+                Some(data) => self.data = data.map_err(failure)?,
                 None => {
-                    let trailers = ready!(self.body.poll_trailers(context)).map_err(io::Error::other)?;
+                    let trailers = ready!(self.body.poll_trailers(context)).map_err(failure)?;
                     self.ended = true;
                     if self.chunked {
                         self.spelled = last_chunk(trailers.as_ref());

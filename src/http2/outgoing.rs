@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::SendStream;
 
+use super::failure;
 use super::response::trailers;
 use crate::http::chunked::{ChunkLimits, Decoder, Output};
 use crate::http::framing::BodyLength;
@@ -45,25 +46,33 @@ impl Outgoing {
         Self { stream, left }
     }
 
+    /// Its bytes change when they are taken.
+    pub fn is_coded(&self) -> bool {
+        matches!(self.left, Left::Chunks(_))
+    }
+
     pub fn is_whole(&self) -> bool {
         matches!(self.left, Left::Nothing)
     }
 
     /// Takes bytes off their coding, in place.
     pub fn take(&mut self, bytes: &mut [u8]) -> io::Result<Part> {
+        let Left::Chunks(decoder) = &mut self.left else { return Ok(self.take_plain(bytes.len())) };
+        let invalid = |_| io::Error::from(io::ErrorKind::InvalidData);
+        let step = decoder.decode(bytes, Output::Content, &LIMITS).map_err(invalid)?;
+        Ok(Part { content: step.output, end: step.done })
+    }
+
+    /// Takes so many bytes that have no coding.
+    pub fn take_plain(&mut self, len: usize) -> Part {
         match &mut self.left {
-            Left::Nothing => Ok(Part { content: 0..0, end: false }),
-            Left::Open => Ok(Part { content: 0..bytes.len(), end: false }),
+            Left::Open => Part { content: 0..len, end: false },
             Left::Exact(left) => {
-                let n = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let n = len.min(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= n as u64;
-                Ok(Part { content: 0..n, end: *left == 0 })
+                Part { content: 0..n, end: *left == 0 }
             }
-            Left::Chunks(decoder) => {
-                let invalid = |_| io::Error::from(io::ErrorKind::InvalidData);
-                let step = decoder.decode(bytes, Output::Content, &LIMITS).map_err(invalid)?;
-                Ok(Part { content: step.output, end: step.done })
-            }
+            Left::Nothing | Left::Chunks(_) => Part { content: 0..0, end: false },
         }
     }
 
@@ -72,14 +81,14 @@ impl Outgoing {
         while !part.content.is_empty() {
             self.stream.reserve_capacity(part.content.len());
             let granted = match ready!(self.stream.poll_capacity(context)) {
-                Some(granted) => granted.map_err(io::Error::other)?,
+                Some(granted) => granted.map_err(failure)?,
                 None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             };
             let n = granted.min(part.content.len());
             let data = Bytes::copy_from_slice(bytes.get(part.content.start..part.content.start + n).unwrap_or_default());
             part.content.start += n;
             let last = part.end && part.content.is_empty() && self.trailer_lines().is_empty();
-            self.stream.send_data(data, last).map_err(io::Error::other)?;
+            self.stream.send_data(data, last).map_err(failure)?;
             if last {
                 self.left = Left::Nothing;
             }
@@ -99,7 +108,7 @@ impl Outgoing {
             }
         };
         self.left = Left::Nothing;
-        ended.map_err(io::Error::other)
+        ended.map_err(failure)
     }
 
     fn trailer_lines(&self) -> &[u8] {

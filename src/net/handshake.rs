@@ -142,7 +142,8 @@ pub async fn accept(
 pub async fn connect(stream: &Stream, means: &Means<'_>, client: &Client, address: IpAddr) -> Result<(), Failure> {
     let mut handshake = Handshake::client(client, address)?;
     let received = drive(stream, means, &mut handshake, means.blocks.small()).await?;
-    secure(stream, means, handshake, received, Peer::default())
+    let peer = Peer { http2: handshake.chose_http2(), ..Peer::default() };
+    secure(stream, means, handshake, received, peer)
 }
 
 fn secure(stream: &Stream, means: &Means<'_>, handshake: Handshake, received: Block, peer: Peer) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! The backend's side of an exchange: its answer is read, given a head of ours, and relayed.
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 
 use super::connection::Connection;
@@ -127,8 +128,10 @@ async fn read_head(a: &Answer<'_>) -> Result<(Option<Plan>, Block), AttemptFailu
         let (result, back) = a.backend.recv(block).await;
         block = back;
         if !matches!(result, Ok(n) if n > 0) {
-            let failure = Failure::before_answer(&a.c.watch, result.err().as_ref(), silent);
-            return Err(AttemptFailure { failure, unanswered: silent && !a.c.watch.is_over() });
+            let error = result.err();
+            let failure = Failure::before_answer(&a.c.watch, error.as_ref(), silent);
+            let refused = error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+            return Err(AttemptFailure { failure, unanswered: silent && !a.c.watch.is_over(), refused });
         }
         silent = false;
         // Several interim heads may have come at once.

@@ -111,8 +111,11 @@ async fn pass(
         story.reused.set(reused);
         match attempt(c, ready.as_mut(), request, &mut outgoing, stream, &pick, story).await {
             // A connection that was closed while it waited in the pool: the request may go out once more, on a new one.
-            Err(AttemptFailure { unanswered: true, .. })
-                if reused && !fresh && outgoing.can_be_repeated() && upstreams.may_retry(vpc_access, now_ms) =>
+            // So may one that a backend of HTTP/2 has refused, whatever it is: nothing has come of it.
+            Err(AttemptFailure { unanswered: true, refused, .. })
+                if !fresh
+                    && (reused && outgoing.can_be_repeated() || refused && outgoing.is_whole())
+                    && upstreams.may_retry(vpc_access, now_ms) =>
             {
                 pick.instance.cells().retried.add(1);
                 story.retried.set(true);
@@ -127,8 +130,8 @@ async fn pass(
                 // Boxed, because it is rare, and would make every exchange as large as two relays.
                 return Ok(Box::pin(tunnel(c, request, forward.api, stream, story)).await);
             }
-            Err(AttemptFailure { failure, unanswered }) => {
-                if unanswered && !reused {
+            Err(AttemptFailure { failure, unanswered, refused }) => {
+                if unanswered && !reused && !refused {
                     pick.failed(Fault::Reset, c.core.clock.coarse_ms());
                 }
                 outgoing.give_back(c);

@@ -23,6 +23,8 @@ pub struct AttemptFailure {
     pub failure: Failure,
     /// The backend closed the connection without a byte of an answer.
     pub unanswered: bool,
+    /// It has said that it has not looked at the request.
+    pub refused: bool,
 }
 
 impl From<Refusal> for Failure {
@@ -33,7 +35,7 @@ impl From<Refusal> for Failure {
 
 impl From<Failure> for AttemptFailure {
     fn from(failure: Failure) -> Self {
-        Self { failure, unanswered: false }
+        Self { failure, unanswered: false, refused: false }
     }
 }
 
@@ -107,6 +109,7 @@ fn reason(error: Option<&io::Error>) -> &'static str {
         Some(io::ErrorKind::ConnectionRefused) => "Connection refused",
         Some(io::ErrorKind::ConnectionReset) => "Connection reset",
         Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => "No route to host",
+        Some(io::ErrorKind::InvalidData) => client::NO_HTTP2,
         Some(io::ErrorKind::AddrNotAvailable) => "No source address or port left",
         _ => "Connection is closed",
     }

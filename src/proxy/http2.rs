@@ -2,11 +2,11 @@
 //! task of its own ([`exchange`]), on a lane that spells it so ([`crate::http2`]).
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
@@ -20,17 +20,17 @@ use super::exchange::exchange;
 use crate::catalog::{Limits, Scheme};
 use crate::http::frames::Frames;
 use crate::http::serialise::HeadWriter;
+use crate::http2::FIELD_BYTES;
 use crate::http2::carrier::{Carrier, Io};
+use crate::http2::drive::Pumps;
 use crate::http2::lane::Lane;
 use crate::http2::request::write_head;
 use crate::net::stream::{Stream, readiness};
 use crate::net::{Block, Ready, Wait, Watch};
+use crate::sys::Direction;
 
 /// What a client sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// What a field costs in a list of fields besides its bytes (RFC 9113, section 6.5.2).
-const FIELD_BYTES: usize = 32;
 
 /// What the first bytes of a connection have been found to be.
 pub enum First {
@@ -67,67 +67,21 @@ pub async fn serve(core: &Rc<Core>, c: &Connection<'_>, first: Option<Block>) {
     let limits = core.limits().clone();
     let carrier = Carrier::new(&c.stream, &core.blocks, &core.clock, Frames::of_client(), limits.http2.frames, first);
     c.watch.from_client.arm(Wait::Head, core.clock.coarse_ms(), limits.head_timeout);
-    let mut pumps = Pumps {
-        receiving: Some(pin!(carrier.receive())),
-        sending: Some(pin!(carrier.send(&c.watch.to_client, Wait::Send, || core.limits().send_timeout))),
-    };
-    {
-        let mut talking = pin!(talk(core, c, &carrier, &limits));
-        poll_fn(|context| {
-            loop {
-                pumps.poll(context);
-                if talking.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(());
-                }
-                if !carrier.has_stirred() {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await;
-    }
-    poll_fn(|context| {
-        while !carrier.is_sent() {
-            pumps.poll(context);
-            if !carrier.has_stirred() && !carrier.is_sent() {
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(())
-    })
-    .await;
+    let mut receiving = pin!(carrier.receive());
+    let mut sending = pin!(carrier.send(&c.watch.to_client, Wait::Send, || core.limits().send_timeout));
+    let mut pumps = Pumps::new(receiving.as_mut(), sending.as_mut());
+    pumps.run(&carrier, talk(core, c, &carrier, &limits)).await;
     // As after any last answer: what the client still sends is taken for a moment, so that it gets what it was told.
     c.stream.end();
     c.watch.from_client.arm(Wait::Linger, core.clock.coarse_ms(), limits.linger_timeout);
     let mut taken = 0;
-    poll_fn(|context| {
-        loop {
-            pumps.poll(context);
-            taken += carrier.discard();
-            if taken >= limits.linger_bytes {
-                c.stream.shutdown(crate::sys::Direction::Both);
-            }
-            match pumps.receiving {
-                None => return Poll::Ready(()),
-                Some(_) if !carrier.has_stirred() => return Poll::Pending,
-                Some(_) => {}
-            }
+    let enough = |n| {
+        taken += n;
+        if taken >= limits.linger_bytes {
+            c.stream.shutdown(Direction::Both);
         }
-    })
-    .await;
-}
-
-/// The two directions of the socket; each runs to its end.
-struct Pumps<'p, R, S> {
-    receiving: Option<Pin<&'p mut R>>,
-    sending: Option<Pin<&'p mut S>>,
-}
-
-impl<R: Future<Output = ()>, S: Future<Output = ()>> Pumps<'_, R, S> {
-    fn poll(&mut self, context: &mut Context<'_>) {
-        self.receiving.take_if(|receiving| receiving.as_mut().poll(context).is_ready());
-        self.sending.take_if(|sending| sending.as_mut().poll(context).is_ready());
-    }
+    };
+    pumps.run_dry(&carrier, enough).await;
 }
 
 /// Takes streams until the connection is over; the last word is then with the carrier.

@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::connection::Connection;
@@ -18,9 +18,10 @@ use crate::net::stream::Handle;
 use crate::net::{self, Ready, Stream, Wait, Watch};
 use crate::observe::counters::Timeout;
 use crate::observe::record::Ended;
-use crate::tls::client::Client;
+use crate::tls::client::{self, Client};
 use crate::upstream::connect::Connecting;
 use crate::upstream::health::Fault;
+use crate::upstream::multiplexed::Multiplexed;
 use crate::upstream::{NoPick, Pick};
 
 /// How often, and how long, a request waits for a descriptor to come free.
@@ -30,16 +31,58 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A connection to the instance picked: the warmest idle one, or a new one. True: it has been used before.
 pub async fn connection(
     c: &Connection<'_>,
-    mut ready: Pin<&mut dyn Ready>,
+    ready: Pin<&mut dyn Ready>,
     pick: &Pick,
     fresh: bool,
     can_be_repeated: bool,
 ) -> Result<(Stream, bool), Failure> {
-    let now_ms = c.core.clock.coarse_ms();
+    if pick.instance.http2 {
+        // Boxed, because it would make every connection's future as large.
+        return Box::pin(call(c, ready, pick)).await;
+    }
     if !fresh && let Some(stream) = pick.instance.take_idle(c.core.clock.now_us(), !can_be_repeated) {
         pick.instance.cells().reused.add(1);
         return Ok((stream, true));
     }
+    new_connection(c, ready, pick).await.map(|stream| (stream, false))
+}
+
+/// A call on a connection of HTTP/2: one that there is, or a new one, which is made by one call for all that need it.
+async fn call(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<(Stream, bool), Failure> {
+    let mut patient = true;
+    loop {
+        if let Some((stream, served)) = pick.instance.call(c.core.clock.now_us()) {
+            pick.instance.cells().reused.add(u64::from(served));
+            return Ok((stream, served));
+        }
+        let making = pick.instance.make_one();
+        if making.is_none() && std::mem::take(&mut patient) {
+            while_client_stays(c, ready.as_mut(), poll_fn(|context| made(c, pick, context))).await;
+            if c.watch.client_gone.get() {
+                return Err(Failure::End(Ended::ClientGone));
+            }
+            continue;
+        }
+        let stream = new_connection(c, ready.as_mut(), pick).await?;
+        if stream.session().is_some_and(|session| !session.peer.http2) {
+            return Err(Refusal::because(ErrorCode::D504CS, client::NO_HTTP2).into());
+        }
+        let connection = Multiplexed::begin(&c.core.pools, stream, pick.instance.terms());
+        poll_fn(|context| connection.poll_begun(context)).await;
+        let call = connection.call(c.core.clock.now_us());
+        pick.instance.add(connection);
+        let broken = || Failure::not_connected(&c.watch, pick.instance.backend.address, &io::ErrorKind::ConnectionReset.into());
+        return call.ok_or_else(broken);
+    }
+}
+
+/// Ready when a connection that others make is there, or is not, or the client has left.
+fn made(c: &Connection<'_>, pick: &Pick, context: &Context<'_>) -> Poll<()> {
+    if c.watch.client_gone.get() { Poll::Ready(()) } else { pick.instance.poll_made(context) }
+}
+
+async fn new_connection(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<Stream, Failure> {
+    let now_ms = c.core.clock.coarse_ms();
     let address = pick.instance.backend.address;
     let connecting = match c.core.running().upstreams.connect(&pick.instance) {
         Err(error) if is_short_of_descriptors(&error) => connect_when_there_is_room(c, pick).await?,
@@ -64,7 +107,7 @@ pub async fn connection(
     let cells = pick.instance.cells();
     if made.is_ok() { &cells.connected } else { &cells.failed }.add(1);
     match (made, failure) {
-        (Ok(stream), _) => Ok((stream, false)),
+        (Ok(stream), _) => Ok(stream),
         (Err(_), Some(failure)) => Err(failure),
         (Err(_), None) => Err(Failure::Tell(Refusal::new(ErrorCode::X500ER))),
     }

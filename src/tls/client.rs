@@ -17,7 +17,7 @@ use rustls::{
 use sha2::{Digest, Sha256};
 
 use super::certificate::Certificate;
-use super::server::{AuthoritiesDigest, provider};
+use super::server::{AuthoritiesDigest, HTTP1, HTTP2, provider};
 
 /// Instances whose sessions are kept for a resumption; of names, where several instances share one.
 const SESSIONS: usize = 1024;
@@ -41,8 +41,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// `identity`: what is shown to an instance that asks for a certificate.
-    pub fn new(trust: &Trust, name: Option<ServerName<'static>>, identity: Option<&Certificate>) -> Result<Self, Error> {
+    /// `identity`: what is shown to an instance that asks for a certificate. `http2`: that is what is asked for.
+    pub fn new(
+        trust: &Trust,
+        name: Option<ServerName<'static>>,
+        identity: Option<&Certificate>,
+        http2: bool,
+    ) -> Result<Self, Error> {
         let digest = digest(trust, name.as_ref(), identity);
         let builder = ClientConfig::builder_with_provider(provider().clone()).with_protocol_versions(&[&TLS13, &TLS12])?;
         let verifier: Arc<dyn ServerCertVerifier> = match trust {
@@ -57,7 +62,7 @@ impl Client {
             None => builder.with_no_client_auth(),
             Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified(None)))),
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![if http2 { HTTP2.to_vec() } else { HTTP1.to_vec() }];
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         config.enable_early_data = false;
         config.cert_compressors = Vec::new();
@@ -159,6 +164,7 @@ impl ServerCertVerifier for Credulous {
 }
 
 pub const NO_TLS: &str = "the backend does not speak TLS";
+pub const NO_HTTP2: &str = "the backend does not speak HTTP/2";
 pub const FAILED: &str = "handshake failed";
 
 /// Why there is no session with a backend, in words for a caller: they show nothing of what the backend is.

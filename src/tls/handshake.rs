@@ -115,7 +115,11 @@ impl Handshake {
     /// What is known of a client whose handshake is done.
     pub fn peer(&self, site: &Site) -> Peer {
         let common = self.common();
-        Peer { http2: common.alpn_protocol() == Some(HTTP2), ..Peer::of(site, common.peer_certificates()) }
+        Peer { http2: self.chose_http2(), ..Peer::of(site, common.peer_certificates()) }
+    }
+
+    pub fn chose_http2(&self) -> bool {
+        self.common().alpn_protocol() == Some(HTTP2)
     }
 
     /// Whether the peer knew us from before.

@@ -67,7 +67,7 @@ pub struct Peer {
 
 /// Protocols by their names in a handshake (RFC 7301; RFC 9113, section 3.2).
 pub(super) const HTTP2: &[u8] = b"h2";
-const HTTP1: &[u8] = b"http/1.1";
+pub(super) const HTTP1: &[u8] = b"http/1.1";
 
 /// Longest subject that is passed on, in bytes.
 const SUBJECT_BYTES: usize = 2048;

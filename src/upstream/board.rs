@@ -29,6 +29,7 @@ pub struct Key {
     address: SocketAddr,
     /// How it is spoken to: behind another name, or for other authorities, it is another instance.
     tls: Option<[u8; 32]>,
+    http2: bool,
 }
 
 impl Key {
@@ -38,7 +39,8 @@ impl Key {
     }
 
     pub fn of(access: &VpcAccess, instance: &BackendInstance) -> Self {
-        Self { access: access.name.clone(), address: instance.address, tls: access.tls.as_ref().map(|tls| *tls.digest()) }
+        let tls = access.tls.as_ref().map(|tls| *tls.digest());
+        Self { access: access.name.clone(), address: instance.address, tls, http2: access.http2 }
     }
 }
 

@@ -2,12 +2,14 @@
 //! answers says whether it is up. One worker checks for all.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::board::Entry;
+use super::multiplexed::{Multiplexed, Terms};
 use super::{Instance, Upstreams};
 use crate::catalog::{HealthCheck, VpcAccess};
 use crate::http::head::{HeadLimits, Parsed, ResponseHead, parse_response};
@@ -74,6 +76,8 @@ pub struct Checker {
     running: Running,
     address: SocketAddr,
     tls: Option<Client>,
+    http2: bool,
+    terms: Terms,
     findings: Findings,
     head: Box<ResponseHead>,
 }
@@ -91,7 +95,15 @@ impl Checker {
         let findings = Findings { down: instance.entry.health().is_down(), against: 0 };
         let (entry, wanted) = (instance.entry.clone(), Rc::new(Cell::new(true)));
         let running = Running { plan: plan.clone(), request: request.into_bytes().into(), entry, wanted };
-        Self { running, address, tls: access.tls.clone(), findings, head: Box::default() }
+        Self {
+            running,
+            address,
+            tls: access.tls.clone(),
+            http2: access.http2,
+            terms: instance.terms(),
+            findings,
+            head: Box::default(),
+        }
     }
 
     pub fn running(&self) -> Running {
@@ -132,12 +144,29 @@ impl Checker {
             let secured = handshake::connect(&stream, means, tls, self.address.ip()).await;
             secured.map_err(|_| io::ErrorKind::ConnectionAborted)?;
         }
+        if !self.http2 {
+            return self.ask(&stream).await;
+        }
+        let connection = Multiplexed::begin(&upstreams.pools, stream, self.terms);
+        poll_fn(|context| connection.poll_begun(context)).await;
+        let (call, _) = connection.call(clock.now_us()).ok_or(io::ErrorKind::ConnectionReset)?;
+        let left_ms = means.until_ms.saturating_sub(clock.coarse_ms());
+        // The socket is the connection's own from here on.
+        drop(watched);
+        let watched = upstreams.pools.checks.add(call.handle(), None);
+        watched.to_client.arm(Wait::Connect, clock.coarse_ms(), Duration::from_millis(left_ms));
+        let status = self.ask(&call).await;
+        connection.leave();
+        status
+    }
+
+    async fn ask(&mut self, stream: &Stream) -> io::Result<u16> {
         let mut block = Block::with_room(HEAD_BYTES.max(self.running.request.len()));
         block.append(&self.running.request);
         let (sent, mut block) = stream.send(block).await;
         sent?;
         block.clear(0);
-        self.status(&stream, block).await
+        self.status(stream, block).await
     }
 
     async fn status(&mut self, stream: &Stream, mut block: Block) -> io::Result<u16> {

@@ -19,6 +19,8 @@ pub struct Instance {
     pub backend: BackendInstance,
     /// How it is spoken to over HTTPS; `None`: by HTTP.
     pub tls: Option<Client>,
+    /// It is spoken to by HTTP/2.
+    pub http2: bool,
     pub(super) entry: Entry,
     pub(super) standing: Standing,
     pub(super) pool: Rc<Pool>,
@@ -62,6 +64,7 @@ impl Instance {
         Self {
             backend: backend.clone(),
             tls: access.tls.clone(),
+            http2: access.http2,
             entry,
             standing,
             pool,

@@ -3,7 +3,7 @@
 //! Start at [`Upstreams::pick`]: of the instances that are well, the one with the fewest calls in flight for its weight,
 //! over all workers ([`board`]). [`health`] says which are well, from what calls find and from active checks ([`check`]);
 //! [`budget`] how many requests may be sent again. [`pool`] keeps idle connections, last in, first out; [`turn`](crate::net::turn) is the
-//! queue for a connection when all are in use; [`connect`] makes new ones.
+//! queue for a connection when all are in use; [`connect`] makes new ones; over HTTP/2 many calls share one ([`multiplexed`]).
 
 mod balance;
 pub mod board;
@@ -12,6 +12,7 @@ pub mod check;
 pub mod connect;
 pub mod health;
 mod instance;
+pub mod multiplexed;
 pub mod pool;
 
 use std::cell::Cell;
@@ -30,6 +31,7 @@ use check::Checker;
 use health::{Admits, Policy};
 use instance::Role;
 pub use instance::{Instance, Pick};
+use multiplexed::Terms;
 pub use pool::Pools;
 
 /// Instances that one request tries to reach.
@@ -43,6 +45,7 @@ struct Settings {
     connections: usize,
     queue: usize,
     wait: Duration,
+    terms: Terms,
 }
 
 struct Access {
@@ -173,6 +176,7 @@ impl Settings {
             connections: limits.pool_connections,
             queue: limits.pool_queue,
             wait: limits.pool_wait,
+            terms: Terms::of(limits),
         }
     }
 }

@@ -4,12 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::Instance;
 use super::board::Key;
-use crate::net::Watches;
+use super::multiplexed::Multiplexed;
 use crate::net::stream::Stream;
 use crate::net::turn::Turns;
+use crate::net::{Blocks, Clock, Watches};
 use crate::observe::counters::{Counters, VpcAccessCells};
 use crate::observe::series::Place;
 use crate::sys::Peeked;
@@ -37,6 +39,11 @@ pub(super) struct Idle {
 /// A worker's connections to one instance, from one generation to the next.
 pub(super) struct Pool {
     pub(super) idle: RefCell<Vec<Idle>>,
+    /// Connections of HTTP/2, in use or not.
+    pub(super) multiplexed: RefCell<Vec<Rc<Multiplexed>>>,
+    /// One of them is being made, and others wait for it.
+    pub(super) making: Cell<bool>,
+    pub(super) waiting: RefCell<Vec<Waker>>,
     /// Turns to use a connection: as many as there may be connections.
     pub(super) turns: Turns,
     counters: Arc<Counters>,
@@ -53,7 +60,11 @@ pub struct Pools {
     pools: RefCell<HashMap<Key, Weak<Pool>>>,
     /// Deadlines of active checks.
     pub(super) checks: Rc<Watches>,
-    counters: Arc<Counters>,
+    /// Deadlines of connections of HTTP/2, and what they live on.
+    pub(super) multiplexed: Rc<Watches>,
+    pub(super) clock: Clock,
+    pub blocks: Rc<Blocks>,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Pools {
@@ -84,8 +95,14 @@ impl Pools {
             pool.end_idle(now_ms, idle_timeout_ms);
             pool.count_idle(pool.idle.borrow().len() as u64);
             pool.turns.expire(now_ms);
+            pool.multiplexed.borrow_mut().retain(|connection| {
+                connection.leave_if_idle(now_ms, idle_timeout_ms);
+                !connection.is_over()
+            });
         }
+        self.clock.renew();
         self.checks.sweep(now_ms);
+        self.multiplexed.sweep(now_ms);
     }
 
     /// Closes the idle connection that was used longest ago; false: there is none.
@@ -102,6 +119,9 @@ impl Pool {
     fn new(counters: &Arc<Counters>, access: &str) -> Self {
         Self {
             idle: RefCell::default(),
+            multiplexed: RefCell::default(),
+            making: Cell::new(false),
+            waiting: RefCell::default(),
             turns: Turns::default(),
             counters: counters.clone(),
             place: counters.vpc_accesses.place([access]),
@@ -143,6 +163,10 @@ impl Instance {
 
     /// Keeps a connection whose last exchange ended cleanly.
     pub fn keep(&self, stream: Stream, trust: Trust, now_us: u64, at_most: usize) {
+        // Its connection is in the pool already.
+        if stream.is_lane() {
+            return;
+        }
         let mut idle = self.pool.idle.borrow_mut();
         if idle.len() < at_most {
             idle.push(Idle { stream, trust, since_us: now_us });
@@ -160,5 +184,6 @@ impl Instance {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.count_idle(0);
+        self.multiplexed.get_mut().iter().for_each(|connection| connection.leave());
     }
 }

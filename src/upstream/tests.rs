@@ -16,6 +16,7 @@ pub(super) fn access(weights: &[u32], when_all_down: WhenAllDown) -> VpcAccess {
         vpc_id: "v".into(),
         host: None,
         tls: None,
+        http2: false,
         instances: (1..).zip(weights).map(instance).collect(),
         balance: Balance { when_all_down, ..Balance::default() },
         health: None,

@@ -11,7 +11,7 @@ use super::files::Files;
 use super::vpc_access::parts_of_host;
 use crate::document::At;
 use crate::document::gateway::SchemeWord;
-use crate::document::vpc_access::{TlsTable, VpcAccess as Document};
+use crate::document::vpc_access::{ProtocolWord, TlsTable, VpcAccess as Document};
 use crate::tls::certificate::{Certificate, system_authorities};
 use crate::tls::client::{Client, Trust};
 
@@ -40,7 +40,8 @@ pub fn client(
     let identity = table.map_or(Ok(None), |table| identity(table, files, checked));
     let trust = trust(scheme, table, files, system, checked);
     let (name, identity, trust) = (name?, identity?, trust?);
-    Client::new(&trust, name, identity.as_ref()).map(Some).map_err(|error| {
+    let http2 = document.protocol.as_ref().is_some_and(|protocol| protocol.value == ProtocolWord::H2);
+    Client::new(&trust, name, identity.as_ref(), http2).map(Some).map_err(|error| {
         checked.push(checked.at(scheme, format!("instances cannot be spoken to by https: {error}")));
         Wrong
     })

@@ -9,7 +9,8 @@ use super::files::Files;
 use super::health;
 use super::tls::{self, SystemTrust};
 use crate::catalog::{BackendInstance, Balance, VpcAccess, WhenAllDown};
-use crate::document::vpc_access::{InstanceTable, SLOW_START_MS, VpcAccess as Document, WEIGHT, WhenAllDownWord};
+use crate::document::gateway::SchemeWord;
+use crate::document::vpc_access::{InstanceTable, ProtocolWord, SLOW_START_MS, VpcAccess as Document, WEIGHT, WhenAllDownWord};
 use crate::document::{At, Diagnostic, Layout};
 
 const DEFAULT_WEIGHT: u32 = 100;
@@ -33,6 +34,7 @@ pub fn vpc_access(
              and would take calls that never passed the gateway",
         ));
     }
+    let http2 = http2(document, checked);
     let tls = tls::client(document, &Files { layout, directory: &layout.vpc_accesses() }, system, checked);
     if document.instance.is_empty() {
         checked.push(
@@ -57,10 +59,27 @@ pub fn vpc_access(
         vpc_id: vpc_id?,
         host: host.flatten(),
         tls: tls.ok()?,
+        http2: http2?,
         instances,
         balance,
         health: health.flatten(),
     })
+}
+
+/// `protocol` is one of the scheme.
+fn http2(document: &Document, checked: &mut Checked<'_>) -> Option<bool> {
+    let https = document.scheme.as_ref().is_some_and(|scheme| scheme.value == SchemeWord::Https);
+    let Some(protocol) = &document.protocol else { return Some(false) };
+    let (problem, help) = match (protocol.value, https) {
+        (ProtocolWord::Http1, _) => return Some(false),
+        (ProtocolWord::H2, true) | (ProtocolWord::H2c, false) => return Some(true),
+        (ProtocolWord::H2, false) => {
+            ("`h2` is HTTP/2 over TLS, and this VPC access is spoken to by http", "add `scheme = \"https\"`, or write `h2c`")
+        }
+        (ProtocolWord::H2c, true) => ("`h2c` is HTTP/2 in clear text, and this VPC access is spoken to by https", "write `h2`"),
+    };
+    checked.push(checked.at(protocol, problem).help(help));
+    None
 }
 
 fn balance(document: &Document, checked: &mut Checked<'_>) -> Balance {

@@ -136,7 +136,7 @@ fn tls(host: &str, authorities: Option<&Path>) -> Result<Client, Failure> {
     let name = ServerName::try_from(name.to_owned()).ok();
     // The digest tells settings apart, and there is only one here.
     let trust = Trust::Authorities(Arc::new(roots), [0; 32]);
-    Client::new(&trust, name, None).map_err(|error| Failure::new(error.to_string()))
+    Client::new(&trust, name, None, false).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// The stronger of the methods that the API allows.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -186,6 +186,9 @@ impl Http2Client {
     /// Sends data as the gateway grants room for it.
     #[track_caller]
     pub fn send_data(&mut self, body: &mut SendStream<Bytes>, mut data: &[u8], end: bool) {
+        if data.is_empty() && end {
+            return drop(body.send_data(Bytes::new(), true));
+        }
         while !data.is_empty() {
             body.reserve_capacity(data.len());
             let granted = self.wait("room for data", |context| body.poll_capacity(context));
@@ -410,5 +413,64 @@ impl FrameClient {
                 return;
             }
         }
+    }
+}
+
+/// A backend's end of one connection, that reads and sends frames as they are.
+pub struct FramePeer {
+    frames: FrameClient,
+    /// Of connections, from 0.
+    pub index: usize,
+}
+
+impl FramePeer {
+    /// Listens for as long as the test runs; each connection is greeted, and has a thread of its own.
+    pub fn listen(script: impl Fn(&mut Self) -> Option<()> + Send + Sync + 'static) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port of its own");
+        let address = listener.local_addr().expect("it has an address");
+        let script = Arc::new(script);
+        std::thread::spawn(move || {
+            for (index, stream) in listener.incoming().flatten().enumerate() {
+                let script = script.clone();
+                std::thread::spawn(move || {
+                    stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
+                    let mut peer = Self { frames: FrameClient { stream }, index };
+                    let mut preface = [0; 24];
+                    let greeted = peer.frames.stream.read_exact(&mut preface).is_ok() && preface.starts_with(b"PRI * HTTP/2.0");
+                    if greeted {
+                        peer.send(&Frame::new(Frame::SETTINGS, 0, 0, []));
+                        script(&mut peer);
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    pub fn send(&mut self, frame: &Frame) {
+        self.frames.frame(frame);
+    }
+
+    /// The next frame of this kind; `None` when the connection has ended.
+    pub fn wait_for(&mut self, kind: u8) -> Option<Frame> {
+        loop {
+            let frame = self.frames.receive()?;
+            if frame.kind == Frame::SETTINGS && frame.flags & Frame::ACK == 0 {
+                self.send(&Frame::new(Frame::SETTINGS, Frame::ACK, 0, []));
+            }
+            if frame.kind == kind {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// `200 OK` without a body.
+    pub fn answer(&mut self, stream: u32) {
+        self.send(&Frame::new(
+            Frame::HEADERS,
+            Frame::END_HEADERS | Frame::END_STREAM,
+            stream,
+            fields_block(&[(":status", "200")]),
+        ));
     }
 }

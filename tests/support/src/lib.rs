@@ -33,7 +33,7 @@ pub use corpus::{Case, corpus};
 pub use delay::DelayedPeer;
 pub use faults::{Call, Fault, counted, read_trace, traced, with_fault};
 pub use gateway::{Gateway, lockgate, read_log, succeeds};
-pub use http2::{Answering, Begun, Frame, FrameClient, Http2Client, fields_block};
+pub use http2::{Answering, Begun, Frame, FrameClient, FramePeer, Http2Client, fields_block};
 pub use message::{Message, Reader, chunked, split_head};
 pub use nginx::Nginx;
 pub use ports::{Port, reserve};
@@ -42,6 +42,8 @@ pub use sign::{Digest, Signer, hex_md5, md5_base64};
 pub use source::Source;
 pub use tls::{Authority, CERTIFICATE, DOMAINS, Identity, KeyKind, TlsClient, client_config, s_client, secured, secured_with};
 pub use tls_server::{TlsPeer, TlsServer};
-pub use tools::{curl, faketime, nginx, node, node_modules, openssl, promtool, python, python_client, repository, sh};
+pub use tools::{
+    curl, faketime, h2load, nghttp, nginx, node, node_modules, openssl, promtool, python, python_client, repository, sh,
+};
 pub use usage::{Base, lower_priority, thread_ms};
 pub use wait::{DEADLINE, Deadline, eventually, now_ms};

@@ -28,6 +28,16 @@ pub fn curl() -> Command {
     curl
 }
 
+/// A client of nghttp2.
+pub fn nghttp() -> Command {
+    Command::new(named("LOCKGATE_TEST_NGHTTP", "nghttp"))
+}
+
+/// A load generator of nghttp2.
+pub fn h2load() -> Command {
+    Command::new(named("LOCKGATE_TEST_H2LOAD", "h2load"))
+}
+
 pub fn openssl() -> Command {
     Command::new(named("LOCKGATE_TEST_OPENSSL", "openssl"))
 }
