@@ -1,7 +1,7 @@
 //! A real Redis as the engine of a cluster: its own directory and port, ended with the test. It keeps nothing on disk.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -60,7 +60,8 @@ impl Redis {
         let mut request = format!("*{}\r\n", words.len());
         words.iter().for_each(|word| request.push_str(&format!("${}\r\n{word}\r\n", word.len())));
         let mut stream = TcpStream::connect(self.address).expect("redis listens");
-        stream.write_all(format!("{request}*1\r\n$4\r\nQUIT\r\n").as_bytes()).expect("it takes a command");
+        stream.write_all(request.as_bytes()).expect("it takes a command");
+        stream.shutdown(Shutdown::Write).expect("its side can be ended");
         let mut said = Vec::new();
         stream.read_to_end(&mut said).expect("it answers");
         String::from_utf8_lossy(&said).into_owned()
