@@ -10,13 +10,13 @@ struct Demo {
     child: Child,
     directory: TempDir,
     port: Port,
-    _backend: Port,
+    _others: [Port; 2],
 }
 
 impl Demo {
     fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let (port, backend) = (reserve(), reserve());
+        let (port, backend, https) = (reserve(), reserve(), reserve());
         let config = directory.path().join("config");
         succeeds(Command::new("cp").arg("-r").arg(repository().join("config")).arg(&config));
         let gateway = config.join("gateway.toml");
@@ -29,8 +29,13 @@ impl Demo {
         fs::write(&access, text).expect("the copy can be written");
         let output = File::create(directory.path().join("output")).expect("the output file can be made");
         let errors = File::create(directory.path().join("errors")).expect("the output file can be made");
-        let child = lockgate(&config).arg("demo").current_dir(directory.path()).stdout(output).stderr(errors).spawn();
-        let demo = Self { child: child.expect("the demo runs"), directory, port, _backend: backend };
+        let child = lockgate(&config)
+            .args(["demo", "--https", &https.address.to_string()])
+            .current_dir(directory.path())
+            .stdout(output)
+            .stderr(errors)
+            .spawn();
+        let demo = Self { child: child.expect("the demo runs"), directory, port, _others: [backend, https] };
         eventually("the demo listens", || Client::try_connect(demo.port.address).ok());
         demo
     }
@@ -58,9 +63,10 @@ impl Drop for Demo {
 #[test]
 fn the_printed_calls_work_as_printed_and_ctrl_c_ends_it() {
     let mut demo = Demo::start();
-    let calls = eventually("the demo prints its calls", || Some(demo.calls()).filter(|c| c.len() >= 4));
+    let calls = eventually("the demo prints its calls", || Some(demo.calls()).filter(|c| c.len() >= 6));
     let has = |parts: &[&str]| calls.iter().any(|call| parts.iter().all(|p| call.contains(p)));
     assert!(has(&["curl", "APPCODE"]), "an AppCode in the header: {calls:#?}");
+    assert!(has(&["curl", "--cacert", "'https://"]), "over HTTPS: {calls:#?}");
     assert!(has(&["curl", "AppCode="]), "an AppCode in the query: {calls:#?}");
     assert!(has(&["sign"]) && has(&["call"]), "a signed call: {calls:#?}");
     let program = succeeds(lockgate(demo.directory.path()).arg("--version"));
@@ -77,10 +83,20 @@ fn the_printed_calls_work_as_printed_and_ctrl_c_ends_it() {
             false => assert!(text.contains("X-Ca-Error-Code: A400MA"), "{call}\n{text}"),
         }
     }
+    // A change of the documents is followed, and what is served over HTTPS beside them stays.
+    let config = demo.directory.path().join("config");
+    let app = config.join("apps/demo-app.toml");
+    let text = fs::read_to_string(&app).expect("the sample's app");
+    fs::write(&app, format!("{text}\n# changed\n")).expect("the copy can be written");
+    succeeds(lockgate(&config).args(["reload", "--wait"]));
+    let over_https = calls.iter().find(|call| call.contains("--cacert")).expect("a call over HTTPS");
+    let output = succeeds(sh(over_https).current_dir(demo.directory.path()));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("<h1>Welcome"));
+    assert!(!demo.output().contains("started anew"), "{}", demo.output());
     succeeds(Command::new("kill").args(["-s", "INT", &demo.child.id().to_string()]));
     let status = eventually("the demo ends", || demo.child.try_wait().expect("a child can be waited for"));
     let output = demo.output();
     assert_eq!(status.code(), Some(0), "{output}");
-    let summary = format!("stopped after {} requests (0 panics, 0 log lines dropped)", calls.len());
+    let summary = format!("stopped after {} requests (0 panics, 0 log lines dropped)", calls.len() + 1);
     assert!(output.contains(&summary), "{output}");
 }

@@ -5,8 +5,11 @@ mod sample;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use lockgate::catalog::{Backend, Catalog, Effort, Kept, load_served};
+use lockgate::gate::route::Built;
+use lockgate::gate::{Shared, Tables};
 use lockgate_test_support::eventually;
 use sample::Sample;
 
@@ -123,6 +126,34 @@ fn of_many_only_what_has_changed_is_read_and_put_together() {
     changes("a group and a VPC access come before all others", Effort { app_documents: 1, ..none });
 }
 
+/// The benchmark of `loadtest size` in small, counted and not timed.
+#[test]
+fn one_publication_among_many_builds_the_tables_of_one_group() {
+    let sample = many(200, 10);
+    for list in 0..5 {
+        write_list(&sample, &format!("app-lists/many-{list}.toml"), 1000 * (list + 1)..1000 * (list + 2));
+    }
+    let directory = sample.path("");
+    let mut kept = Kept::default();
+    let shared = Shared::for_preview(&load(&directory, &mut kept));
+    eventually("files are believed to be what they look like", || {
+        load(&directory, &mut kept);
+        (kept.effort() == Effort::default()).then_some(())
+    });
+    let first = Arc::new(load(&directory, &mut kept));
+    assert_eq!((first.apis.len(), first.apps.len()), (2001, 5006));
+    let before = Tables::build(first, &shared);
+    assert_eq!(before.built, Built { all: 201, anew: 201 });
+
+    fs::write(sample.path("groups/g150/apis/a7.toml"), api_document(7, 1001)).unwrap();
+    sample.ok(&["publish", "g150/a7"]);
+    let catalog = load(&directory, &mut kept);
+    assert_eq!(kept.effort(), Effort { groups: 1, published_files: 2, app_documents: 0 });
+    let after = Tables::after(Some(&before), Arc::new(catalog), &shared);
+    assert_eq!(after.built, Built { all: 201, anew: 1 });
+    assert!(Arc::ptr_eq(&before.apps, &after.apps), "no app has changed");
+}
+
 #[test]
 fn what_is_wrong_is_found_whatever_was_kept() {
     let sample = many(2, 2);
@@ -155,6 +186,20 @@ fn what_is_wrong_is_found_whatever_was_kept() {
 }
 
 #[test]
+fn an_app_of_a_list_is_authorized_where_it_stands() {
+    let sample = many(1, 1);
+    let said = sample.ok(&["authorize", "p4", "g0/a0", "--stage", "RELEASE", "--expires", "2030-01-01T00:00:00Z"]);
+    assert!(said.contains("app-lists/others.toml: p4 may call g0/a0 in RELEASE"), "{said}");
+    let listed = sample.ok(&["app", "list"]);
+    let of_p4 = listed.split("p4  app key").nth(1).unwrap();
+    assert!(of_p4.contains("  g0/a0  RELEASE  until 2030-01-01T00:00:00Z\n"), "{listed}");
+    assert_eq!(listed.matches("g0/a0").count(), 1, "{listed}");
+    assert!(sample.read("app-lists/others.toml").starts_with("[[app]]\nname = \"p3\"\n"));
+    let said = sample.fails(&["authorize", "p9", "g0/a0"]);
+    assert!(said.contains("there is no app `p9`"), "{said}");
+}
+
+#[test]
 fn apps_of_a_list_are_checked_like_others_and_with_them() {
     let sample = many(1, 1);
     let listed = sample.ok(&["app", "list"]);
@@ -178,4 +223,5 @@ fn apps_of_a_list_are_checked_like_others_and_with_them() {
     fs::set_permissions(sample.path(LIST), fs::Permissions::from_mode(0o644)).unwrap();
     let said = sample.fails(&["check", "--deny-warnings"]);
     assert!(said.contains("every user of this machine can read a secret of the app `p0`"), "{said}");
+    assert_eq!(said.matches("every user of this machine").count(), 1, "once of a document: {said}");
 }

@@ -1,4 +1,6 @@
-//! The closed-loop generator: N keep-alive connections, each with one request under way, every answer checked.
+//! The generator: N connections, each with one request under way, every answer checked. In a closed loop the next request of a
+//! connection leaves when its answer has come; in an open one (`--rate`) requests come at their own times, and latency counts from
+//! then, however long one had to wait for a connection.
 //!
 //! A run has two phases over the same connections: a warm-up that is not measured, and the measurement. Between them it
 //! can stop and wait for a line on its standard input, so that whoever started it can read the proxy's counters while
@@ -7,20 +9,20 @@
 use std::cell::RefCell;
 use std::io::BufRead;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
-use monoio::buf::IoBufMut;
-use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
-use monoio::net::TcpStream;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{self, Fault};
+use crate::arrivals::{Arrivals, Due};
 use crate::payload::Pattern;
 use crate::request::{App, Credential, Requests, Template};
+use crate::transport::{Route, Transport};
 use crate::{clock, ring};
 
 /// Room for the head of an answer beside its body.
@@ -29,6 +31,19 @@ const ANSWER_HEAD_BYTES: usize = 8 * 1024;
 const FAULTS_TOLD: usize = 5;
 /// Highest latency the histogram can hold: a minute, in nanoseconds, beyond any run's bound for one request.
 const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
+/// How long a connection lasts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lasting {
+    /// It carries one request after the other.
+    #[default]
+    Kept,
+    /// Each request has one of its own, with a whole handshake where there is TLS.
+    New,
+    /// Each request has one of its own, whose session was begun by the one before.
+    Resumed,
+}
 
 #[derive(Args)]
 pub struct Arguments {
@@ -72,6 +87,25 @@ pub struct Arguments {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+    /// What becomes of a connection after its answer
+    #[arg(long, value_enum, default_value = "kept")]
+    pub connection: Lasting,
+    /// Requests a second, in an open loop; without it the loop is closed
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// How far apart requests of an open loop come
+    #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
+    pub arrivals: Arrivals,
+    /// Repeats the order of what is random of them
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Open the connections one after the other, each with a request, before the warm-up: so that memory is that of connections
+    /// that wait, and not of a crowd
+    #[arg(long)]
+    pub one_by_one: bool,
+    /// Over TLS 1.3: who has signed the certificate of the host, PEM
+    #[arg(long)]
+    pub authority: Option<PathBuf>,
     /// Congestion control of the connections; by default the system's
     #[arg(long)]
     pub congestion: Option<String>,
@@ -126,23 +160,47 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
         app: &app,
         body: &body,
     })?;
+    let short = arguments.connection != Lasting::Kept;
+    let route =
+        Route::new(arguments.target, &arguments.host, arguments.authority.as_deref(), arguments.congestion.clone(), short)?;
+    let route = if arguments.connection == Lasting::New { route.without_resumption() } else { route };
+    let tally = Tally::new(arguments.warm_up)?;
+    let run = Run {
+        pattern,
+        answer_bytes: arguments.answer_bytes,
+        lasting: arguments.connection,
+        warm: false,
+        due: None,
+        requests,
+        tally,
+    };
+    let run = Rc::new(RefCell::new(run));
     let mut connections = Vec::new();
     for _ in 0..arguments.connections {
-        connections.push(Connection::open(arguments)?);
+        let mut connection = Connection::open(arguments, &route).await?;
+        if arguments.one_by_one {
+            connection.exchange(&run).await.map_err(anyhow::Error::msg)?;
+        }
+        connections.push(connection);
     }
-    let run = Run { pattern, answer_bytes: arguments.answer_bytes, requests, tally: Tally::new(arguments.warm_up)? };
-    let run = Rc::new(RefCell::new(run));
     let bound = Duration::from_secs(arguments.seconds);
 
-    let mut connections = phase(connections, &run, bound).await?;
+    if !arguments.one_by_one {
+        connections = phase(connections, &run, bound).await?;
+    }
     if arguments.wait_for_start {
         println!("warm");
         // Every connection is idle: blocking the only thread is the point.
         std::io::stdin().lock().read_line(&mut String::new())?;
     }
+    run.borrow_mut().warm = true;
     let warm_up = std::mem::replace(&mut run.borrow_mut().tally, Tally::new(arguments.requests)?);
     let start = clock::now();
     if warm_up.faults == 0 {
+        run.borrow_mut().due = match arguments.rate {
+            Some(rate) => Some(Due::begin(rate, arguments.arrivals, arguments.seed, bound)?),
+            None => None,
+        };
         connections = phase(connections, &run, bound).await?;
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -172,9 +230,17 @@ async fn phase(connections: Vec<Connection>, run: &Rc<RefCell<Run>>, bound: Dura
 
 /// Requests, one after the other, until the budget or the time is spent. `None` after a fault.
 async fn drive(mut connection: Connection, run: Rc<RefCell<Run>>, stop: Instant) -> Option<Connection> {
+    let due = run.borrow().due.clone();
     loop {
-        let start = clock::now();
-        if start >= stop || !run.borrow_mut().tally.take() {
+        let start = match &due {
+            None => clock::now(),
+            Some(due) => match due.next().await {
+                Some(intended) => intended,
+                None => return Some(connection),
+            },
+        };
+        // What has come in time is still sent.
+        if due.is_none() && start >= stop || !run.borrow_mut().tally.take() {
             return Some(connection);
         }
         let result = connection.exchange(&run).await;
@@ -194,24 +260,44 @@ async fn drive(mut connection: Connection, run: Rc<RefCell<Run>>, stop: Instant)
 struct Run {
     pattern: Pattern,
     answer_bytes: usize,
+    lasting: Lasting,
+    /// The warm-up is over.
+    warm: bool,
+    /// Of an open loop: when requests come.
+    due: Option<Due>,
     requests: Requests,
     tally: Tally,
 }
 
 struct Connection {
-    stream: TcpStream,
+    route: Route,
+    transport: Transport,
+    /// It has carried a request.
+    used: bool,
     request: Vec<u8>,
     answer: Vec<u8>,
 }
 
 impl Connection {
-    fn open(arguments: &Arguments) -> Result<Self> {
-        let stream = ring::connect(arguments.target, arguments.congestion.as_deref())?;
+    async fn open(arguments: &Arguments, route: &Route) -> Result<Self> {
+        let route = if arguments.connection == Lasting::Resumed { route.of_its_own() } else { route.clone() };
+        let transport = Transport::open(&route).await?;
         let answer = Vec::with_capacity(ANSWER_HEAD_BYTES + arguments.answer_bytes);
-        Ok(Self { stream, request: Vec::new(), answer })
+        Ok(Self { route, transport, used: false, request: Vec::new(), answer })
+    }
+
+    /// Another one in its place.
+    async fn renew(&mut self, run: &RefCell<Run>) -> Result<(), String> {
+        self.transport = Transport::open(&self.route).await.map_err(|error| format!("connect: {error:#}"))?;
+        let must_be_resumed = run.borrow().warm && run.borrow().lasting == Lasting::Resumed;
+        if must_be_resumed && !self.transport.is_resumed() { Err("a session was not resumed".into()) } else { Ok(()) }
     }
 
     async fn exchange(&mut self, run: &RefCell<Run>) -> Result<(), String> {
+        let lasting = run.borrow().lasting;
+        if std::mem::replace(&mut self.used, true) && lasting != Lasting::Kept {
+            self.renew(run).await?;
+        }
         let mut request = std::mem::take(&mut self.request);
         {
             let requests = &mut run.borrow_mut().requests;
@@ -219,7 +305,7 @@ impl Connection {
                 requests.write_next(&mut request);
             }
         }
-        let (result, request) = self.stream.write_all(request).await;
+        let (result, request) = self.transport.send(request).await;
         self.request = request;
         result.map_err(|error| format!("send: {error}"))?;
 
@@ -227,8 +313,8 @@ impl Connection {
         loop {
             let buffer = std::mem::take(&mut self.answer);
             let (start, end) = (buffer.len(), buffer.capacity());
-            let (result, slice) = self.stream.read(buffer.slice_mut(start..end)).await;
-            self.answer = slice.into_inner();
+            let (result, buffer) = self.transport.receive(buffer).await;
+            self.answer = buffer;
             match result {
                 Ok(0) if start == end => return Err("the answer's head is too large".into()),
                 Ok(0) => return Err(format!("the connection was closed after {start} bytes of an answer")),

@@ -2,6 +2,7 @@
 //! alone. Start reading in `compare/mod.rs`.
 
 mod answer;
+mod arrivals;
 mod backend;
 mod clock;
 mod compare;
@@ -14,6 +15,7 @@ mod request;
 mod ring;
 mod signature;
 mod size;
+mod transport;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -35,6 +37,8 @@ enum Command {
     Relay(relay::Arguments),
     /// Measure the gateway beside other proxies and print what each request costs them
     Compare(compare::Arguments),
+    /// Make a page of plots, and a table, of what comparisons have found
+    Report(compare::page::Arguments),
     /// Write a config directory of a given size
     Generate(size::Generate),
     /// Measure how the gateway starts and follows publications at size
@@ -52,6 +56,7 @@ fn main() -> Result<()> {
         Command::Backend(arguments) => backend::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Report(arguments) => compare::page::run(&arguments),
         Command::Generate(arguments) => size::generate(&arguments),
         Command::Size(arguments) => size::figures(&arguments),
         Command::Counts(arguments) => counts::run(&arguments),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use monoio::net::{TcpListener, TcpStream};
@@ -35,10 +36,12 @@ pub fn listen(address: SocketAddr, congestion: Option<&str>) -> Result<TcpListen
     Ok(TcpListener::from_std(StdListener::from(socket))?)
 }
 
-/// Connects before anything is measured, so the call may block.
-pub fn connect(address: SocketAddr, congestion: Option<&str>) -> Result<TcpStream> {
+/// Connects on the loopback, where the call blocks for no time worth measuring. `linger`: how long the connection's end is seen
+/// to; of none, it is a reset.
+pub fn connect(address: SocketAddr, congestion: Option<&str>, linger: Option<Duration>) -> Result<TcpStream> {
     let socket = stream_socket(address, congestion)?;
     socket.connect(&address.into()).with_context(|| format!("connecting to {address}"))?;
+    socket.set_linger(linger)?;
     SockRef::from(&socket).set_tcp_nodelay(true)?;
     Ok(TcpStream::from_std(socket.into())?)
 }

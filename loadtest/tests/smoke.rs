@@ -71,6 +71,23 @@ fn every_answer_through_the_relay_is_good() {
     }
 }
 
+/// 1,000 a second for a second are as many as they are, however late a connection is there for them.
+#[test]
+fn in_an_open_loop_requests_come_at_their_own_times() {
+    let backend = backend();
+    for arrivals in ["constant", "poisson"] {
+        let mut command = Command::new(PROGRAM);
+        command.args(["load", "--json", "--connections", "4", "--warm-up", "10", "--seconds", "1", "--requests", "1000000"]);
+        command.args(["--rate", "1000", "--arrivals", arrivals, "--target", &backend.address]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let outcome = outcome(&output);
+        let requests = outcome["requests"].as_u64().unwrap();
+        assert!((850..1150).contains(&requests), "{arrivals}: {requests} of 1,000");
+        assert!(arrivals == "poisson" || requests == 999, "{requests}");
+    }
+}
+
 #[test]
 fn a_wrong_answer_is_a_fault_and_fails_the_run() {
     let backend = backend();
@@ -121,4 +138,36 @@ fn a_comparison_of_the_relay_with_itself_prints_figures_and_writes_them() {
     assert!(samples.iter().all(|sample| sample["requests"] == 1000 && sample["faults"] == 0));
     let markdown = std::fs::read_to_string(out.path().join("compare.md")).unwrap();
     assert!(markdown.contains("| relay | - | **1.00** (1.00..1.00) |"), "{markdown}");
+    // And a page of it.
+    let page = out.path().join("report.html");
+    let mut report = Command::new(PROGRAM);
+    let output = report.arg("report").arg(out.path().join("compare.json")).arg("--out").arg(&page).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("`loadtest/scenarios/plain-128.toml` |"));
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.matches("<svg ").count() == 2 && !page.contains("NaN"), "{page}");
+}
+
+/// Over TLS, with connections that are kept, begun anew and resumed, and with many that wait.
+#[test]
+fn a_comparison_of_the_gateway_over_tls_is_without_faults() {
+    let gateway = std::path::Path::new(PROGRAM).with_file_name("lockgate");
+    let out = tempfile::tempdir().unwrap();
+    if std::thread::available_parallelism().unwrap().get() < 2 {
+        return;
+    }
+    let mut command = Command::new(PROGRAM);
+    command.args(["compare", "--peers", "lockgate", "--rounds", "1", "--requests", "100", "--connections", "4", "--gateway"]);
+    command.arg(gateway).arg("--out").arg(out.path());
+    let scenarios = ["tls-16k", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000"];
+    let output = command.arg("--scenario").args(scenarios).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("compare.json")).unwrap()).unwrap();
+    let samples = json["samples"].as_array().unwrap();
+    assert_eq!(samples.len(), scenarios.len());
+    assert!(samples.iter().all(|sample| sample["faults"] == 0), "{samples:#?}");
+    let waiting = samples.iter().find(|sample| sample["scenario"] == "tls-1000").unwrap();
+    assert!(waiting["kib_per_connection"].as_f64().unwrap() > 0.1, "{waiting:#}");
+    let markdown = std::fs::read_to_string(out.path().join("compare.md")).unwrap();
+    assert!(markdown.contains("`loadtest/scenarios/tls-resumed.toml` |"), "{markdown}");
 }

@@ -141,20 +141,33 @@ fn cluster(metric: Metric, engine: &Engine) -> f64 {
     count as f64
 }
 
-/// What has been used of the quotas of default domains, by group: the first so many in the order of the table, the rest
-/// together.
+/// What has been used of the quotas of default domains, by group.
 fn default_domain_calls(sources: &Sources) -> BTreeMap<String, u64> {
     let now_ms = clock::unix_ms();
-    let mut calls = BTreeMap::new();
-    for seen in sources.shared.quotas.counters().filter(|seen| seen.rule == DEFAULT_DOMAIN) {
-        let Level::Window { window, used } = seen.level else { continue };
-        if used > 0 && window.end_ms(0) > now_ms {
-            let group = String::from_utf8_lossy(&seen.subject).into_owned();
-            let room = calls.len() < DEFAULT_DOMAINS || calls.contains_key(&group);
-            *calls.entry(if room { group } else { OTHER.to_owned() }).or_default() += used;
+    let counters = sources.shared.quotas.counters().filter(|seen| seen.rule == DEFAULT_DOMAIN);
+    let used = counters.filter_map(|seen| match seen.level {
+        Level::Window { window, used } if used > 0 && window.end_ms(0) > now_ms => {
+            Some((String::from_utf8_lossy(&seen.subject).into_owned(), used))
+        }
+        _ => None,
+    });
+    bounded(used, DEFAULT_DOMAINS)
+}
+
+/// Sums by name: of the names that come first, so many; the rest together.
+fn bounded(used: impl Iterator<Item = (String, u64)>, names: usize) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    let mut others = 0;
+    for (name, used) in used {
+        match sums.len() < names || sums.contains_key(&name) {
+            true => *sums.entry(name).or_default() += used,
+            false => others += used,
         }
     }
-    calls
+    if others > 0 {
+        sums.insert(OTHER.to_owned(), others);
+    }
+    sums
 }
 
 fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>) {
@@ -331,4 +344,18 @@ fn quota(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::T429MR => "other",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounded;
+
+    #[test]
+    fn default_domains_beyond_the_bound_are_one_sample() {
+        let used = (0..2_500).map(|n| (format!("group-{}", n % 1_250), 1));
+        let sums = bounded(used, 1_000);
+        assert_eq!(sums.len(), 1_001);
+        assert_eq!((sums["group-0"], sums["group-999"], sums["(other)"]), (2, 2, 500));
+        assert_eq!(bounded([("g".to_owned(), 3)].into_iter(), 1_000).into_iter().collect::<Vec<_>>(), [("g".to_owned(), 3)]);
+    }
 }

@@ -13,7 +13,7 @@ use super::signals::{Order, Signals};
 use crate::admin::{Admin, Sources};
 use crate::catalog::{self, Catalog, Driver, Kept, LastWhole, LogFormat, Scheme};
 use crate::document::{Diagnostic, Layout, Report, Stamps};
-use crate::live::{Control, Live};
+use crate::live::{Amend, Control, Live};
 use crate::observe::event::Event;
 use crate::observe::log::{Format, Log};
 use crate::worker::fleet::{Fleet, StartError};
@@ -43,7 +43,7 @@ impl Run {
             Err(report) => self.last_whole(config, report)?,
         };
         let catalog = Arc::new(catalog);
-        with_log(&catalog, || serve(start(config, catalog.clone(), (stamps, kept), damage)?, &signals))
+        with_log(&catalog, || serve(start(config, catalog.clone(), (stamps, kept), damage, Box::new(|_| ()))?, &signals))
     }
 
     /// What is served instead of files with errors, if it is what is published that is damaged; and the errors.
@@ -83,12 +83,14 @@ pub(super) struct Running {
 
 /// Starts the gateway and says what it does.
 ///
-/// `damage`: why it does not serve the current generation, but the last that is whole.
+/// `damage`: why it does not serve the current generation, but the last that is whole. `amend`: what is served beside what the
+/// documents say, of every further catalog; of this one it is done.
 pub(super) fn start(
     config: &Path,
     catalog: Arc<Catalog>,
     read: (Stamps, Kept),
     damage: Option<Report>,
+    amend: Amend,
 ) -> Result<Running, Failure> {
     // Before anything is bound: who finds a listener finds the way to give orders, too.
     let mut control = Control::open(&catalog.instance.state_directory).map_err(|error| Failure::new(error.to_string()))?;
@@ -101,7 +103,7 @@ pub(super) fn start(
     let admin = catalog.admin.map(bind).transpose().map_err(fails)?;
     let mut fleet = Fleet::start(catalog.clone()).map_err(fails)?;
     let swap = fleet.swap().ok_or_else(|| Failure::new("the gateway is followed already"))?;
-    let live = control.follow(config, swap, fleet.status.clone(), read)?;
+    let live = control.follow(config, swap, fleet.status.clone(), read, amend)?;
     if let Some(admin) = admin {
         admin.serve(Arc::new(sources(&fleet, &catalog)))?;
     }

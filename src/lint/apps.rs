@@ -17,10 +17,11 @@ pub fn find(layout: &Layout, now_ms: u64, report: &mut Report) {
     let of_document = |document: &Arc<AppDocument>| {
         let mut report = Report::default();
         if let Some((source, apps)) = document.parse(layout, &mut Report::default()) {
-            let is_open = is_readable(&source.path);
+            // Said once of a document: in it may be thousands of apps.
+            let mut is_open = is_readable(&source.path);
             for app in &apps {
                 ended(app, &source, now_ms, &mut report);
-                readable(app, &source, is_open, &mut report);
+                readable(app, &source, &mut is_open, &mut report);
             }
         }
         report
@@ -44,15 +45,16 @@ fn ended(app: &App, source: &Arc<Source>, now_ms: u64, report: &mut Report) {
     }
 }
 
-/// `is_open`: everyone can read the document itself.
-fn readable(app: &App, source: &Arc<Source>, is_open: bool, report: &mut Report) {
+/// `is_open`: everyone can read the document itself, which has not been said yet.
+fn readable(app: &App, source: &Arc<Source>, is_open: &mut bool, report: &mut Report) {
     let warning = |span: &std::ops::Range<usize>, file: &Path| {
         let message = format!("every user of this machine can read a secret of the app `{}`", app.name.value);
         let place = Place { source: source.clone(), span: span.clone() };
         Diagnostic::at(place, message).help(format!("chmod o-rwx {}", file.display())).warning("readable-secret")
     };
     let inline = app.credentials().find_map(|table| table.app_secret.or(table.app_code));
-    if let Some(secret) = inline.filter(|_| is_open) {
+    if let Some(secret) = inline.filter(|_| *is_open) {
+        *is_open = false;
         report.push(warning(&secret.span, &source.path));
     }
     for file in app.credentials().flat_map(|table| [table.app_secret_file, table.app_code_file]).flatten() {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use super::ERRORS_KEPT;
 use super::policies;
 use super::socket::{Answer, Order, Receipt};
 use super::watch::Watch;
+use super::{Amend, ERRORS_KEPT};
 use crate::catalog::{Catalog, Effort, Kept, load_served};
 use crate::document::{Report, Stamps};
 use crate::net::Clock;
@@ -47,6 +47,7 @@ pub struct Keeper {
     stamps: Stamps,
     /// Of what was last read: what has not changed since is not read again.
     kept: Kept,
+    amend: Amend,
     clock: Clock,
     look_every: Duration,
     restart_needed: Vec<&'static str>,
@@ -88,9 +89,10 @@ impl Keeper {
         swap: Swap,
         status: Arc<Status>,
         (stamps, kept): (Stamps, Kept),
+        amend: Amend,
     ) -> Self {
         let (clock, restart_needed) = (Clock::default(), Vec::new());
-        Self { config_dir, events, watch, swap, status, stamps, kept, clock, look_every: LOOK_EVERY, restart_needed }
+        Self { config_dir, events, watch, swap, status, stamps, kept, amend, clock, look_every: LOOK_EVERY, restart_needed }
     }
 
     /// Follows the files until the gateway drains.
@@ -216,7 +218,9 @@ impl Keeper {
             return Err(error("a bug ended the load: please report it, with the log", &self.config_dir));
         };
         self.stamps = stamps;
-        loaded.map_err(|report| load_error(&report))
+        let mut catalog = loaded.map_err(|report| load_error(&report))?;
+        (self.amend)(&mut catalog);
+        Ok(catalog)
     }
 
     /// False: it runs already.

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::catalog::Kept;
+use crate::catalog::{Catalog, Kept};
 use crate::document::{Report, Stamps};
 use crate::observe::status::{LoadError, Status};
 use crate::worker::handover::Swap;
@@ -54,7 +54,14 @@ impl Control {
     }
 
     /// Begins to follow the files. `read`: how those looked that the catalog in force was read from, and what was kept of them.
-    pub fn follow(self, config_dir: &Path, swap: Swap, status: Arc<Status>, read: (Stamps, Kept)) -> io::Result<Live> {
+    pub fn follow(
+        self,
+        config_dir: &Path,
+        swap: Swap,
+        status: Arc<Status>,
+        read: (Stamps, Kept),
+        amend: Amend,
+    ) -> io::Result<Live> {
         let Self { state, events, incoming, damage } = self;
         status.accepted(
             keeper::generation(swap.catalog(), swap.load(), keeper::work(read.1.effort(), swap.groups_built())),
@@ -65,11 +72,14 @@ impl Control {
             status.refused(damage);
         }
         let watch = Watch::start(config_dir, events.clone());
-        let keeper = Keeper::new(config_dir.to_path_buf(), incoming, watch, swap, status, read);
+        let keeper = Keeper::new(config_dir.to_path_buf(), incoming, watch, swap, status, read, amend);
         std::thread::Builder::new().name("keeper".into()).spawn(move || keeper.run())?;
         Ok(Live { events, _state: state })
     }
 }
+
+/// What is served beside what the documents say, put into every catalog before it comes into force.
+pub type Amend = Box<dyn Fn(&mut Catalog) + Send>;
 
 impl Live {
     /// Has everything read again, and put in force where it has changed.

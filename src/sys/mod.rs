@@ -54,6 +54,16 @@ pub fn peek(fd: RawFd) -> Peeked {
     }
 }
 
+/// Waits until all that was written to the file system of an open file is on its disk, files and entries of directories.
+/// What could not be written since the file was opened is an error.
+pub fn sync_file_system(fd: RawFd) -> io::Result<()> {
+    // SAFETY: syncfs(2) takes no pointer; a descriptor that is not open only makes it fail.
+    match unsafe { libc::syncfs(fd) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Sends what the socket takes at once; false when the connection is broken.
 pub fn send_now(fd: RawFd, bytes: &[u8]) -> bool {
     // SAFETY: pointer and length are of one live slice; the kernel only reads it, and only during the call.

@@ -2,7 +2,7 @@
 //! the power goes after any of them.
 //!
 //! What the rules of POSIX allow, and no file system more: content is safe once the file is synced, an entry of a
-//! directory once the directory is. What is not safe may be there all the same, in part, or not at all.
+//! directory once the directory is, and both once their file system is. What is not safe may be there all the same, in part, or not at all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -16,6 +16,18 @@ use crate::sample::Chance;
 enum Node {
     File { now: Vec<u8>, safe: Vec<u8> },
     Directory { now: Entries, safe: Entries, unsynced: Vec<Change> },
+}
+
+impl Node {
+    fn sync(&mut self) {
+        match self {
+            Self::File { now, safe } => safe.clone_from(now),
+            Self::Directory { now, safe, unsynced } => {
+                safe.clone_from(now);
+                unsynced.clear();
+            }
+        }
+    }
 }
 
 type Entries = BTreeMap<String, usize>;
@@ -111,13 +123,11 @@ impl Disk {
                 let file = self.open[fd].0;
                 self.content(file).resize(*length as usize, 0);
             }
-            Call::Sync(fd) => match &mut self.nodes[self.open[fd].0] {
-                Node::File { now, safe } => safe.clone_from(now),
-                Node::Directory { now, safe, unsynced } => {
-                    safe.clone_from(now);
-                    unsynced.clear();
-                }
-            },
+            Call::Sync(fd) => self.nodes[self.open[fd].0].sync(),
+            Call::SyncAll(fd) => {
+                assert!(self.open.contains_key(fd));
+                self.nodes.iter_mut().for_each(Node::sync);
+            }
             Call::Unlink(path) | Call::Rmdir(path) => {
                 let (parent, name) = self.place(path);
                 self.change(parent, Change::Remove(name));

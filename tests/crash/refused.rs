@@ -86,7 +86,7 @@ fn path_of(scene: &Scene, call: usize) -> Option<PathBuf> {
         Call::Nothing | Call::Missing | Call::Close(_) => return None,
         Call::Create(path) | Call::Truncate(path) | Call::Open(_, path) | Call::Unlink(path) => path.as_path(),
         Call::Mkdir(path) | Call::Rmdir(path) | Call::Rename(_, path) | Call::Link(_, path) => path.as_path(),
-        Call::Write(fd, _) | Call::Sync(fd) | Call::Resize(fd, _) | Call::Mode(fd) => open[fd],
+        Call::Write(fd, _) | Call::Sync(fd) | Call::SyncAll(fd) | Call::Resize(fd, _) | Call::Mode(fd) => open[fd],
     };
     // New files have other names in each run: the directory that was there before has the same.
     let known = path.ancestors().find(|path| path.exists())?;

@@ -16,6 +16,10 @@ pub type Served = BTreeMap<String, u128>;
 
 const APIS: &[(&str, &[&str])] = &[("pay", &["bill", "card"]), ("shop", &["cart", "item", "stock"])];
 
+/// A group that only one scene has.
+const MANY: &str = "many";
+const APIS_OF_MANY: usize = 16;
+
 pub struct Scene {
     pub name: &'static str,
     pub directory: TempDir,
@@ -34,6 +38,10 @@ macro_rules! in_every_scene {
         #[test]
         fn of_the_first_publication() {
             $test(&crate::scene::first());
+        }
+        #[test]
+        fn of_a_publication_of_many() {
+            $test(&crate::scene::many());
         }
         #[test]
         fn of_a_later_publication() {
@@ -62,6 +70,15 @@ pub(crate) use in_every_scene;
 pub fn first() -> Scene {
     let directory = drafts();
     Scene::new("first", directory, "RELEASE", &["publish", "--all", "--remarks", "first"])
+}
+
+/// So many that they are not synced one by one.
+pub fn many() -> Scene {
+    let directory = drafts();
+    fs::create_dir(directory.path().join("groups").join(MANY)).unwrap();
+    fs::write(directory.path().join("groups").join(MANY).join("group.toml"), "name = \"many\"\nbase_path = \"/many\"\n").unwrap();
+    write_drafts(directory.path(), 1_000);
+    Scene::new("many", directory, "RELEASE", &["publish", "--all"])
 }
 
 pub fn later() -> Scene {
@@ -129,7 +146,8 @@ impl Scene {
         publish::publish(directory, &request, &|_, _, _| {}).unwrap_or_else(|error| panic!("{}: {what}: {error}", self.name));
         let mut of_stage = served(directory);
         of_stage.retain(|api, _| api.starts_with(self.stage));
-        assert!(of_stage.len() == 5 && of_stage.values().all(|timeout| *timeout == 9_000), "{}: {what}", self.name);
+        let all = 5 + if has_many(directory) { APIS_OF_MANY } else { 0 };
+        assert!(of_stage.len() == all && of_stage.values().all(|timeout| *timeout == 9_000), "{}: {what}", self.name);
         let left = unfinished(directory);
         assert!(left.is_empty(), "{}: {what}: left behind: {left:?}", self.name);
         let versions = publish::versions(directory, &Target::All, None).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -198,6 +216,18 @@ fn write_drafts(directory: &Path, timeout_ms: u64) {
             fs::write(place.join(format!("{api}.toml")), document).unwrap();
         }
     }
+    if has_many(directory) {
+        let place = directory.join("groups").join(MANY).join("apis");
+        fs::create_dir_all(&place).unwrap();
+        for api in (0..APIS_OF_MANY).map(|n| format!("api-{n}")) {
+            let document = Api::open(&api, &format!("/{api}")).timeout_ms(timeout_ms).document();
+            fs::write(place.join(format!("{api}.toml")), document).unwrap();
+        }
+    }
+}
+
+fn has_many(directory: &Path) -> bool {
+    directory.join("groups").join(MANY).is_dir()
 }
 
 /// What a gateway that starts now serves.

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::certificate::Certificate;
 use crate::request::App;
 
 const GROUP: &str = "bench";
@@ -39,9 +40,15 @@ pub fn app() -> App {
 }
 
 /// Writes the documents under `directory`, publishes every API to RELEASE, and gives the config directory back.
-pub fn prepare(binary: &Path, directory: &Path, listen: SocketAddr, backend: SocketAddr) -> Result<PathBuf> {
+pub fn prepare(
+    binary: &Path,
+    directory: &Path,
+    listen: SocketAddr,
+    secure: Option<(SocketAddr, &Certificate)>,
+    backend: SocketAddr,
+) -> Result<PathBuf> {
     let config = directory.join("config");
-    for (file, text) in documents(listen, backend, directory) {
+    for (file, text) in documents(listen, secure, backend, directory) {
         let path = config.join(file);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -60,14 +67,30 @@ pub fn prepare(binary: &Path, directory: &Path, listen: SocketAddr, backend: Soc
 }
 
 /// File names within the config directory, and their texts.
-fn documents(listen: SocketAddr, backend: SocketAddr, directory: &Path) -> Vec<(String, String)> {
+fn documents(
+    listen: SocketAddr,
+    secure: Option<(SocketAddr, &Certificate)>,
+    backend: SocketAddr,
+    directory: &Path,
+) -> Vec<(String, String)> {
     let state = directory.join("state");
+    // With thousands of connections, and as many to the backend.
+    let edge = secure.map_or(String::new(), |(listen, _)| {
+        format!(
+            "[[listener]]\naddress = \"{listen}\"\nprotocol = \"https\"\n\n\
+             [limits]\nconnections_per_address = 1000000\nconnections_per_worker = 100000\npool_connections = 16384\n\n"
+        )
+    });
+    let protocols = if secure.is_some() { "[\"http\", \"https\"]" } else { "[\"http\"]" };
+    let certificate = secure
+        .map_or(String::new(), |(_, Certificate { both, .. })| format!("\n[[certificate]]\nchain = {both:?}\nkey = {both:?}\n"));
     let mut documents = vec![
         (
             "gateway.toml".to_owned(),
             format!(
                 "[instance]\nname = \"bench\"\nworkers = 1\nstate_directory = {state:?}\n\n\
-                 [[listener]]\naddress = \"{listen}\"\nprotocol = \"http\"\n\n[access_log]\npath = \"off\"\n"
+                 [[listener]]\naddress = \"{listen}\"\nprotocol = \"http\"\n\n{edge}\
+                 [access_log]\npath = \"off\"\n"
             ),
         ),
         (
@@ -79,13 +102,16 @@ fn documents(listen: SocketAddr, backend: SocketAddr, directory: &Path) -> Vec<(
                 ip = backend.ip()
             ),
         ),
-        (format!("groups/{GROUP}/group.toml"), format!("name = \"{GROUP}\"\nbase_path = \"/\"\ndomains = [\"{DOMAIN}\"]\n")),
+        (
+            format!("groups/{GROUP}/group.toml"),
+            format!("name = \"{GROUP}\"\nbase_path = \"/\"\ndomains = [\"{DOMAIN}\"]\n{certificate}"),
+        ),
         ("apps/bench.toml".to_owned(), app_document()),
     ];
     for Api { name, method, authentication } in APIS {
         let text = format!(
             "name = \"{name}\"\n\n[authentication]\n{authentication}\n\
-             [request]\nprotocols = [\"http\"]\npath = \"/{name}/[size]\"\nmethod = \"{method}\"\nmode = \"pass-through\"\n\n\
+             [request]\nprotocols = {protocols}\npath = \"/{name}/[size]\"\nmethod = \"{method}\"\nmode = \"pass-through\"\n\n\
              [backend]\ntype = \"vpc\"\nvpc_access = \"bench\"\npath = \"/{name}/[size]\"\nmethod = \"{method}\"\ntimeout_ms = 10000\n"
         );
         documents.push((format!("groups/{GROUP}/apis/{name}.toml"), text));
@@ -110,14 +136,14 @@ mod tests {
     #[test]
     fn every_document_is_toml() {
         let address = "127.0.0.1:1".parse().unwrap();
-        for (file, text) in documents(address, address, Path::new("run")) {
+        for (file, text) in documents(address, None, address, Path::new("run")) {
             assert!(toml::from_str::<toml::Table>(&text).is_ok(), "{file}:\n{text}");
         }
     }
 
     #[test]
     fn every_built_in_scenario_calls_an_api_that_exists() {
-        for scenario in scenario::built_in().unwrap() {
+        for scenario in [scenario::built_in().unwrap(), scenario::edge().unwrap()].concat() {
             let api = APIS.iter().find(|api| scenario.path.split('/').nth(1) == Some(api.name));
             assert_eq!(api.map(|api| api.method), Some(scenario.method.as_str()), "{}", scenario.name);
         }

@@ -5,10 +5,13 @@
 //! first, and the proxy's counters are read while nothing moves. Processor time of the proxy per request is the figure;
 //! rates and latencies depend on how much the other core can do, and are shown beside it.
 
+mod certificate;
 pub mod gateway;
 mod machine;
 mod network;
+pub mod page;
 pub mod peers;
+mod plot;
 mod proc_files;
 pub mod process;
 mod report;
@@ -22,6 +25,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::arrivals::Arrivals;
+
+use self::certificate::Certificate;
 use self::machine::Machine;
 use self::network::Network;
 use self::peers::{Peer, Site, Started};
@@ -31,9 +37,12 @@ use self::scenario::Scenario;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Scenario files, or names of built-in scenarios; by default all that are built in
+    /// Scenario files, or names of built-in scenarios; by default those of requests
     #[arg(long, value_name = "FILE", num_args = 1..)]
     scenario: Vec<String>,
+    /// The built-in scenarios of connections: over TLS, one for each request, many that wait
+    #[arg(long, conflicts_with = "scenario")]
+    edge: bool,
     #[arg(long, value_enum, value_delimiter = ',', default_value = "nginx,haproxy,relay,lockgate")]
     peers: Vec<Peer>,
     /// How often each peer is measured in each scenario
@@ -47,6 +56,11 @@ pub struct Arguments {
     warm_up: u64,
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// Requests a second of an open loop, where latencies count from when a request was to be sent; without it the loop is closed
+    #[arg(long)]
+    rate: Option<f64>,
+    #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
+    arrivals: Arrivals,
     /// Longest time of one round's measurement, in seconds
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -70,13 +84,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.proxy_core == arguments.load_core {
         bail!("--proxy-core and --load-core must differ: sharing a core would measure the sharing");
     }
-    let scenarios = scenario::load(&arguments.scenario)?;
+    let scenarios = match arguments.scenario.as_slice() {
+        [] if arguments.edge => scenario::edge()?,
+        [] => scenario::built_in()?,
+        named => scenario::load(named)?,
+    };
     let network = network::enter(arguments.network)?;
     let machine = Machine::describe();
     let directory = tempfile::Builder::new().prefix("loadtest-").tempdir()?;
+    let certificate = Certificate::make(directory.path())?;
     let (backend, address) = peers::start_backend(directory.path(), Some(arguments.load_core))?;
     let gateway = gateway_binary(arguments.gateway.as_deref())?;
-    let site = Site { directory: directory.path(), core: arguments.proxy_core, backend: address, gateway: gateway.as_deref() };
+    let site = Site {
+        directory: directory.path(),
+        core: arguments.proxy_core,
+        backend: address,
+        gateway: gateway.as_deref(),
+        certificate: &certificate,
+    };
     let mut started = Vec::new();
     for &peer in &arguments.peers {
         match peers::start(peer, &site)? {
@@ -87,8 +112,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if started.is_empty() {
         bail!("no peer to measure");
     }
-    let bench = Bench { arguments, backend: &backend };
-    let samples = measure_all(&bench, &scenarios, &started)?;
+    let bench = Bench { arguments, backend: &backend, authority: &certificate.authority };
+    let samples = measure_all(&bench, &site, &scenarios, &started)?;
     let setup = Setup {
         machine,
         network,
@@ -97,6 +122,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         connections: arguments.connections,
         rounds: arguments.rounds,
         requests: arguments.requests,
+        rate: arguments.rate,
+        arrivals: arguments.arrivals,
         versions: started.iter().map(|started| (started.peer, started.version.clone())).collect(),
     };
     drop(started);
@@ -109,14 +136,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn measure_all(bench: &Bench, scenarios: &[Scenario], started: &[Started]) -> Result<Vec<Sample>> {
+fn measure_all(bench: &Bench, site: &Site, scenarios: &[Scenario], started: &[Started]) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
     for round in 0..bench.arguments.rounds {
         for scenario in scenarios {
             // Another peer goes first each round: whoever follows a pause or a heavier peer, it is not always the same.
             for turn in 0..started.len() {
                 let Some(started) = started.get((turn + round as usize) % started.len()) else { continue };
-                let sample = bench.measure(started, scenario, round)?;
+                // A relay of bytes has no certificate.
+                if scenario.tls && started.secure.is_none() {
+                    continue;
+                }
+                // Memory that it has grown by before would hide what connections cost.
+                let fresh = scenario.connections.map(|_| peers::start(started.peer, site)).transpose()?.flatten();
+                let sample = bench.measure(fresh.as_ref().unwrap_or(started), scenario, round)?;
                 eprintln!("round {}: {sample}", round + 1);
                 samples.push(sample);
             }

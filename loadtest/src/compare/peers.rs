@@ -8,15 +8,16 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::certificate::Certificate;
 use super::gateway;
 use super::process::{Running, free_address, launched, pinned};
 
 const NGINX_CONF: &str = include_str!("../../peers/nginx.conf");
 const HAPROXY_CFG: &str = include_str!("../../peers/haproxy.cfg");
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Peer {
     Nginx,
@@ -42,6 +43,8 @@ pub struct Started {
     /// As the program itself says it.
     pub version: String,
     pub address: SocketAddr,
+    /// Where it speaks TLS, if it does.
+    pub secure: Option<SocketAddr>,
     pub process: Running,
 }
 
@@ -52,16 +55,18 @@ pub struct Site<'a> {
     pub backend: SocketAddr,
     /// The gateway's binary, when there is one.
     pub gateway: Option<&'a Path>,
+    pub certificate: &'a Certificate,
 }
 
 /// `None` when this machine does not have it.
 pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
-    let directory = site.directory.join(peer.name());
-    fs::create_dir(&directory)?;
-    let address = free_address()?;
+    let directory = tempfile::Builder::new().prefix(peer.name()).tempdir_in(site.directory)?.keep();
+    let (address, secure) = (free_address()?, free_address()?);
     let text = |template: &str| {
         template
             .replace("{{run}}", &directory.to_string_lossy())
+            .replace("{{listen-tls}}", &secure.to_string())
+            .replace("{{certificate}}", &site.certificate.both.to_string_lossy())
             .replace("{{listen}}", &address.to_string())
             .replace("{{backend}}", &site.backend.to_string())
     };
@@ -93,7 +98,7 @@ pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
             let Some(version) = version_of(binary.as_os_str(), "--version") else {
                 bail!("{} --version fails", binary.display());
             };
-            let config = gateway::prepare(binary, &directory, address, site.backend)?;
+            let config = gateway::prepare(binary, &directory, address, Some((secure, site.certificate)), site.backend)?;
             let mut command = pinned(site.core, binary.as_os_str())?;
             command.args(["run", "--config"]).arg(config);
             (command, version)
@@ -101,7 +106,8 @@ pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
     };
     command.current_dir(&directory);
     let process = Running::server(peer.name(), &mut command, &directory, address)?;
-    Ok(Some(Started { peer, version, address, process }))
+    let secure = (peer != Peer::Relay).then_some(secure);
+    Ok(Some(Started { peer, version, address, secure, process }))
 }
 
 /// On a core, and then with the congestion control of a comparison; or anywhere.

@@ -26,6 +26,12 @@ pub fn context_switches(status: &str) -> Option<u64> {
     Some(count("voluntary_ctxt_switches")? + count("nonvoluntary_ctxt_switches")?)
 }
 
+/// Memory that is no file's, in KiB, of the text of a process's `status`.
+pub fn own_memory_kib(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
 /// Time of all processors together, in clock ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MachineTimes {
@@ -62,6 +68,12 @@ mod tests {
         let status = "Name:\tx\nvoluntary_ctxt_switches:\t120\nnonvoluntary_ctxt_switches:\t3\n";
         assert_eq!(context_switches(status), Some(123));
         assert_eq!(context_switches("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn own_memory_is_without_files() {
+        assert_eq!(own_memory_kib("VmRSS:\t  900 kB\nRssAnon:\t     720 kB\nRssFile:\t 180 kB\n"), Some(720));
+        assert_eq!(own_memory_kib("VmRSS:\t  900 kB\n"), None);
     }
 
     #[test]

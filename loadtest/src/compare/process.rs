@@ -79,6 +79,15 @@ impl Running {
         Ok(usage)
     }
 
+    /// Memory of its own, in KiB: not of files, and of every process.
+    pub fn memory_kib(&self) -> Result<u64> {
+        let of = |pid| -> Result<u64> {
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+            proc_files::own_memory_kib(&status).ok_or_else(|| anyhow!("its status file is not as proc(5) says"))
+        };
+        family(self.child.id() as i32)?.into_iter().map(of).sum()
+    }
+
     fn log_tail(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL_BYTES)..]).into_owned()

@@ -2,15 +2,16 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
 use super::peers::Peer;
 use super::sample::Sample;
 use super::scenario::Scenario;
 use super::summary::Spread;
+use crate::arrivals::Arrivals;
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Setup {
     pub machine: Machine,
     pub network: String,
@@ -19,19 +20,22 @@ pub struct Setup {
     pub connections: usize,
     pub rounds: u32,
     pub requests: u64,
+    /// Requests a second of an open loop.
+    pub rate: Option<f64>,
+    pub arrivals: Arrivals,
     pub versions: Vec<(Peer, String)>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Report {
-    setup: Setup,
-    scenarios: Vec<Scenario>,
+    pub setup: Setup,
+    pub scenarios: Vec<Scenario>,
     samples: Vec<Sample>,
     limits: Vec<Held>,
 }
 
 /// A scenario's limit and what was measured.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Held {
     scenario: String,
     peer: String,
@@ -41,6 +45,24 @@ struct Held {
     /// Of the lowest round of the one and the lowest of the other: what disturbs a round mostly adds to it.
     lowest: f64,
     held: bool,
+}
+
+impl Setup {
+    /// The machine, and how it was measured.
+    pub fn described(&self) -> String {
+        let Setup { machine, network, proxy_core, load_core, connections, rounds, requests, rate, arrivals, .. } = self;
+        let how = match rate {
+            None => "the next request of a connection leaves when its answer has come".to_owned(),
+            Some(rate) => format!("{rate} requests a second ({arrivals:?}), latencies from when each was to be sent"),
+        };
+        format!(
+            "{} cores of {}, Linux {}, load average {} before the start. Proxy (one worker) on core {proxy_core}, backend and \
+             generator on core {load_core}; {network}. {connections} connections where a scenario does not say, {how}; {rounds} rounds of {requests} requests, \
+             peers in turn, connections warmed. Medians, with the lowest and highest round; a ratio compares two turns of the \
+             same round.",
+            machine.cores, machine.processor, machine.kernel, machine.load_average
+        )
+    }
 }
 
 impl Report {
@@ -86,30 +108,23 @@ impl Report {
     }
 
     /// Round by round.
-    fn processor_us(&self, scenario: &str, peer: &str) -> Vec<f64> {
+    pub fn processor_us(&self, scenario: &str, peer: &str) -> Vec<f64> {
         self.of(scenario, peer).map(|sample| sample.processor_us).collect()
     }
 
-    fn of(&self, scenario: &str, peer: &str) -> impl Iterator<Item = &Sample> {
+    pub fn of(&self, scenario: &str, peer: &str) -> impl Iterator<Item = &Sample> {
         self.samples.iter().filter(move |sample| sample.scenario == scenario && sample.peer.name() == peer)
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let Setup { machine, network, proxy_core, load_core, connections, rounds, requests, versions } = &self.setup;
-        writeln!(out, "# Side by side\n")?;
-        writeln!(
-            out,
-            "{} cores of {}, Linux {}, load average {} before the start. Proxy (one worker) on core {proxy_core}, backend and \
-             generator on core {load_core}; {network}. {connections} keep-alive connections, {rounds} rounds of {requests} requests, \
-             peers in turn, connections warmed. Medians, with the lowest and highest round; a ratio compares two turns of the \
-             same round.\n",
-            machine.cores, machine.processor, machine.kernel, machine.load_average
-        )?;
+        writeln!(out, "# Side by side\n\n{}\n", self.setup.described())?;
+        let versions = &self.setup.versions;
         let versions: Vec<_> = versions.iter().map(|(peer, version)| format!("{}: {version}", peer.name())).collect();
         writeln!(out, "{}\n", versions.join("; "))?;
         for scenario in &self.scenarios {
             self.write_scenario(out, scenario)?;
         }
+        writeln!(out, "{}", self.record())?;
         if !self.limits.is_empty() {
             writeln!(out, "## Limits\n")?;
         }
@@ -124,14 +139,57 @@ impl Report {
         Ok(())
     }
 
+    /// One row a scenario, as SPECIFICATION.md has them.
+    pub fn record(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_record(&mut text);
+        text
+    }
+
+    fn write_record(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(
+            out,
+            "## For the record\n\nProcessor time of a request in µs (user + kernel); memory of a connection that waits.\n"
+        )?;
+        writeln!(
+            out,
+            "| what | of nginx | of HAProxy | Lockgate | nginx | HAProxy | KiB: Lockgate, nginx, HAProxy | scenario |"
+        )?;
+        writeln!(out, "|---|---|---|---|---|---|---|---|")?;
+        for Scenario { name, about, connections, .. } in &self.scenarios {
+            let gateway = self.processor_us(name, Peer::Lockgate.name());
+            let ratio = |peer: Peer| Spread::of_ratios(&gateway, &self.processor_us(name, peer.name()));
+            let median = |peer: Peer, figure: fn(&Sample) -> f64| {
+                Spread::of(self.of(name, peer.name()).map(figure)).map_or(f64::NAN, |figure| figure.median)
+            };
+            let time = |peer: Peer| format!("{:.1} + {:.1}", median(peer, |s| s.user_us), median(peer, |s| s.kernel_us));
+            // What has grown once is there in every later round.
+            let memory = |peer: Peer| self.of(name, peer.name()).map(|s| s.kib_per_connection).fold(0.0, f64::max);
+            let [gateway_kib, nginx_kib, haproxy_kib] = [Peer::Lockgate, Peer::Nginx, Peer::Haproxy].map(memory);
+            let memory = match connections {
+                Some(_) => format!("{gateway_kib:.1}, {nginx_kib:.1}, {haproxy_kib:.1}"),
+                None => String::new(),
+            };
+            let [of_nginx, of_haproxy] = [Peer::Nginx, Peer::Haproxy]
+                .map(|peer| cell(ratio(peer), |r| format!("{:.2} ({:.2} to {:.2})", r.median, r.low, r.high)));
+            let [own, nginx, haproxy] = [Peer::Lockgate, Peer::Nginx, Peer::Haproxy].map(time);
+            writeln!(
+                out,
+                "| {about} | {of_nginx} | {of_haproxy} | {own} | {nginx} | {haproxy} | {memory} | `loadtest/scenarios/{name}.toml` |"
+            )?;
+        }
+        writeln!(out)
+    }
+
     fn write_scenario(&self, out: &mut String, scenario: &Scenario) -> std::fmt::Result {
         writeln!(out, "## {}\n\n{}\n", scenario.name, scenario.about)?;
         writeln!(
             out,
-            "| peer | of nginx | of relay | processor us/request | user | kernel | proxy busy | requests/s | p50 us | p99 us \
+            "| peer | of nginx | of relay | processor us/request | user | kernel | proxy busy | requests/s | p50 us | p99 us | p99.9 us | max us \
              | switches/request | others' load | faults |"
         )?;
-        writeln!(out, "|---|---|---|---|---|---|---|---|---|---|---|---|---|")?;
+        writeln!(out, "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")?;
         for (peer, _) in &self.setup.versions {
             let median = |figure: fn(&Sample) -> f64| Spread::of(self.of(&scenario.name, peer.name()).map(figure));
             let ratio_to = |base: Peer| {
@@ -149,6 +207,8 @@ impl Report {
                 cell(median(|sample| sample.requests_per_second), |rate| format!("{:.0}", rate.median)),
                 cell(median(|sample| sample.latency_us.p50), |latency| format!("{:.0}", latency.median)),
                 cell(median(|sample| sample.latency_us.p99), |latency| format!("{:.0}", latency.median)),
+                cell(median(|sample| sample.latency_us.p999), |latency| format!("{:.0}", latency.median)),
+                cell(median(|sample| sample.latency_us.max), |latency| format!("{:.0}", latency.median)),
                 cell(median(|sample| sample.context_switches_per_request), |switches| format!("{:.3}", switches.median)),
                 cell(median(|sample| sample.others), percent),
                 self.of(&scenario.name, peer.name()).map(|sample| sample.faults).sum::<u64>().to_string(),
@@ -193,6 +253,7 @@ mod tests {
             busy: 0.9,
             requests_per_second: 1000.0,
             latency_us: Latency { p50: 1.0, p99: 2.0, p999: 3.0, max: 4.0 },
+            kib_per_connection: 1.0,
             others: 0.0,
             stolen: 0.0,
         }
@@ -207,6 +268,8 @@ mod tests {
             connections: 64,
             rounds: 2,
             requests: 10,
+            rate: None,
+            arrivals: Arrivals::Poisson,
             versions: peers.iter().map(|&peer| (peer, "1".to_owned())).collect(),
         };
         Report::new(setup, scenario::load(&["plain-128".into(), "signature-128".into()]).unwrap(), samples)

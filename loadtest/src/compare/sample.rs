@@ -2,26 +2,30 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::peers::{Peer, Started};
 use super::proc_files::MachineTimes;
 use super::process::{Running, Usage, machine_times, pinned};
 use super::scenario::Scenario;
 use super::{Arguments, gateway, network};
-use crate::load::{Latency, Outcome};
+use crate::arrivals::Arrivals;
+use crate::load::{Lasting, Latency, Outcome};
 use crate::request::Credential;
 
 /// What all turns share.
 pub struct Bench<'a> {
     pub arguments: &'a Arguments,
     pub backend: &'a Running,
+    /// Who has signed the certificates of peers.
+    pub authority: &'a Path,
 }
 
 /// The figures of one turn.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sample {
     pub scenario: String,
     pub peer: Peer,
@@ -39,6 +43,8 @@ pub struct Sample {
     pub busy: f64,
     pub requests_per_second: f64,
     pub latency_us: Latency,
+    /// What the proxy's memory has grown by for each connection, while they all waited.
+    pub kib_per_connection: f64,
     /// The part of the whole machine that went to neither proxy, backend nor generator, nor was idle.
     pub others: f64,
     /// The part of the whole machine that the hypervisor took.
@@ -76,7 +82,8 @@ struct Counters {
 impl Bench<'_> {
     pub fn measure(&self, started: &Started, scenario: &Scenario, round: u32) -> Result<Sample> {
         let what = || format!("{} through {}", scenario.name, started.peer.name());
-        let mut generator = self.generator(started, scenario)?;
+        let empty_kib = started.process.memory_kib()?;
+        let mut generator = self.generator(started, scenario, round)?;
         let input = generator.child.stdin.take().ok_or_else(|| anyhow!("the generator has no input"))?;
         let output = generator.child.stdout.take().ok_or_else(|| anyhow!("the generator has no output"))?;
         let (mut input, mut lines) = (input, BufReader::new(output).lines());
@@ -85,26 +92,39 @@ impl Bench<'_> {
             bail!("{}: the generator does not follow the protocol", what());
         }
         let before = self.counters(started, &generator)?;
+        // All connections are open, and none of them is doing anything.
+        let grown_kib = started.process.memory_kib()?.saturating_sub(empty_kib);
+        let kib_per_connection = grown_kib as f64 / self.connections(scenario) as f64;
         input.write_all(b"start\n").with_context(what)?;
         let line = next_line().with_context(what)?;
         let after = self.counters(started, &generator)?;
         let outcome: Outcome = serde_json::from_str(&line).with_context(what)?;
         generator.child.wait()?;
-        Ok(sample(started.peer, scenario, round, outcome, &before, &after))
+        Ok(Sample { kib_per_connection, ..sample(started.peer, scenario, round, outcome, &before, &after) })
     }
 
-    fn generator(&self, started: &Started, scenario: &Scenario) -> Result<Running> {
+    fn generator(&self, started: &Started, scenario: &Scenario, round: u32) -> Result<Running> {
         let app = gateway::app();
         let credential = match scenario.credential {
             Credential::None => "none",
             Credential::AppCode => "app-code",
             Credential::Signature => "signature",
         };
-        let Arguments { connections, requests, warm_up, seconds, load_core, .. } = self.arguments;
+        let Arguments { requests, warm_up, seconds, load_core, .. } = self.arguments;
+        let connections = self.connections(scenario);
+        let requests = scenario.requests.map_or(*requests, |most| most.min(*requests));
+        let warm_up = (*warm_up).min(requests / 10).max(connections as u64);
+        let target = if scenario.tls { started.secure.context("a peer with TLS")? } else { started.address };
+        let lasting = match scenario.connection {
+            Lasting::Kept => "kept",
+            Lasting::New => "new",
+            Lasting::Resumed => "resumed",
+        };
         let mut command = pinned(*load_core, std::env::current_exe()?.as_os_str())?;
         command.args(["load", "--json", "--wait-for-start", "--congestion", network::CONGESTION]);
         for (option, value) in [
-            ("--target", started.address.to_string()),
+            ("--target", target.to_string()),
+            ("--connection", lasting.to_owned()),
             ("--method", scenario.method.clone()),
             ("--path", scenario.path.clone()),
             ("--credential", credential.to_owned()),
@@ -120,7 +140,22 @@ impl Bench<'_> {
         ] {
             command.args([option, &value]);
         }
+        if let Some(rate) = self.arguments.rate {
+            let arrivals = if self.arguments.arrivals == Arrivals::Constant { "constant" } else { "poisson" };
+            // Each round has an order of its own, the same for all peers.
+            command.args(["--rate", &rate.to_string(), "--arrivals", arrivals, "--seed", &(round + 1).to_string()]);
+        }
+        if scenario.connections.is_some() {
+            command.arg("--one-by-one");
+        }
+        if scenario.tls {
+            command.arg("--authority").arg(self.authority);
+        }
         Running::partner("generator", &mut command)
+    }
+
+    fn connections(&self, scenario: &Scenario) -> usize {
+        scenario.connections.unwrap_or(self.arguments.connections)
     }
 
     fn counters(&self, started: &Started, generator: &Running) -> Result<Counters> {
@@ -154,6 +189,7 @@ fn sample(peer: Peer, scenario: &Scenario, round: u32, outcome: Outcome, before:
         context_switches_per_request: per_request(proxy.context_switches as f64),
         busy: proxy.ticks() as f64 * tick / outcome.seconds,
         requests_per_second: outcome.requests_per_second(),
+        kib_per_connection: 0.0,
         others: busy.saturating_sub(ours) as f64 / machine,
         stolen: stolen as f64 / machine,
         told: outcome.told,

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::load::Lasting;
 use crate::request::Credential;
 
 /// The scenarios that `compare` runs when none is named, in this order.
@@ -14,6 +15,21 @@ const BUILT_IN: [&str; 5] = [
     include_str!("../../scenarios/signature-128.toml"),
     include_str!("../../scenarios/plain-16k.toml"),
     include_str!("../../scenarios/post-10k.toml"),
+];
+
+/// Those of connections: over TLS, short ones, and many that wait. `compare --edge` runs them.
+const EDGE: [&str; 11] = [
+    include_str!("../../scenarios/tls-128.toml"),
+    include_str!("../../scenarios/tls-16k.toml"),
+    include_str!("../../scenarios/tls-1m.toml"),
+    include_str!("../../scenarios/tls-post-10k.toml"),
+    include_str!("../../scenarios/tls-full.toml"),
+    include_str!("../../scenarios/tls-resumed.toml"),
+    include_str!("../../scenarios/plain-1m.toml"),
+    include_str!("../../scenarios/plain-new.toml"),
+    include_str!("../../scenarios/plain-1000.toml"),
+    include_str!("../../scenarios/plain-8000.toml"),
+    include_str!("../../scenarios/tls-1000.toml"),
 ];
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +45,16 @@ pub struct Scenario {
     #[serde(default)]
     pub request_bytes: usize,
     pub answer_bytes: usize,
+    /// Over TLS 1.3, with a certificate of ECDSA P-256.
+    #[serde(default)]
+    pub tls: bool,
+    /// How long a connection lasts.
+    #[serde(default)]
+    pub connection: Lasting,
+    /// Connections at a time, where it is not for the command to say.
+    pub connections: Option<usize>,
+    /// Requests of a round, at most: where one of them takes long.
+    pub requests: Option<u64>,
     #[serde(default, rename = "limit")]
     pub limits: Vec<Limit>,
 }
@@ -47,13 +73,14 @@ pub fn built_in() -> Result<Vec<Scenario>> {
     BUILT_IN.iter().map(|text| parse(text)).collect()
 }
 
-/// Those named: each a file, or the name of one that is built in. All built-in ones when none is named.
+pub fn edge() -> Result<Vec<Scenario>> {
+    EDGE.iter().map(|text| parse(text)).collect()
+}
+
+/// Those named: each a file, or the name of one that is built in.
 pub fn load(names: &[String]) -> Result<Vec<Scenario>> {
-    let built_in = built_in()?;
-    if names.is_empty() {
-        return Ok(built_in);
-    }
-    let find = |name: &String| match built_in.iter().find(|scenario| scenario.name == *name) {
+    let known = [built_in()?, edge()?].concat();
+    let find = |name: &String| match known.iter().find(|scenario| scenario.name == *name) {
         Some(scenario) => Ok(scenario.clone()),
         None => read(Path::new(name)),
     };
@@ -79,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_built_in_scenarios_are_read_and_refer_to_each_other() {
-        let all = built_in().unwrap();
+        let all = [built_in().unwrap(), edge().unwrap()].concat();
         for limit in all.iter().flat_map(|scenario| &scenario.limits) {
             assert!((0.0..=2.0).contains(&limit.ratio));
             assert!(limit.scenario.as_ref().is_none_or(|name| all.iter().any(|scenario| scenario.name == *name)));

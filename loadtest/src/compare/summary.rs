@@ -1,9 +1,9 @@
 //! Rounds into figures: medians, and how far the rounds lie apart. Pure.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The middle of some rounds, and the ends.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     pub median: f64,
     pub low: f64,

@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&profiles)?;
     let (_backend, backend) = start_backend(directory.path(), None)?;
     let address = free_address()?;
-    let config = gateway::prepare(&binary, directory.path(), address, backend)?;
+    let config = gateway::prepare(&binary, directory.path(), address, None, backend)?;
     let gateway = Callgrind::start(&binary, &config, directory.path(), &profiles, address)?;
 
     gateway.settle()?;

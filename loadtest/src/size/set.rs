@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -76,7 +77,9 @@ impl Size {
                     app_code(app),
                 )?;
             }
-            put(&config.join(format!("app-lists/list-{list:04}.toml")), &text)?;
+            let path = config.join(format!("app-lists/list-{list:04}.toml"));
+            put(&path, &text)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
             bar.inc(1);
         }
         Ok(())

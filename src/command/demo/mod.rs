@@ -1,8 +1,10 @@
 //! `lockgate demo`
 
 mod backend;
+mod secure;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,14 +17,21 @@ use crate::catalog::{self, AccessLog, Api, App, AppCodePlace, Authentication, Ca
 
 /// Run the sample instance with a backend of its own, and print calls to try
 #[derive(Args)]
-pub struct Demo {}
+pub struct Demo {
+    /// Where it listens for HTTPS, too, with a certificate of its own
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443")]
+    https: SocketAddr,
+}
 
 impl Demo {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let signals = Signals::listen()?;
         let mut kept = Kept::default();
         let (catalog, stamps) = catalog::load_served(config, &mut kept, &|_, _, _| ());
-        let catalog = Arc::new(catalog?);
+        let mut catalog = catalog?;
+        let (amend, authority) = secure::secure(&catalog, self.https)?;
+        amend(&mut catalog);
+        let catalog = Arc::new(catalog);
         let (api, app) = callable(&catalog)
             .ok_or_else(|| Failure::new("nothing to try: no app with a key and an AppCode may call a published API"))?;
         for address in catalog.vpc_accesses.iter().flat_map(|access| &access.instances).map(|instance| instance.address) {
@@ -30,10 +39,10 @@ impl Demo {
                 .map_err(|error| Failure::new(format!("the demo's backend cannot listen on {address}: {error}")))?;
             writeln!(out, "backend: listening on http://{address}")?;
         }
-        let calls = Calls::of(&catalog, api, app, config)?.to_string();
+        let calls = Calls::of(&catalog, api, app, config, &authority)?.to_string();
         let logs_here = matches!(catalog.access_log, AccessLog::Stdout);
         with_log(&catalog, || {
-            let gateway = start(config, catalog.clone(), (stamps, kept), None)?;
+            let gateway = start(config, catalog.clone(), (stamps, kept), None, amend)?;
             write!(out, "{calls}")?;
             let logs_here = if logs_here { " Each call leaves a line of the access log here." } else { "" };
             writeln!(out, "\nCtrl-C ends the demo.{logs_here}")?;
@@ -59,9 +68,12 @@ struct Calls {
 }
 
 impl Calls {
-    fn of(catalog: &Catalog, api: &Api, app: &App, config: &Path) -> Result<Self, Failure> {
+    fn of(catalog: &Catalog, api: &Api, app: &App, config: &Path, authority: &Path) -> Result<Self, Failure> {
         let target = super::call::Target::of(catalog, api, false, &[])?;
         let (url, host) = (target.url(), &target.host);
+        let secure = super::call::Target::of(catalog, api, true, &[])?;
+        let (address, path) = (secure.gateway, secure.request_target());
+        let (ip, port, authority) = (address.ip(), address.port(), authority.display());
         let code = app.app_codes.first().map_or("", |code| code.expose());
         let lockgate = own_name();
         let config = match config.to_str() {
@@ -73,6 +85,13 @@ impl Calls {
             lines: vec![
                 ("AppCode in the header", format!("curl -i -H 'Host: {host}' -H 'Authorization: APPCODE {code}' '{url}'")),
                 ("AppCode in the query", format!("curl -i -H 'Host: {host}' '{url}?AppCode={code}'")),
+                (
+                    "over HTTPS",
+                    format!(
+                        "curl -i --cacert '{authority}' --resolve {host}:{port}:{ip} -H 'Authorization: APPCODE {code}' \
+                         'https://{host}:{port}{path}'"
+                    ),
+                ),
                 ("a signed call", format!("{lockgate} call {name} --app {} --signature{config}", app.name)),
                 (
                     "a signed call with curl",

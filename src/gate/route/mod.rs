@@ -135,12 +135,13 @@ impl Router {
         }
         .ok_or(Refusal::new(ErrorCode::I400SG))?;
         observer.saw(Seen::Stage { stage, bound: bound.is_some() });
-        match in_stage.templates.find(path, base_end, Method::of(call.request.method())) {
-            Found::Api { nth, path } => {
+        let mut matched = PathMatch::default();
+        match in_stage.templates.find(path, base_end, Method::of(call.request.method()), &mut matched) {
+            Found::Api { nth } => {
                 let route = Route {
                     api: ApiId(in_stage.first + nth),
                     group,
-                    path,
+                    path: matched,
                     default_domain: site.default,
                     site: site.https.site,
                     redirect: site.https.redirect,

@@ -42,7 +42,6 @@ const NO_OTHER: u32 = u32::MAX;
 pub(super) enum Found {
     Api {
         nth: u32,
-        path: PathMatch,
     },
     /// Templates match, and none of them takes the method.
     OtherMethods,
@@ -95,10 +94,11 @@ impl Templates {
         self.members.iter().all(same) && apis.next().is_none()
     }
 
+    /// `matched`, empty before, is filled in.
     #[inline]
-    pub fn find(&self, path: &[u8], from: usize, method: Method<'_>) -> Found {
+    pub fn find(&self, path: &[u8], from: usize, method: Method<'_>, matched: &mut PathMatch) -> Found {
         let mut path_matched = false;
-        let found = self.trie.find(ROOT, path, from, |leaf| {
+        let found = self.trie.find(ROOT, path, from, matched, |leaf| {
             path_matched = true;
             match leaf.kind {
                 SEVERAL => self.answer(leaf.value, method),
@@ -106,7 +106,7 @@ impl Templates {
             }
         });
         match found {
-            Some((nth, path)) => Found::Api { nth, path },
+            Some(nth) => Found::Api { nth },
             None if path_matched => Found::OtherMethods,
             None => Found::Nothing,
         }

@@ -19,7 +19,7 @@ pub(super) struct NodeId(pub u32);
 /// No node.
 const NONE: u32 = u32::MAX;
 /// Bytes of a text that stand in the node itself.
-const TEXT_BYTES: usize = 28;
+const TEXT_BYTES: usize = 20;
 
 /// What stands at a template, by what its user makes of it. Whoever searches takes it or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,10 @@ struct Node {
     literals: u32,
     /// Entries of the table - 1; entries are a power of two. [`NONE`]: no literal children.
     mask: u32,
-    /// The child for `[param]`.
+    /// The child for `[param]`, where more may follow it.
     parameter: u32,
+    /// Of the template that ends with `[param]` here, where nothing may follow it: a child that needs no line of its own.
+    parameter_end: Leaf,
     /// Of the template that ends here.
     end: Leaf,
     /// Of the template that ends here with `*`.
@@ -68,6 +70,7 @@ const FREE: Node = Node {
     literals: 0,
     mask: NONE,
     parameter: NONE,
+    parameter_end: Leaf::NONE,
     end: Leaf::NONE,
     rest: Leaf::NONE,
 };
@@ -100,21 +103,22 @@ impl Trie {
     /// Finds the most specific template under `root` that matches `path[from..]` and whose leaf `accept` takes. The
     /// leftmost segment in which two templates differ decides: literal before `[param]` before `*`.
     ///
-    /// `accept` is also how a caller learns that the path matched and the leaf (a set of methods) did not.
+    /// `accept` is also how a caller learns that the path matched and the leaf (a set of methods) did not. `matched`, empty
+    /// before, is filled in.
     #[inline]
     pub fn find<T>(
         &self,
         root: NodeId,
         path: &[u8],
         from: usize,
+        matched: &mut PathMatch,
         accept: impl FnMut(Leaf) -> Option<T>,
-    ) -> Option<(T, PathMatch)> {
-        let mut search = Search { trie: self, path, accept, parameters: 0, matched: PathMatch::default() };
+    ) -> Option<T> {
+        let mut search = Search { trie: self, path, accept, parameters: 0, matched };
         let root = &self.nodes[root.0 as usize];
         // `/` is the template without segments, with a base path too: `/base/` is `/base`.
         let value = if path.get(from..) == Some(b"/") { search.take(root.end) } else { None };
-        let value = value.or_else(|| search.descend(root, from))?;
-        Some((value, search.matched))
+        value.or_else(|| search.descend(root, from))
     }
 
     /// Bytes of memory.
@@ -162,7 +166,7 @@ struct Search<'t, F> {
     accept: F,
     /// Parameters bound so far.
     parameters: usize,
-    matched: PathMatch,
+    matched: &'t mut PathMatch,
 }
 
 impl<'t, T, F: FnMut(Leaf) -> Option<T>> Search<'t, F> {
@@ -176,11 +180,11 @@ impl<'t, T, F: FnMut(Leaf) -> Option<T>> Search<'t, F> {
             let segment = Segment::at(self.path, at + 1);
             let literal = trie.literal(node, self.path, &segment);
             // Where there is one way alone, there is nothing to come back to.
-            if let (Some(child), NONE, false) = (literal, node.parameter, node.rest.is_there()) {
-                (node, at) = (child, segment.end);
-                continue;
+            let has_others = node.parameter != NONE || node.parameter_end.is_there() || node.rest.is_there();
+            match literal {
+                Some(child) if !has_others => (node, at) = (child, segment.end),
+                _ => return self.branch(node, literal, &segment, at),
             }
-            return self.branch(node, literal, &segment, at);
         }
     }
 
@@ -189,15 +193,20 @@ impl<'t, T, F: FnMut(Leaf) -> Option<T>> Search<'t, F> {
         if let Some(value) = literal.and_then(|child| self.descend(child, segment.end)) {
             return Some(value);
         }
-        if node.parameter != NONE
+        if (node.parameter != NONE || node.parameter_end.is_there())
             && segment.is_value(self.path)
             && let Some(place) = self.matched.parameters.get_mut(self.parameters)
         {
             *place = span(segment.start, segment.end);
             self.parameters += 1;
             let trie = self.trie;
-            if let Some(value) = self.descend(&trie.nodes[node.parameter as usize], segment.end) {
-                return Some(value);
+            let found = match trie.nodes.get(node.parameter as usize) {
+                Some(child) => self.descend(child, segment.end),
+                None if segment.end == self.path.len() => self.take(node.parameter_end),
+                None => None,
+            };
+            if found.is_some() {
+                return found;
             }
             self.parameters -= 1;
             self.matched.parameters[self.parameters] = Span::default();
@@ -225,6 +234,9 @@ pub(super) enum Place {
     End,
     Rest,
 }
+
+/// Stands for the length of a text at a node that has become part of another.
+const LEFT_OUT: u32 = NONE - 1;
 
 /// A trie being filled. `'c`: the catalog that the texts are borrowed from.
 #[derive(Default)]
@@ -281,6 +293,7 @@ impl<'c> Builder<'c> {
     /// Moves every literal child into its parent's table; all other nodes come first, in the order they were made, and
     /// so the roots stay where they are.
     pub fn finish(mut self) -> Trie {
+        self.shorten();
         let mut children: Vec<(u32, u32, &str)> =
             self.literals.drain().map(|((parent, text), child)| (parent, child, text)).collect();
         children.sort_unstable();
@@ -289,7 +302,7 @@ impl<'c> Builder<'c> {
         children.iter().for_each(|&(_, child, _)| is_literal[child as usize] = true);
         let mut place = vec![NONE; self.nodes.len()];
         let mut size = 0;
-        for node in (0..self.nodes.len()).filter(|&node| !is_literal[node]) {
+        for node in (0..self.nodes.len()).filter(|&node| !is_literal[node] && self.nodes[node].text_len != LEFT_OUT) {
             (place[node], size) = (size, size + 1);
         }
         let mut nodes = vec![FREE; size as usize];
@@ -312,12 +325,26 @@ impl<'c> Builder<'c> {
             let parent = &mut self.nodes[siblings[0].0 as usize];
             (parent.literals, parent.mask) = (first as u32, mask);
         }
-        for (node, &at) in self.nodes.iter().zip(&place) {
+        for (node, &at) in self.nodes.iter().zip(&place).filter(|(_, at)| **at != NONE) {
             let Node { hash, text_len, text, .. } = nodes[at as usize];
             let parameter = if node.parameter == NONE { NONE } else { place[node.parameter as usize] };
             nodes[at as usize] = Node { hash, text_len, text, parameter, ..*node };
         }
         Trie { nodes: nodes.into(), long_texts: long_texts.into() }
+    }
+
+    /// Children for parameters, after which nothing may follow, become part of their parents.
+    fn shorten(&mut self) {
+        let has_literals: ahash::AHashSet<u32> = self.literals.keys().map(|(parent, _)| *parent).collect();
+        for at in 0..self.nodes.len() {
+            let child = self.nodes[at].parameter;
+            let Some(of) = self.nodes.get(child as usize) else { continue };
+            if of.parameter == NONE && !of.parameter_end.is_there() && !of.rest.is_there() && !has_literals.contains(&child) {
+                let end = of.end;
+                self.nodes[child as usize].text_len = LEFT_OUT;
+                (self.nodes[at].parameter, self.nodes[at].parameter_end) = (NONE, end);
+            }
+        }
     }
 
     fn parameter(&mut self, parent: NodeId) -> NodeId {

@@ -291,6 +291,7 @@ macro_rules! of_file {
 of_file! {
     fsync(c"fsync", Grows, b"sync");
     fdatasync(c"fdatasync", Grows, b"sync");
+    syncfs(c"syncfs", Grows, b"sync-all");
     ftruncate(c"ftruncate", Grows, b"resize", length: i64);
     ftruncate64(c"ftruncate64", Grows, b"resize", length: i64);
     fchmod(c"fchmod", Changes, b"mode", mode: c_uint);

@@ -37,6 +37,8 @@ pub enum Call {
     Close(u32),
     Write(u32, Vec<u8>),
     Sync(u32),
+    /// The whole file system of an open file.
+    SyncAll(u32),
     Resize(u32, u64),
     Mode(u32),
     Unlink(PathBuf),
@@ -126,6 +128,7 @@ fn parse(mut trace: &[u8]) -> Vec<Call> {
             "open" => Call::Open(number(word()), word().into()),
             "close" => Call::Close(number(word())),
             "sync" => Call::Sync(number(word())),
+            "sync-all" => Call::SyncAll(number(word())),
             "resize" => Call::Resize(number(word()), number(word()).into()),
             "mode" => Call::Mode(number(word())),
             "unlink" => Call::Unlink(word().into()),
