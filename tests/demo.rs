@@ -1,6 +1,7 @@
 //! `lockgate demo`: it starts on a fresh machine, prints calls that work as printed, and ends well.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command};
 
 use lockgate_test_support::{Client, Port, eventually, lockgate, repository, reserve, sh, succeeds};
@@ -89,6 +90,8 @@ fn the_printed_calls_work_as_printed_and_ctrl_c_ends_it() {
     let text = fs::read_to_string(&app).expect("the sample's app");
     fs::write(&app, format!("{text}\n# changed\n")).expect("the copy can be written");
     succeeds(lockgate(&config).args(["reload", "--wait"]));
+    let state = fs::metadata(config.join("state")).expect("a state directory").permissions();
+    assert_eq!(state.mode() & 0o777, 0o700, "it is its owner's alone");
     let over_https = calls.iter().find(|call| call.contains("--cacert")).expect("a call over HTTPS");
     let output = succeeds(sh(over_https).current_dir(demo.directory.path()));
     assert!(String::from_utf8_lossy(&output.stdout).contains("<h1>Welcome"));

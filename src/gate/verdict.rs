@@ -18,6 +18,17 @@ pub struct Decision {
     pub debug: bool,
 }
 
+impl Decision {
+    /// There is something to wait for yet: the body, a word of the cluster, a unit of a quota, or a turn.
+    pub fn is_open(&self) -> bool {
+        match &self.verdict {
+            Verdict::NeedForm | Verdict::InDoubt(_) | Verdict::Awaited(_) | Verdict::Unconfirmed(..) => true,
+            Verdict::Forward(forward) => forward.wait_ms > 0,
+            Verdict::Options(_) | Verdict::Redirect | Verdict::Refuse(_) => false,
+        }
+    }
+}
+
 pub enum Verdict {
     /// The call may pass; [`super::map`] writes its backend request.
     Forward(Forward),

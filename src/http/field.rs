@@ -1,5 +1,7 @@
 //! Field names the gateway acts on, recognised by length and two letters; and what a field line may be made of.
 
+use crate::sys::lanes;
+
 /// A known field name; `Other` is every name the gateway only passes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -61,21 +63,13 @@ impl FieldId {
 
     /// The known name that the first `len` bytes of `line` spell, which are letters, digits and hyphens.
     #[inline]
-    pub(super) fn of_plain(line: &[u8], len: usize) -> FieldId {
-        let (Some(name), Some(mask), 3..) = (line.first_chunk::<LANES_BYTES>(), MASKS.get(len), len) else {
-            return Self::of(line.get(..len).unwrap_or_default());
-        };
-        let spells = |spelling: &Lanes, mask: &Lanes| {
-            let (words, _) = name.as_chunks::<8>();
-            // In these bytes 0x20 makes a capital letter small, and changes nothing else.
-            let word = |place: usize| (u64::from_le_bytes(words[place]) | LOWER) & mask[place];
-            (0..LANES).fold(0, |differs, place| differs | word(place) ^ spelling[place]) == 0
-        };
-        let at = place(len, name[0], name[(len - 2) % LANES_BYTES], FACTORS);
-        if spells(&PLAIN_PLACES[at], mask) {
-            return PLACES[at].0;
+    pub(super) fn of_plain(line: &[u8; LANES_BYTES], len: usize) -> FieldId {
+        let 3..LANES_BYTES = len else { return Self::of(line.get(..len).unwrap_or_default()) };
+        let plain = &PLAIN_PLACES[place(len, line[0], line[len - 2], FACTORS)];
+        if usize::from(plain.len) == len && plain.begins(line) {
+            return plain.id;
         }
-        let is_proxy = name[0] | 0x20 == b'x' && len >= PROXY.len() && spells(&PLAIN_PROXY, &MASKS[PROXY.len()]);
+        let is_proxy = line[0] | 0x20 == b'x' && len >= PROXY.len() && PLAIN_PROXY.begins(line);
         if is_proxy { FieldId::XCaProxy } else { FieldId::Other }
     }
 
@@ -190,44 +184,52 @@ const fn places() -> [(FieldId, &'static [u8]); PLACES_COUNT] {
     places
 }
 
-/// A name in words, filled up with zeros.
-type Lanes = [u64; LANES];
-const LANES: usize = 4;
-const LANES_BYTES: usize = LANES * 8;
-const LOWER: u64 = u64::from_ne_bytes([0x20; 8]);
-
-/// [`PLACES`], in words. A place without a name has one that nothing spells.
-const PLAIN_PLACES: &[Lanes; PLACES_COUNT] = &plain_places();
-const PLAIN_PROXY: Lanes = lanes(PROXY);
-/// All ones in as many bytes as a name has.
-const MASKS: &[Lanes; LANES_BYTES] = &masks();
-
-const fn lanes(name: &[u8]) -> Lanes {
-    assert!(name.len() < LANES_BYTES, "every known name fits");
-    let (mut lanes, mut i) = ([0; LANES], 0);
-    while i < name.len() {
-        lanes[i / 8] |= (name[i] as u64) << (i % 8 * 8);
-        i += 1;
-    }
-    lanes
+/// A known name for [`FieldId::of_plain`], filled up with zeros.
+#[derive(Clone, Copy)]
+struct Plain {
+    spelling: [u8; LANES_BYTES],
+    len: u8,
+    id: FieldId,
 }
 
-const fn plain_places() -> [Lanes; PLACES_COUNT] {
-    let (mut places, mut i) = ([[u64::MAX; LANES]; PLACES_COUNT], 0);
+/// Every known name is shorter.
+const LANES_BYTES: usize = 32;
+
+/// [`PLACES`], for names that are plain.
+const PLAIN_PLACES: &[Plain; PLACES_COUNT] = &plain_places();
+const PLAIN_PROXY: Plain = Plain::new(FieldId::XCaProxy, PROXY);
+
+impl Plain {
+    const fn new(id: FieldId, name: &[u8]) -> Self {
+        assert!(name.len() < LANES_BYTES, "every known name fits");
+        let (mut spelling, mut i) = ([0; LANES_BYTES], 0);
+        while i < name.len() {
+            spelling[i] = name[i];
+            i += 1;
+        }
+        Self { spelling, len: name.len() as u8, id }
+    }
+
+    /// The line, of which as many bytes are letters, digits and hyphens, begins with this name, in any case.
+    #[inline(always)]
+    fn begins(&self, line: &[u8; LANES_BYTES]) -> bool {
+        let (([one, two], _), ([first, second], _)) = (line.as_chunks(), self.spelling.as_chunks()) else { return false };
+        // In these bytes 0x20 makes a capital letter small, and changes nothing else.
+        let mut same = u32::from(lanes::same_in_lower_case(one, first));
+        if usize::from(self.len) > first.len() {
+            same |= u32::from(lanes::same_in_lower_case(two, second)) << first.len();
+        }
+        same.trailing_ones() >= u32::from(self.len)
+    }
+}
+
+const fn plain_places() -> [Plain; PLACES_COUNT] {
+    let (mut places, mut i) = ([Plain::new(FieldId::Other, b""); PLACES_COUNT], 0);
     while i < SPELLINGS.len() {
-        places[place_of(SPELLINGS[i].1, FACTORS)] = lanes(SPELLINGS[i].1);
+        places[place_of(SPELLINGS[i].1, FACTORS)] = Plain::new(SPELLINGS[i].0, SPELLINGS[i].1);
         i += 1;
     }
     places
-}
-
-const fn masks() -> [Lanes; LANES_BYTES] {
-    let (mut masks, mut len) = ([[0; LANES]; LANES_BYTES], 0);
-    while len < LANES_BYTES {
-        masks[len] = lanes([0xff; LANES_BYTES].split_at(len).0);
-        len += 1;
-    }
-    masks
 }
 
 /// `text` is `spelling` (in lower case) in any case.
@@ -369,8 +371,9 @@ mod tests {
             assert_eq!(FieldId::of(name.to_ascii_uppercase().as_bytes()), id, "{name}");
             assert_eq!(FieldId::of(name.to_ascii_lowercase().as_bytes()), id, "{name}");
             for name in [name.to_owned(), name.to_ascii_uppercase(), name.to_ascii_lowercase()] {
-                for after in [": v", ": a value that is longer than any name is"] {
-                    assert_eq!(FieldId::of_plain(format!("{name}{after}").as_bytes(), name.len()), id, "{name}{after}");
+                for after in [": v", ": a value"] {
+                    let line = format!("{name}{after:\0<32}");
+                    assert_eq!(FieldId::of_plain(line.as_bytes().first_chunk().unwrap(), name.len()), id, "{line}");
                 }
             }
             if id != FieldId::XCaProxy {
@@ -383,7 +386,8 @@ mod tests {
                     for (letter, len) in [(b'q', near.len()), (b'-', near.len()), (near[at], at), (b'q', near.len() + 1)] {
                         near[at] = letter;
                         let line = [&near[..], b"qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"].concat();
-                        assert_eq!(FieldId::of_plain(&line, len), FieldId::of(&line[..len]), "{}", line.escape_ascii());
+                        let found = FieldId::of_plain(line.first_chunk().unwrap(), len);
+                        assert_eq!(found, FieldId::of(&line[..len]), "{}", line.escape_ascii());
                     }
                 }
             }

@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use monoio::buf::{IoBuf, IoBufMut, IoVecBuf};
 
-/// Room of a small block, in bytes. Not a power of two, so that blocks do not fall on the same cache sets.
-pub const SMALL_BYTES: usize = 16 * 1024 + 320;
+/// Room of a small block, in bytes: for a body of 16 KiB with its head, and what is kept free before it. Not a power of two,
+/// so that blocks do not fall on the same cache sets.
+pub const SMALL_BYTES: usize = 18 * 1024 + 320;
 /// Room of a large block, for bodies that keep filling small ones.
 pub const LARGE_BYTES: usize = 128 * 1024 + 320;
 /// Small blocks a worker keeps for later.

@@ -10,6 +10,8 @@ use crate::http::date::{DATE_BYTES, imf_fixdate};
 pub struct Clock {
     started: Instant,
     coarse_ms: Cell<u64>,
+    /// The last exact reading of this turn of the event loop.
+    turn_us: Cell<Option<u64>>,
     /// Unix time at the start, in milliseconds, as the system's clock has it now.
     unix_ms_at_start: Cell<u64>,
     date_s: Cell<u64>,
@@ -30,6 +32,7 @@ impl Default for Clock {
         Self {
             started,
             coarse_ms: Cell::new(0),
+            turn_us: Cell::new(None),
             unix_ms_at_start: Cell::new(0),
             date_s: Cell::new(0),
             date: Cell::new([0; DATE_BYTES]),
@@ -40,7 +43,19 @@ impl Default for Clock {
 impl Clock {
     /// Microseconds since the first worker started; never goes back.
     pub fn now_us(&self) -> u64 {
-        self.started.elapsed().as_micros() as u64
+        let now_us = self.started.elapsed().as_micros() as u64;
+        self.turn_us.set(Some(now_us));
+        now_us
+    }
+
+    /// The same, as of some reading of this turn of the event loop: for what need not be known to the microsecond.
+    pub fn turn_us(&self) -> u64 {
+        self.turn_us.get().unwrap_or_else(|| self.now_us())
+    }
+
+    /// A turn of the event loop begins.
+    pub fn new_turn(&self) {
+        self.turn_us.set(None);
     }
 
     /// Milliseconds since the first worker started, as of the last sweep: what deadlines are measured in.

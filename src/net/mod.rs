@@ -13,6 +13,7 @@ mod room;
 pub mod runtime;
 pub mod secure;
 pub mod stream;
+pub mod tasks;
 pub mod turn;
 
 pub use admission::Admission;
@@ -21,3 +22,4 @@ pub use clock::Clock;
 pub use deadline::{Timer, Wait, Watch, Watched, Watches};
 pub use runtime::pause;
 pub use stream::{Ready, Stream};
+pub use tasks::Tasks;

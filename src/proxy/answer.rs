@@ -76,12 +76,11 @@ impl<'a> Answer<'a> {
         Failure::End(ended)
     }
 
-    async fn send(&self, block: Block) -> Result<Block, Failure> {
-        let len = block.len();
-        let (result, block) = self.c.send(block).await;
+    /// What sending a block to the client has come to: it comes back with the same bytes in use.
+    fn sent(&self, (result, block): (io::Result<()>, Block)) -> Result<Block, Failure> {
         match result {
             Ok(()) => {
-                self.story.sent(len);
+                self.story.sent(block.len());
                 Ok(block)
             }
             Err(_) => {
@@ -98,7 +97,7 @@ pub async fn relay(a: &Answer<'_>) -> Result<Relayed, AttemptFailure> {
     match plan {
         Some(plan) => Ok(relay_body(a, plan, block).await?),
         None => {
-            let sent = a.send(block).await?;
+            let sent = a.sent(a.c.send(block).await)?;
             a.c.core.blocks.put(sent);
             Ok(Relayed { switched: true, backend_reusable: None, client_reusable: false })
         }
@@ -142,7 +141,7 @@ async fn read_head(a: &Answer<'_>) -> Result<(Option<Plan>, Block), AttemptFailu
                 Head::Interim(copy) => {
                     scanned = 0;
                     if let Some(interim) = copy {
-                        let sent = a.send(interim).await?;
+                        let sent = a.sent(a.c.send(interim).await)?;
                         a.c.core.blocks.put(sent);
                     }
                 }
@@ -270,7 +269,7 @@ fn pass(blocks: &Blocks, transfer: &mut Transfer, block: &mut Block, limits: &Ch
     let surplus = passed.ended && passed.consumed < block.len();
     block.narrow(passed.output);
     block.prepend(passed.prefix.as_bytes());
-    if passed.ended {
+    if passed.ended && transfer.has_tail() {
         *block = blocks.append_all(std::mem::replace(block, Block::with_room(0)), transfer.tail());
     }
     Ok((passed.ended, surplus))
@@ -280,7 +279,7 @@ fn pass(blocks: &Blocks, transfer: &mut Transfer, block: &mut Block, limits: &Ch
 async fn relay_body(a: &Answer<'_>, mut plan: Plan, mut block: Block) -> Result<Relayed, Failure> {
     loop {
         if !block.is_empty() {
-            block = a.send(block).await?;
+            block = a.sent(a.c.send(block).await)?;
         }
         if plan.ended {
             break;

@@ -10,7 +10,7 @@ use super::connection::{After, Connection};
 use super::failure::{AttemptFailure, Failure};
 use super::forward::{ClientSide, Outgoing, client_side};
 use super::options::options;
-use super::reach::{connection, no_instance, turn};
+use super::reach::{connect, idle, no_instance, turn};
 use super::redirect::redirect;
 use super::refuse::refuse;
 use super::request::{NoRequest, Request};
@@ -35,26 +35,30 @@ pub async fn exchange(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, block:
         }
     };
     let story = Story::begin(c, &request);
-    let outcome = match refused {
+    // Route, authenticate, authorize, admit.
+    let decision = match refused {
         Some(refusal) => Err(Failure::Tell(refusal)),
-        // Route, authenticate, authorize, admit.
-        None => match request.decide(c, ready.as_mut()).await {
-            Ok(decision) => {
-                story.decided(c, &decision);
-                match decision.verdict {
-                    // Map, pick, forward, relay.
-                    Verdict::Forward(forward) => pass(c, ready, &mut request, &forward, &story).await,
-                    Verdict::Options(api) => Ok(options(c, &mut request, api, &story).await),
-                    Verdict::Redirect => Ok(redirect(c, &mut request, &story).await),
-                    Verdict::Refuse(refusal) => Err(Failure::Tell(refusal)),
-                    // Not asked for twice: the form has been read, and doubts have ended.
-                    Verdict::NeedForm | Verdict::InDoubt(_) | Verdict::Awaited(_) | Verdict::Unconfirmed(..) => {
-                        Err(Failure::Tell(Refusal::new(ErrorCode::X500ER)))
-                    }
+        None => match request.decide(c) {
+            Ok(decision) if decision.is_open() => request.settle(c, ready.as_mut(), decision).await,
+            decided => decided,
+        },
+    };
+    let outcome = match decision {
+        Ok(decision) => {
+            story.decided(c, &decision);
+            match decision.verdict {
+                // Map, pick, forward, relay.
+                Verdict::Forward(forward) => pass(c, ready, &mut request, &forward, &story).await,
+                Verdict::Options(api) => Ok(options(c, &mut request, api, &story).await),
+                Verdict::Redirect => Ok(redirect(c, &mut request, &story).await),
+                Verdict::Refuse(refusal) => Err(Failure::Tell(refusal)),
+                // Not asked for twice: the form has been read, and doubts have ended.
+                Verdict::NeedForm | Verdict::InDoubt(_) | Verdict::Awaited(_) | Verdict::Unconfirmed(..) => {
+                    Err(Failure::Tell(Refusal::new(ErrorCode::X500ER)))
                 }
             }
-            Err(failure) => Err(failure),
-        },
+        }
+        Err(failure) => Err(failure),
     };
     let (after, refusal) = match outcome {
         Ok(after) => (after, None),
@@ -91,11 +95,18 @@ async fn pass(
             Err(why) => return Err(not_connected.unwrap_or_else(|| no_instance(why))),
         };
         story.picked(&pick);
-        turn(c, ready.as_mut(), request.head.version, &pick).await?;
+        if !pick.take_turn() {
+            turn(c, ready.as_mut(), request.head.version, &pick).await?;
+        }
         let head = request.map(c, forward, &pick.instance.backend)?;
         outgoing.set_head(head);
         let fresh = story.retried.get();
-        let (stream, reused) = match connection(c, ready.as_mut(), &pick, fresh, outgoing.can_be_repeated()).await {
+        let idle = if fresh { None } else { idle(c, &pick, outgoing.can_be_repeated()) };
+        let connected = match idle {
+            Some(stream) => Ok((stream, true)),
+            None => connect(c, ready.as_mut(), &pick).await,
+        };
+        let (stream, reused) = match connected {
             Ok(connection) => connection,
             // A connection that could not be made has cost the backend nothing: another instance is tried.
             Err(failure @ Failure::Tell(_)) => {
@@ -178,7 +189,7 @@ async fn attempt(
                 }
             };
             // An answer must find its request sent, when it is. Once it is, the answer comes first: what the client
-            // sends after it is the next request, and not looked at here.
+            // sends after it is the next request, and not looked at here. Neither is polled twice.
             let was_sent = request_sent.get();
             if !was_sent {
                 poll_client_side(context);
@@ -188,7 +199,7 @@ async fn attempt(
                 at_once |= !was_sent;
                 pick.answered(c.core.clock.coarse_ms());
             }
-            if answered.is_pending() && request_sent.get() {
+            if answered.is_pending() && was_sent {
                 poll_client_side(context);
             }
             answered
@@ -225,7 +236,7 @@ async fn attempt(
     if whole && let Some(trust) = relayed.backend_reusable {
         // It may be the answer to another request, that came too late for it.
         let trust = if at_once { Trust::Look } else { trust };
-        pick.instance.keep(stream, trust, c.core.clock.now_us(), c.core.limits().pool_idle_connections);
+        pick.instance.keep(stream, trust, c.core.clock.turn_us(), request.tables.catalog.limits.pool_idle_connections);
     }
     Ok(Passed::Done(match relayed.client_reusable {
         true => After::Next(received),

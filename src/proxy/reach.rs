@@ -28,21 +28,21 @@ use crate::upstream::{NoPick, Pick};
 const PAUSES: usize = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A connection to the instance picked: the warmest idle one, or a new one. True: it has been used before.
-pub async fn connection(
-    c: &Connection<'_>,
-    ready: Pin<&mut dyn Ready>,
-    pick: &Pick,
-    fresh: bool,
-    can_be_repeated: bool,
-) -> Result<(Stream, bool), Failure> {
+/// The warmest idle connection to the instance picked, where a connection is for one call at a time.
+pub fn idle(c: &Connection<'_>, pick: &Pick, can_be_repeated: bool) -> Option<Stream> {
+    if pick.instance.http2 {
+        return None;
+    }
+    let stream = pick.instance.take_idle(c.core.clock.turn_us(), !can_be_repeated)?;
+    pick.instance.cells().reused.add(1);
+    Some(stream)
+}
+
+/// Another connection to it. True: it has been used before.
+pub async fn connect(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<(Stream, bool), Failure> {
     if pick.instance.http2 {
         // Boxed, because it would make every connection's future as large.
         return Box::pin(call(c, ready, pick)).await;
-    }
-    if !fresh && let Some(stream) = pick.instance.take_idle(c.core.clock.now_us(), !can_be_repeated) {
-        pick.instance.cells().reused.add(1);
-        return Ok((stream, true));
     }
     new_connection(c, ready, pick).await.map(|stream| (stream, false))
 }
@@ -177,11 +177,8 @@ pub fn no_instance(why: NoPick) -> Failure {
     })
 }
 
-/// Waits until the instance has a connection to spare; a client that leaves meanwhile leaves the queue.
+/// Waits until the instance, which has none now, has a connection to spare; a client that leaves meanwhile leaves the queue.
 pub async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: Version, pick: &Pick) -> Result<(), Failure> {
-    if pick.take_turn() {
-        return Ok(());
-    }
     pick.instance.cells().queued.add(1);
     let queued = pick.queue(c.core.clock.coarse_ms());
     let mut turn = queued.map_err(|_| Refusal::new(ErrorCode::X503BZ))?;

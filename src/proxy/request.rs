@@ -121,10 +121,19 @@ impl Request {
         RequestView { buffer: self.block.filled(), head: &self.head }
     }
 
-    /// Asks the gate. Where the signature covers a form body, the body is read first.
-    pub async fn decide(&mut self, c: &Connection<'_>, ready: Pin<&mut dyn Ready>) -> Result<Decision, Failure> {
+    /// Asks the gate. What it leaves open is for [`Request::settle`]; apart, because most decisions need no waiting.
+    pub fn decide(&self, c: &Connection<'_>) -> Result<Decision, Failure> {
+        self.judge(c, None)
+    }
+
+    /// Brings an open decision to its end. Where the signature covers a form body, the body is read first.
+    pub async fn settle(
+        &mut self,
+        c: &Connection<'_>,
+        ready: Pin<&mut dyn Ready>,
+        mut decision: Decision,
+    ) -> Result<Decision, Failure> {
         let mut form = None;
-        let mut decision = self.judge(c, form)?;
         if matches!(decision.verdict, Verdict::NeedForm) {
             self.read_form(c).await?;
             form = Some(());

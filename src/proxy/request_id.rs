@@ -45,17 +45,28 @@ impl Default for RequestIds {
 }
 
 fn format(random: u128) -> RequestId {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     /// Where each byte's two digits stand.
     const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
     // Version 4, variant 10 (RFC 9562, section 5.4).
     let bits = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let mut text = [b'-'; 36];
     for (byte, place) in bits.to_be_bytes().into_iter().zip(PLACES) {
-        text[place] = DIGITS[usize::from(byte >> 4)];
-        text[place + 1] = DIGITS[usize::from(byte & 15)];
+        [text[place], text[place + 1]] = PAIRS[usize::from(byte)];
     }
     text
+}
+
+/// The two digits of each byte.
+const PAIRS: &[[u8; 2]; 256] = &pairs();
+
+const fn pairs() -> [[u8; 2]; 256] {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let (mut pairs, mut byte) = ([[0; 2]; 256], 0);
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
 }
 
 #[cfg(test)]

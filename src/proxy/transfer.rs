@@ -122,7 +122,12 @@ impl Transfer {
         matches!(self, Self::Ended | Self::Raw | Self::Chunking { .. })
     }
 
-    /// What ends the message toward the next hop, once it is whole.
+    /// Something ends the message toward the next hop, once it is whole.
+    pub fn has_tail(&self) -> bool {
+        !matches!(self, Self::Ended | Self::Exact(_) | Self::Content(_) | Self::Raw)
+    }
+
+    /// What that is.
     pub fn tail(&self) -> [&[u8]; 3] {
         match self {
             Self::Chunks(decoder) => [LAST_CHUNK_LINE, decoder.trailers(), b"\r\n"],

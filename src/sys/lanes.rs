@@ -10,11 +10,14 @@ use x86_64 as processor;
 
 /// Control bytes: below 0x20, and 0x7f. A tab is one; what lies beyond ASCII is none.
 #[inline]
-pub fn controls(block: &[u8; 64]) -> u64 {
-    let (lanes, _) = block.as_chunks::<16>();
-    let [a, b, c, d] = lanes else { return u64::MAX };
-    let mask = |lane: &[u8; 16]| u64::from(processor::controls(lane));
-    mask(a) | mask(b) << 16 | mask(c) << 32 | mask(d) << 48
+pub fn controls(lane: &[u8; 16]) -> u16 {
+    processor::controls(lane)
+}
+
+/// Bytes that are, with 0x20 added to their bits, those of `small`: of letters, digits and hyphens the same in any case.
+#[inline]
+pub fn same_in_lower_case(lane: &[u8; 16], small: &[u8; 16]) -> u16 {
+    processor::same_in_lower_case(lane, small)
 }
 
 /// Neither a letter, nor a digit, nor `A`, `B` or `C`.
@@ -51,6 +54,15 @@ mod x86_64 {
         unsafe {
             let bytes = _mm_loadu_si128(lane.as_ptr().cast());
             mask(_mm_or_si128(at_most(bytes, 0x1f), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f))))
+        }
+    }
+
+    #[inline]
+    pub fn same_in_lower_case(lane: &[u8; 16], small: &[u8; 16]) -> u16 {
+        // SAFETY: as above.
+        unsafe {
+            let bytes = _mm_or_si128(_mm_loadu_si128(lane.as_ptr().cast()), _mm_set1_epi8(0x20));
+            mask(_mm_cmpeq_epi8(bytes, _mm_loadu_si128(small.as_ptr().cast())))
         }
     }
 
@@ -98,8 +110,13 @@ mod portable {
         mask(lane, |byte| byte.is_ascii_alphanumeric() || [A, B, C].contains(&byte))
     }
 
+    pub fn same_in_lower_case(lane: &[u8; 16], small: &[u8; 16]) -> u16 {
+        let mut small = small.iter().rev();
+        mask(lane, |byte| small.next().is_some_and(|small| byte | 0x20 == *small))
+    }
+
     #[inline]
-    fn mask(lane: &[u8; 16], is_one: impl Fn(u8) -> bool) -> u16 {
+    fn mask(lane: &[u8; 16], mut is_one: impl FnMut(u8) -> bool) -> u16 {
         lane.iter().rev().fold(0, |mask, &byte| mask << 1 | u16::from(is_one(byte)))
     }
 }
@@ -111,18 +128,18 @@ mod tests {
     #[test]
     fn every_byte_in_every_place_is_in_its_class() {
         for byte in 0..=255 {
-            for place in 0..64 {
-                let mut block = [b'x'; 64];
-                block[place] = byte;
-                let control = byte < 0x20 || byte == 0x7f;
-                assert_eq!(controls(&block), u64::from(control) << place, "{byte:#x}");
-            }
             for place in 0..16 {
                 let mut lane = [b'x'; 16];
                 lane[place] = byte;
                 let word = byte.is_ascii_alphanumeric() || b"-/_".contains(&byte);
                 assert_eq!(words_end::<b'-', b'/', b'_'>(&lane), u16::from(!word) << place, "{byte:#x}");
+                let control = byte < 0x20 || byte == 0x7f;
+                assert_eq!(controls(&lane), u16::from(control) << place, "{byte:#x}");
                 assert_eq!(processor::controls(&lane), portable::controls(&lane));
+                let small = [b'-', b'x', b'1', byte].map(|byte| [byte; 16]);
+                for small in &small {
+                    assert_eq!(same_in_lower_case(&lane, small), portable::same_in_lower_case(&lane, small));
+                }
                 assert_eq!(processor::words::<b'.', b'~', b'.'>(&lane), portable::words::<b'.', b'~', b'.'>(&lane));
             }
         }
@@ -130,11 +147,12 @@ mod tests {
 
     #[test]
     fn places_do_not_mix() {
-        let mut block = [b' '; 64];
-        for place in [0, 15, 16, 31, 40, 63] {
-            block[place] = b'\r';
+        let mut lane = [b' '; 16];
+        for place in [0, 7, 8, 15] {
+            lane[place] = b'\r';
         }
-        assert_eq!(controls(&block), 1 | 1 << 15 | 1 << 16 | 1 << 31 | 1 << 40 | 1 << 63);
+        assert_eq!(controls(&lane), 1 | 1 << 7 | 1 << 8 | 1 << 15);
+        assert_eq!(same_in_lower_case(b"X-Ca-Key: 000000", b"x-ca-key\0\0\0\0\0\0\0\0"), 0xff);
     }
 
     #[test]

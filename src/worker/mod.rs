@@ -96,6 +96,8 @@ async fn live(provision: Provision) {
         monoio::spawn(accept::accept(core.clone(), listener.clone(), *settings));
     }
     core.spawn(follow(core.clone(), handover, number, bell));
+    let clock = core.clone();
+    monoio::spawn(core.tasks.clone().run(move || clock.clock.new_turn()));
 
     let mut last_call_ms = u64::MAX;
     loop {

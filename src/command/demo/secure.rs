@@ -1,6 +1,8 @@
 //! The demo over HTTPS: a listener and certificates that are made anew each time, beside what the documents say.
 
+use std::fs::{self, DirBuilder};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,7 +21,9 @@ const AUTHORITY: &str = "demo-authority.pem";
 pub fn secure(catalog: &Catalog, address: SocketAddr) -> Result<(Amend, PathBuf), Failure> {
     let (authority, chain, key) = make(&names(catalog)).map_err(|error| Failure::new(format!("no certificate: {error}")))?;
     let file = catalog.instance.state_directory.join(AUTHORITY);
-    let written = std::fs::create_dir_all(&catalog.instance.state_directory).and_then(|()| std::fs::write(&file, authority));
+    // For its owner alone, as the gateway makes it.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&catalog.instance.state_directory);
+    let written = made.and_then(|()| fs::write(&file, authority));
     written.map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
     let certificate = Certificate::read(&chain, &key).map_err(|problem| Failure::new(format!("no certificate: {problem:?}")))?;
     let site = Site::new(vec![Arc::new(certificate.certified(None))], Versions::Tls12And13, None);

@@ -4,7 +4,7 @@
 //! refuses: what two parsers could read differently does not pass a gateway. Faults are found as early as the bytes
 //! allow, so that what is no HTTP is refused at once and not waited for.
 
-use super::plain::PlainLines;
+use super::plain::plain_line;
 use super::{Field, Fields, HeadError, HeadLimits, Parsed, RequestHead, ResponseHead, Span, Version};
 use crate::http::field::{FieldId, is_token_byte};
 
@@ -288,9 +288,8 @@ impl<'a> Cursor<'a> {
     /// `*( field-line CRLF ) CRLF` (RFC 9112, section 5).
     fn fields(&mut self, limits: &HeadLimits, fields: &mut Fields) -> Result<(), Stop> {
         let most = limits.fields;
-        let mut plain = PlainLines::new(self.bytes, self.at);
         loop {
-            let field = match plain.next(self.at) {
+            let field = match plain_line(self.bytes, self.at) {
                 Some((field, next)) => {
                     self.at = next;
                     field

@@ -1,88 +1,72 @@
 //! Field lines as nearly every sender writes them: a name of letters, digits and hyphens, a colon and one space, a value
-//! without a tab, CRLF. They are read by masks over many bytes at once; any other line is left to the parser, which reads
+//! without a tab, CRLF. They are read by masks over sixteen bytes at once; any other line is left to the parser, which reads
 //! byte by byte and knows what is wrong.
 
 use super::{Field, Span};
 use crate::http::field::FieldId;
 use crate::sys::lanes;
 
-/// Names longer than this are left to the parser.
+/// Names of this length and longer are left to the parser.
+const NAME_BYTES: usize = 32;
 const LANE_BYTES: usize = 16;
-const BLOCK_BYTES: usize = 64;
+/// A name, what follows it, and the beginning of a value.
+const WINDOW_BYTES: usize = 64;
 
-/// A walk over the lines of a head, always forward.
-pub(super) struct PlainLines<'a> {
-    bytes: &'a [u8],
-    /// Where the block begins that `controls` is the mask of.
-    block: usize,
-    controls: u64,
-}
-
-impl<'a> PlainLines<'a> {
-    pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, block: at, controls: controls(bytes, at) }
-    }
-
-    /// The line at `at`, if it is a plain one and whole, and where the next begins. `at` never goes back.
-    #[inline]
-    pub fn next(&mut self, at: usize) -> Option<(Field, usize)> {
-        let line = self.bytes.get(at..)?;
-        let name_len = name_len(line)?;
-        let [b':', b' ', first, ..] = *line.get(name_len..)? else { return None };
-        let start = at + name_len + 2;
-        let end = self.control(start);
-        let [last, b'\r', b'\n', ..] = *self.bytes.get(end - 1..)? else { return None };
-        // White space around the value is no part of it: the parser takes it off.
-        if first == b' ' || last == b' ' && end > start {
-            return None;
-        }
-        let span = |start: usize, end: usize| Span { start: start as u16, end: end as u16 };
-        let name = span(at, at + name_len);
-        let id = FieldId::of_plain(line, name_len);
-        Some((Field { name, value: span(start, end), id, plain: true }, end + 2))
-    }
-
-    /// The first control byte from `at` on, or a place behind the last byte.
-    #[inline]
-    fn control(&mut self, at: usize) -> usize {
-        let mut skip = at - self.block;
-        loop {
-            if let Some(rest) = u32::try_from(skip).ok().and_then(|skip| self.controls.checked_shr(skip))
-                && rest != 0
-            {
-                return self.block + skip + rest.trailing_zeros() as usize;
-            }
-            // Nothing from `at` on in this block.
-            self.block += BLOCK_BYTES;
-            skip = skip.saturating_sub(BLOCK_BYTES);
-            self.controls = controls(self.bytes, self.block);
-        }
-    }
-}
-
-/// How many letters, digits and hyphens the line begins with; `None`: none, too many, or too little of the line is there.
+/// The line at `at`, if it is a plain one and whole, and where the next begins.
 #[inline]
-fn name_len(line: &[u8]) -> Option<usize> {
-    let (lane, rest) = line.split_first_chunk::<LANE_BYTES>()?;
-    match lanes::words_end::<b'-', b'-', b'-'>(lane) {
-        0 => match lanes::words_end::<b'-', b'-', b'-'>(rest.first_chunk()?) {
-            0 => None,
-            end => Some(LANE_BYTES + end.trailing_zeros() as usize),
-        },
-        end => Some(end.trailing_zeros() as usize).filter(|&len| len > 0),
-    }
+pub(super) fn plain_line(bytes: &[u8], at: usize) -> Option<(Field, usize)> {
+    let line = bytes.get(at..)?;
+    let Some(window) = line.first_chunk() else {
+        // The zeros are no part of a plain line, and end it.
+        let mut window = [0; WINDOW_BYTES];
+        window[..line.len()].copy_from_slice(line);
+        return plain_in(&window, line, at);
+    };
+    plain_in(window, line, at)
 }
 
-/// The mask of the block at `at`. What lies behind the last byte counts as a control byte, so that every search ends.
-#[inline]
-fn controls(bytes: &[u8], at: usize) -> u64 {
-    let rest = bytes.get(at..).unwrap_or_default();
-    if let Some(block) = rest.first_chunk() {
-        return lanes::controls(block);
+/// `window`: what the line begins with.
+#[inline(always)]
+fn plain_in(window: &[u8; WINDOW_BYTES], line: &[u8], at: usize) -> Option<(Field, usize)> {
+    let name_len = name_len(window)?;
+    let [colon, space, first] = [0, 1, 2].map(|n| window[name_len + n]);
+    let start = name_len + 2;
+    let end = match lanes::controls(window[start..].first_chunk()?) {
+        0 => control(line, start + LANE_BYTES),
+        controls => start + controls.trailing_zeros() as usize,
+    };
+    let [last, b'\r', b'\n', ..] = *line.get(end - 1..)? else { return None };
+    // White space around the value is no part of it: the parser takes it off.
+    if colon != b':' || space != b' ' || first == b' ' || last == b' ' && end > start {
+        return None;
     }
-    let mut block = [0; BLOCK_BYTES];
-    block[..rest.len()].copy_from_slice(rest);
-    lanes::controls(&block)
+    let span = |start: usize, end: usize| Span { start: (at + start) as u16, end: (at + end) as u16 };
+    let id = FieldId::of_plain(window.first_chunk()?, name_len);
+    Some((Field { name: span(0, name_len), value: span(start, end), id, plain: true }, at + end + 2))
+}
+
+/// How many letters, digits and hyphens the line begins with; `None`: none, or too many.
+#[inline(always)]
+fn name_len(window: &[u8; WINDOW_BYTES]) -> Option<usize> {
+    let ([one, two, ..], _) = window.as_chunks() else { return None };
+    let len = match lanes::words_end::<b'-', b'-', b'-'>(one) {
+        0 => LANE_BYTES as u32 + lanes::words_end::<b'-', b'-', b'-'>(two).trailing_zeros(),
+        end => end.trailing_zeros(),
+    } as usize;
+    (1..NAME_BYTES).contains(&len).then_some(len)
+}
+
+/// The first control byte from `at` on, or the end of the bytes.
+fn control(bytes: &[u8], at: usize) -> usize {
+    let (lanes, rest) = bytes.get(at..).unwrap_or_default().as_chunks();
+    for (place, lane) in lanes.iter().enumerate() {
+        match lanes::controls(lane) {
+            0 => {}
+            controls => return at + place * LANE_BYTES + controls.trailing_zeros() as usize,
+        }
+    }
+    let found = rest.iter().position(|&byte| byte < 0x20 || byte == 0x7f);
+    bytes.len() - rest.len() + found.unwrap_or(rest.len())
 }
 
 #[cfg(test)]
