@@ -106,11 +106,12 @@ fn streams_that_are_opened_and_reset_again_and_again() {
 fn frames_that_move_nothing() {
     let backend = Backend::ok();
     let ping = Frame::new(Frame::PING, 0, 0, [0; 8]);
+    let unasked = Frame::new(Frame::PING, Frame::ACK, 0, [7; 8]);
     let settings = Frame::new(Frame::SETTINGS, 0, 0, [0, 4, 0, 0, 255, 255]);
     let priority = Frame::new(Frame::PRIORITY, 0, 3, [0, 0, 0, 0, 16]);
     let unknown = Frame::new(0xbb, 0, 0, [1, 2, 3]);
     let empty = Frame::new(Frame::DATA, 0, 1, []);
-    for frame in [ping, settings, priority, unknown, empty] {
+    for frame in [ping, unasked, settings, priority, unknown, empty] {
         let gateway = start(&backend, "http2_idle_frames = 100");
         let mut client = FrameClient::connect(gateway.address);
         let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a")];
@@ -118,6 +119,7 @@ fn frames_that_move_nothing() {
         client.send(&frame.bytes().repeat(50)).assert_alive();
         client.send(&frame.bytes().repeat(100));
         assert_told_to_calm_down(&gateway, &mut client);
+        assert!(!gateway.output().contains("WARN"), "nothing is said of each: {}", gateway.output());
     }
 }
 

@@ -5,8 +5,12 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::debug_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lines that may wait to be written; further ones are lost.
 const LINES_WAITING: usize = 1024;
@@ -36,10 +40,14 @@ impl Log {
         std::thread::Builder::new().name("log".into()).spawn(move || write(&lines))?;
         let log = Self(sender);
         let words = tracing_subscriber::fmt().with_writer(log.clone()).with_target(false).with_ansi(false);
+        // What packages say is about their peers, and as often as those like.
+        let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
         let set = match format {
             // A message says everything; its fields are for programs.
-            Format::Text => words.fmt_fields(debug_fn(message)).try_init(),
-            Format::Json => words.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+            Format::Text => words.fmt_fields(debug_fn(message)).finish().with(ours).try_init(),
+            Format::Json => {
+                words.json().flatten_event(true).with_current_span(false).with_span_list(false).finish().with(ours).try_init()
+            }
         };
         if set.is_ok() {
             std::panic::set_hook(Box::new(|panic| {

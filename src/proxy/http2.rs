@@ -96,11 +96,6 @@ async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits
             core.counters.http2_floods.add(1);
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
         }
-        // It was ended because it waited for too long, or to make room.
-        if c.watch.from_client.expired() == Wait::Idle && !over {
-            over = true;
-            connection.abrupt_shutdown(Reason::NO_ERROR);
-        }
         if core.draining.get() && !leaving {
             leaving = true;
             connection.graceful_shutdown();
@@ -115,6 +110,11 @@ async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
+                // It was ended because it waited for too long, or to make room: once the last answer has gone out.
+                Poll::Pending if c.watch.from_client.expired() == Wait::Idle && !over => {
+                    over = true;
+                    connection.abrupt_shutdown(Reason::NO_ERROR);
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }
