@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::thread;
 
-use lockgate_test_support::{Api, App, Backend, Config, DelayedPeer, Gateway, Redis, Request, Signer, eventually};
+use lockgate_test_support::{
+    Api, App, Authority, Backend, Config, DelayedPeer, Gateway, KeyKind, Redis, Request, Signer, eventually, reserve,
+};
 
 const SECRET: &str = "of one cluster, and of no other";
 
@@ -224,4 +226,94 @@ fn what_is_used_at_all_gateways_is_shown_and_begun_anew() {
     // The other one hears of it in a moment.
     eventually("it passes there again", || gateways[1].get("/x").code().is_empty().then_some(()));
     assert_eq!(storm(&gateways, 2, 30), 49);
+}
+
+/// The whole way over TLS, with an authority, a user and a password of one's own.
+#[test]
+fn an_engine_may_be_spoken_to_over_tls_by_a_user_with_a_password() {
+    let authority = Authority::new("engines");
+    let identity = authority.issue("engine", &["127.0.0.1"], KeyKind::Ecdsa);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    identity.write(directory.path(), "engine");
+    let path = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+    let port = reserve();
+    let secure_port = port.address.port().to_string();
+    let (certificate, key) = (path("engine.pem"), path("engine.key"));
+    let words = ["--tls-port", &secure_port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+    let user = [
+        "--tls-ca-cert-file",
+        &certificate,
+        "--tls-auth-clients",
+        "no",
+        "--user",
+        "edge",
+        "on",
+        ">a-password",
+        "~*",
+        "&*",
+        "+@all",
+    ];
+    let _redis = Redis::with(&[&words[..], &user[..]].concat());
+    let (backend, cluster) = (Backend::ok(), "wait_ms = 15000\nusername = \"edge\"\npassword_file = \"password\"");
+    let gateways: Vec<Gateway> = (0..2)
+        .map(|_| {
+            let tls = format!("{cluster}\n\n[cluster.tls]\nauthorities = \"authorities.pem\"");
+            let config = member(&backend, port.address, &tls, "unit = \"day\"\napi = 40");
+            config.write("authorities.pem", &authority.pem);
+            config.write("password", "a-password\n");
+            config.start()
+        })
+        .collect();
+    assert_eq!(storm(&gateways, 2, 20), 40, "{}", gateways[0].output());
+    assert!(gateways.iter().all(|gateway| !gateway.output().contains("a-password") && !gateway.output().contains(SECRET)));
+}
+
+/// The replica of an engine that is killed is promoted, as Sentinels do it in their own time; what has been counted goes on
+/// there.
+#[test]
+fn an_engine_that_fails_over_goes_on_counting() {
+    let (backend, mut first) = (Backend::ok(), Redis::with(&["--repl-diskless-sync-delay", "0"]));
+    let port = |address: SocketAddr| address.port().to_string();
+    let second = Redis::with(&["--replicaof", "127.0.0.1", &port(first.address)]);
+    let sentinel = Redis::sentinel("main", first.address);
+    let cluster = "wait_ms = 10000\nform = \"sentinel\"\nsentinel_master = \"main\"";
+    let limits = "unit = \"day\"\napi = 400\non_engine_loss = \"refuse\"";
+    let gateways = members(2, &backend, sentinel.address, cluster, limits);
+    let mut passed = storm(&gateways, 2, 30);
+    assert_eq!(passed, 120, "{}", gateways[0].output());
+    let copied = || second.ask(&["INFO", "replication"]).contains("master_link_status:up").then_some(());
+    eventually("the replica has a copy", copied);
+    first.kill();
+    wait_for_loss(&gateways);
+    second.ask(&["REPLICAOF", "NO", "ONE"]);
+    sentinel.ask(&["SENTINEL", "REMOVE", "main"]);
+    sentinel.ask(&["SENTINEL", "MONITOR", "main", "127.0.0.1", &port(second.address), "1"]);
+    wait_for_engine(&gateways, 1);
+    passed += storm(&gateways, 2, 100);
+    assert_eq!(passed, 400, "{}", gateways[0].output());
+}
+
+#[test]
+fn gateways_may_count_through_a_redis_cluster() {
+    let (backend, redis) = (Backend::ok(), Redis::with(&["--cluster-enabled", "yes"]));
+    redis.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    eventually("the slots are served", || redis.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(()));
+    let gateways = members(2, &backend, redis.address, "wait_ms = 15000\nform = \"cluster\"", "unit = \"day\"\napi = 60");
+    assert_eq!(storm(&gateways, 2, 30), 60, "{}", gateways[0].output());
+}
+
+#[test]
+fn what_is_known_of_the_engine_is_shown() {
+    let (backend, mut redis) = (Backend::ok(), Redis::start());
+    let gateways = members(2, &backend, redis.address, "wait_ms = 10000", "unit = \"day\"\napi = 100000");
+    assert_eq!(storm(&gateways, 2, 200), 800);
+    let metric = |name: &str| gateways[0].metric(name).unwrap_or(-1.0);
+    eventually("both are known", || (metric("lockgate_cluster_gateways") == 2.0).then_some(()));
+    assert_eq!(metric("lockgate_cluster_engine_up"), 1.0);
+    let (leases, units) = (metric("lockgate_cluster_leases_total"), metric("lockgate_cluster_lease_units_total"));
+    assert!((1.0..200.0).contains(&leases) && units >= 400.0, "{leases} leases of {units} units for 400 calls");
+    assert!(gateways[0].ok(&["status"]).contains("engine reachable, 2 gateways"));
+    redis.kill();
+    eventually("it is missed", || (metric("lockgate_cluster_engine_up") == 0.0).then_some(()));
+    assert!(gateways[0].ok(&["status"]).contains("engine cannot be reached"));
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use lockgate_test_support::{
-    Api, App, Backend, Client, Config, Frame, FrameClient, Gateway, Request, Signer, TlsClient, client_config, eventually,
+    Api, App, Backend, Client, Config, Frame, FrameClient, Gateway, Redis, Request, Signer, TlsClient, client_config, eventually,
     lockgate, promtool, repository, reserve, secured, succeeds,
 };
 
@@ -203,6 +203,18 @@ fn every_metric_moves() {
         (sealed.metric("lockgate_nonces_without_room_total")? > 0.0).then_some(())
     });
     seen.extend(moved(&sealed));
+
+    // A gateway of a cluster, whose engine goes away.
+    let mut redis = Redis::start();
+    let engine = format!("addresses = [\"{}\"]\nsecret_file = \"secret\"\nwait_ms = 10000", redis.address);
+    let config = Config::with_backend(backend.address).published(&Api::app("app", "/app")).app(&app).table("cluster", &engine);
+    config.write("secret", "a secret of these gateways");
+    let node = config.admin().start();
+    node.call(&signer.sign(Request::get("/app").host("g.localhost").field("X-Ca-Nonce", "one"))).assert_passed();
+    seen.extend(moved(&node));
+    redis.kill();
+    eventually("the engine is missed", || (node.metric("lockgate_cluster_failures_total")? > 0.0).then_some(()));
+    seen.extend(moved(&node));
 
     // A log that takes nothing.
     let unlogged = Config::open(backend.address).table("access_log", "path = \"/dev/full\"").admin().start();

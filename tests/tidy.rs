@@ -12,7 +12,7 @@ use serde_json::Value;
 const IMPORTS: &[(&str, &[&str])] = &[
     ("live", &["worker", "catalog", "document", "observe", "net"]),
     ("worker", &["cluster", "state", "proxy", "gate", "http", "upstream", "tls", "observe", "catalog", "net", "sys"]),
-    ("admin", &["gate", "http", "upstream", "observe", "net", "sys"]),
+    ("admin", &["cluster", "gate", "http", "upstream", "observe", "net", "sys"]),
     // What a node asks of the engine that its cluster shares.
     ("cluster", &["gate", "catalog", "net", "observe"]),
     ("proxy", &["cluster", "gate", "http", "http2", "upstream", "tls", "observe", "catalog", "net", "sys"]),

@@ -13,6 +13,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use crate::cluster::Engine;
 use crate::gate::Shared;
 use crate::net::Clock;
 use crate::observe::access_log::Lines;
@@ -33,6 +34,8 @@ pub struct Sources {
     pub board: Arc<Board>,
     /// The counters of quotas.
     pub shared: Arc<Shared>,
+    /// `None`: this gateway counts alone.
+    pub engine: Option<Engine>,
     /// `None`: there is no access log.
     pub log: Option<Arc<Lines>>,
 }

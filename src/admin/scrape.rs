@@ -1,9 +1,12 @@
 //! `/metrics`: the cells of all workers, summed by name.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Sources, process};
+use crate::cluster::Engine;
 use crate::gate::ErrorCode;
+use crate::gate::quota::allowance::Standing;
 use crate::gate::quota::look::Level;
 use crate::gate::quota::quotas::DEFAULT_DOMAIN;
 use crate::net::clock;
@@ -122,6 +125,22 @@ impl VpcAccessSum {
     }
 }
 
+/// What is shown of the engine of a cluster.
+fn cluster(metric: Metric, engine: &Engine) -> f64 {
+    let (standing, counted) = (engine.standing.as_deref(), &engine.counted);
+    let count = match metric {
+        Metric::ClusterUp => standing.is_some_and(|standing| !standing.is_lost()).into(),
+        Metric::ClusterGateways => standing.map_or(0, Standing::nodes),
+        Metric::ClusterRoundTrips => counted.round_trips.load(Relaxed),
+        Metric::ClusterSeconds => return counted.round_trip_us.load(Relaxed) as f64 / 1e6,
+        Metric::ClusterFailures => counted.failures.load(Relaxed),
+        Metric::ClusterLeases => counted.leases.load(Relaxed),
+        Metric::ClusterUnits => counted.units.load(Relaxed),
+        _ => counted.nonces.load(Relaxed),
+    };
+    count as f64
+}
+
 /// What has been used of the quotas of default domains, by group.
 fn default_domain_calls(sources: &Sources) -> BTreeMap<String, u64> {
     let now_ms = clock::unix_ms();
@@ -232,6 +251,14 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
             default_domain_calls(sources).iter().for_each(|(group, calls)| out.sample(&[group], *calls));
         }
         Metric::QuotaWithoutRoom => out.sample(&[], sources.sum(|counters| counters.quota_without_room.get())),
+        Metric::ClusterUp
+        | Metric::ClusterGateways
+        | Metric::ClusterRoundTrips
+        | Metric::ClusterSeconds
+        | Metric::ClusterFailures
+        | Metric::ClusterLeases
+        | Metric::ClusterUnits
+        | Metric::ClusterNonces => sources.engine.iter().for_each(|engine| out.sample(&[], cluster(metric, engine))),
         Metric::Timeouts => {
             for (timeout, name) in Timeout::ALL {
                 out.sample(&[name], sources.sum(|counters| counters.timed_out(timeout).get()));

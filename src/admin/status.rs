@@ -1,10 +1,13 @@
 //! `/status`: what a person or a program asks who wants to know how the gateway is. `lockgate status` reads it.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Sources, process};
+use crate::cluster::Engine;
+use crate::gate::quota::allowance::Standing;
 use crate::net::clock;
 use crate::observe::counters::Counters;
 use crate::observe::status::{Phase, View, Work};
@@ -37,6 +40,18 @@ pub struct Page {
     pub requests: Requests,
     pub backends: Vec<Backend>,
     pub access_log: AccessLog,
+    /// `None`: this gateway counts alone.
+    #[serde(default)]
+    pub cluster: Option<Cluster>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its engine can be reached.
+    pub engine_up: bool,
+    pub gateways: u64,
+    pub round_trips: u64,
+    pub failures: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,6 +127,16 @@ pub struct AccessLog {
     pub dropped: u64,
 }
 
+fn cluster(engine: &Engine) -> Cluster {
+    let (standing, counted) = (engine.standing.as_deref(), &engine.counted);
+    Cluster {
+        engine_up: standing.is_some_and(|standing| !standing.is_lost()),
+        gateways: standing.map_or(0, Standing::nodes),
+        round_trips: counted.round_trips.load(Relaxed),
+        failures: counted.failures.load(Relaxed),
+    }
+}
+
 /// Looks at the gateway for a moment.
 pub fn page(sources: &Sources) -> Page {
     let busy = busy(sources);
@@ -147,6 +172,7 @@ pub fn page(sources: &Sources) -> Page {
         },
         backends: sources.board.seen(super::now_ms(), |_, _, _| true).into_iter().map(backend).collect(),
         access_log: AccessLog { written: sources.log_lines_written(), dropped: sources.log_lines_dropped() },
+        cluster: sources.engine.as_ref().map(cluster),
         generation: generation(&view, age_s(view.generation.loaded_unix_ms)),
         error: view.error.map(|error| Error {
             time: utc(error.unix_ms),

@@ -7,9 +7,10 @@
 //! A lease grows where the node comes back soon, and shrinks where it comes back late; the engine makes it smaller where
 //! little is left. Where the engine has nothing, other nodes are called to give back what they do not use.
 
-use std::collections::BTreeSet;
+#[cfg(test)]
+mod model;
 
-use ahash::AHashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::gate::quota::allowance::{Collected, Need};
 use crate::gate::quota::window::Window;
@@ -123,9 +124,9 @@ struct Wanted {
 }
 
 /// One for each process that counts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ledger {
-    accounts: AHashMap<u64, Account>,
+    accounts: BTreeMap<u64, Account>,
     /// Those with something to be done.
     open: BTreeSet<u64>,
     seq: u64,
@@ -137,7 +138,8 @@ impl Ledger {
         let Budget::Window(window) = need.budget else { return };
         let Some(account) = self.account(need.id, window, need.limit) else { return };
         let before = account.want.filter(|want| want.urgent).is_some();
-        account.want = Some(Wanted { limit: need.limit, urgent: need.urgent || before, until_ms: now_ms + wait_ms });
+        account.want =
+            Some(Wanted { limit: need.limit, urgent: need.urgent || before, until_ms: now_ms.saturating_add(wait_ms) });
         self.open.insert(need.id);
     }
 

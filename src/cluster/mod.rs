@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::catalog::Cluster;
 use crate::gate::Shared;
-use crate::gate::quota::allowance::Need;
+use crate::gate::quota::allowance::{Need, Standing};
 use crate::net::bell::Ringer;
 pub use outside::Outside;
 use script::{Call, Names};
@@ -78,7 +78,6 @@ pub struct Counted {
     pub failures: AtomicU64,
     pub leases: AtomicU64,
     pub units: AtomicU64,
-    pub units_given_back: AtomicU64,
     pub nonces: AtomicU64,
 }
 
@@ -87,6 +86,7 @@ pub struct Counted {
 pub struct Engine {
     inbox: SyncSender<Message>,
     pub counted: Arc<Counted>,
+    pub standing: Option<Arc<Standing>>,
     /// How long a call waits.
     pub wait: Duration,
 }
@@ -101,7 +101,7 @@ pub fn start(cluster: &Arc<Cluster>, shared: &Arc<Shared>, ringers: Arc<[Ringer]
     let (cluster_of_calls, calls_inbox) = (cluster.clone(), inbox.clone());
     let calls = move || calls::hear(&cluster_of_calls, &names, &calls_inbox);
     std::thread::Builder::new().name("engine-calls".into()).spawn(calls)?;
-    Ok(Engine { inbox, counted, wait: cluster.wait })
+    Ok(Engine { inbox, counted, standing: shared.quotas.standing().cloned(), wait: cluster.wait })
 }
 
 impl Engine {

@@ -105,6 +105,11 @@ fn show(page: &Page, out: &mut dyn Write) -> std::io::Result<()> {
     )?;
     let requests = &page.requests;
     writeln!(out, "requests     {} begun, {} refused, {} panics", requests.begun, requests.refused, requests.panics)?;
+    if let Some(cluster) = &page.cluster {
+        let engine = if cluster.engine_up { "reachable" } else { "cannot be reached" };
+        let (gateways, failures) = (cluster.gateways, cluster.failures);
+        writeln!(out, "cluster      engine {engine}, {gateways} gateways, {failures} failures")?;
+    }
     writeln!(out, "access log   {} lines written, {} dropped", page.access_log.written, page.access_log.dropped)?;
     let ill: Vec<_> = page.backends.iter().filter(|backend| backend.state != "well").collect();
     let in_flight: u64 = page.backends.iter().map(|backend| backend.calls_in_flight).sum();

@@ -135,6 +135,22 @@ metrics! {
     DefaultDomainCalls: Gauge "lockgate_default_domain_calls" ["group"];
     /// Requests that needed a counter of a quota for which there was no room (`counter_capacity`).
     QuotaWithoutRoom: Counter "lockgate_quota_without_room_total" [];
+    /// In a cluster: whether its engine can be reached, 1 or 0.
+    ClusterUp: Gauge "lockgate_cluster_engine_up" [];
+    /// In a cluster: gateways that share the engine, as it last said.
+    ClusterGateways: Gauge "lockgate_cluster_gateways" [];
+    /// Round trips to the engine.
+    ClusterRoundTrips: Counter "lockgate_cluster_round_trips_total" [];
+    /// Time that they took together.
+    ClusterSeconds: Counter "lockgate_cluster_round_trip_seconds_total" [];
+    /// Times that the engine did not answer, or could not be connected to.
+    ClusterFailures: Counter "lockgate_cluster_failures_total" [];
+    /// Leases that the engine granted.
+    ClusterLeases: Counter "lockgate_cluster_leases_total" [];
+    /// Units of limits in them.
+    ClusterUnits: Counter "lockgate_cluster_lease_units_total" [];
+    /// Nonces that the engine was asked about.
+    ClusterNonces: Counter "lockgate_cluster_nonces_total" [];
     /// Waits that were ended because they took too long.
     Timeouts: Counter "lockgate_timeouts_total" ["wait"];
 

@@ -217,6 +217,11 @@ impl Fleet {
         self.board.clone()
     }
 
+    /// Of the cluster, if there is one.
+    pub fn engine(&self) -> Option<Engine> {
+        self.engine.clone()
+    }
+
     /// Counters and sets that the workers share.
     pub fn shared(&self) -> Arc<Shared> {
         self.shared.clone()

@@ -1,6 +1,7 @@
 //! A real Redis as the engine of a cluster: its own directory and port, ended with the test. It keeps nothing on disk.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -38,6 +39,32 @@ impl Redis {
         let redis = Self { address: port.address, directory, arguments, child, _port: port };
         redis.wait();
         redis
+    }
+
+    /// A Sentinel that looks after an engine by itself.
+    pub fn sentinel(name: &str, engine: SocketAddr) -> Self {
+        let port = reserve();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (own, port_of_engine) = (port.address.port(), engine.port());
+        let settings = format!("port {own}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {port_of_engine} 1\n");
+        std::fs::write(directory.path().join("sentinel.conf"), settings).expect("a file can be written");
+        let arguments = ["sentinel.conf", "--sentinel"].map(str::to_owned).to_vec();
+        let child = spawn(directory.path(), &arguments);
+        let sentinel = Self { address: port.address, directory, arguments, child, _port: port };
+        sentinel.wait();
+        sentinel
+    }
+
+    /// What it says to a command, as it is on the wire.
+    pub fn ask(&self, words: &[&str]) -> String {
+        let mut request = format!("*{}\r\n", words.len());
+        words.iter().for_each(|word| request.push_str(&format!("${}\r\n{word}\r\n", word.len())));
+        let mut stream = TcpStream::connect(self.address).expect("redis listens");
+        stream.write_all(request.as_bytes()).expect("it takes a command");
+        stream.shutdown(Shutdown::Write).expect("its side can be ended");
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).expect("it answers");
+        String::from_utf8_lossy(&said).into_owned()
     }
 
     fn wait(&self) {
