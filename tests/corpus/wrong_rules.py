@@ -69,9 +69,9 @@ RULES = [
     ("folded lines are sent on as they came", [
         (
             PARSE,
-            "            let field = match plain.next(self.at) {",
+            "            let field = match plain_line(self.bytes, self.at) {",
             "            let folded = |next: usize| matches!(self.bytes.get(next), Some(b' ' | b'\\t'));\n"
-            "            let field = match plain.next(self.at).filter(|(_, next)| !folded(*next)) {",
+            "            let field = match plain_line(self.bytes, self.at).filter(|(_, next)| !folded(*next)) {",
         ),
         (
             PARSE,
