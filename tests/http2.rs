@@ -1,5 +1,6 @@
 //! HTTP/2 from clients: every stream is a request like any other.
 
+use std::net::TcpStream;
 use std::task::Poll;
 
 use lockgate_test_support::{
@@ -220,6 +221,30 @@ fn a_drain_lets_streams_finish_and_takes_no_more() {
     busy.finish(begun).assert_passed();
     assert!(busy.end().is_ok());
     assert!(busy.try_begin(&Request::get("/"), true).is_err());
+    assert!(gateway.wait().success());
+}
+
+/// All of its answer is with the gateway, which has no more to do for it but to send.
+#[test]
+fn a_drain_waits_for_a_client_that_is_slow_to_take_its_answer() {
+    const BYTES: usize = 12 << 20;
+    let backend = Backend::answering(|_| {
+        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {BYTES}\r\n\r\n").into_bytes();
+        answer.resize(answer.len() + BYTES, b'a');
+        answer
+    });
+    let limits = "http2_send_buffer_bytes = 16_777_216";
+    let mut gateway = Config::open(backend.address).http2().access_log().table("limits", limits).start();
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(2 * BYTES as u32).initial_connection_window_size(2 * BYTES as u32);
+    let mut client = Http2Client::with(gateway.address, &builder);
+    let begun = client.begin(&Request::get("/"), true);
+    client.wait("it is with the backend", |_| is(backend.count() == 1));
+    assert_eq!(gateway.access_log(1)[0]["ended"], "answered");
+    gateway.signal("TERM");
+    eventually("no more connections are taken", || TcpStream::connect(gateway.address).is_err().then_some(()));
+    assert_eq!(client.finish(begun).body.len(), BYTES);
+    assert!(client.end().is_ok());
     assert!(gateway.wait().success());
 }
 

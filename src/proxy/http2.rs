@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
@@ -86,9 +86,10 @@ pub async fn serve(core: &Rc<Core>, c: &Connection<'_>, first: Option<Block>) {
 
 /// Takes streams until the connection is over; the last word is then with the carrier.
 async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits: &Limits) {
-    let streams = Rc::new(Streams { open: Cell::new(0), watch: c.watch.share(), core: core.clone() });
+    let watch = c.watch.share();
+    let streams = Rc::new(Streams { open: Cell::new(0), watch, core: core.clone(), task: Cell::default() });
     let Ok(mut connection) = builder(limits).handshake::<_, Bytes>(Io(carrier)).await else { return };
-    streams.rest();
+    c.watch.from_client.clear();
     let (mut over, mut leaving) = (false, false);
     poll_fn(|context| {
         if carrier.flood().is_some() && !over {
@@ -101,6 +102,7 @@ async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits
             connection.graceful_shutdown();
         }
         c.watch.wake_to_leave(context.waker());
+        streams.task.set(Some(context.waker().clone()));
         loop {
             match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => begin(core, c, &streams, limits, request, respond),
@@ -115,7 +117,13 @@ async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits
                     over = true;
                     connection.abrupt_shutdown(Reason::NO_ERROR);
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    // Ends of answers may still be on their way to a client that is slow to take them.
+                    if !over && !connection.has_streams() {
+                        streams.rest();
+                    }
+                    return Poll::Pending;
+                }
             }
         }
     })
@@ -141,6 +149,8 @@ struct Streams {
     open: Cell<usize>,
     watch: Rc<Watch>,
     core: Rc<Core>,
+    /// The connection's: it looks whether it rests when one of them ends.
+    task: Cell<Option<Waker>>,
 }
 
 /// One of them; dropping it is its end.
@@ -153,9 +163,11 @@ impl Streams {
         Open(self.clone())
     }
 
-    /// Waits for the next request, like any connection.
+    /// Where none is left, the connection waits for the next request, like any other.
     fn rest(&self) {
-        self.watch.from_client.arm(Wait::Idle, self.core.clock.coarse_ms(), self.core.limits().idle_timeout);
+        if self.open.get() == 0 && self.watch.from_client.wait() == Wait::Nothing {
+            self.watch.from_client.arm(Wait::Idle, self.core.clock.coarse_ms(), self.core.limits().idle_timeout);
+        }
     }
 }
 
@@ -164,10 +176,7 @@ impl Drop for Open {
         let streams = &self.0;
         streams.open.set(streams.open.get() - 1);
         streams.watch.answer_begins();
-        // Unless the connection is over, and lingers.
-        if streams.open.get() == 0 && streams.watch.from_client.wait() == Wait::Nothing {
-            streams.rest();
-        }
+        streams.task.take().into_iter().for_each(Waker::wake);
     }
 }
 
