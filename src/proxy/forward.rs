@@ -123,8 +123,9 @@ impl Outgoing {
         Ok(passed)
     }
 
-    pub fn give_back(self, c: &Connection<'_>) {
-        if let Some(head) = self.head {
+    /// Its head, where it has not gone out.
+    pub fn give_back(&mut self, c: &Connection<'_>) {
+        if let Some(head) = self.head.take() {
             c.core.blocks.put(head);
         }
     }
