@@ -274,13 +274,13 @@ async fn one_by_one(connection: &mut Connection, run: &Rc<RefCell<Run>>, stop: I
 
 /// A connection with one request under way, or with many.
 enum Carrier {
-    One(Connection),
+    One(Box<Connection>),
     Many(Box<Multiplexed>),
 }
 
 impl Carrier {
     async fn open(arguments: &Arguments, route: &Route, run: &RefCell<Run>, wanted: &Rc<Wanted>) -> Result<Self> {
-        let Some(streams) = arguments.streams else { return Ok(Self::One(Connection::open(arguments, route).await?)) };
+        let Some(streams) = arguments.streams else { return Ok(Self::One(Box::new(Connection::open(arguments, route).await?))) };
         let mut request = Vec::new();
         run.borrow_mut().requests.write_next(&mut request);
         Ok(Self::Many(Box::new(Multiplexed::open(route, streams, &request, wanted).await?)))
