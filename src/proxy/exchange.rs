@@ -18,6 +18,7 @@ use super::story::Story;
 use super::tunnel::tunnel;
 use crate::gate::map::backend_of;
 use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
+use crate::net::order::Early;
 use crate::net::stream::Handle;
 use crate::net::{Block, Ready, Stream, Wait};
 use crate::upstream::health::Fault;
@@ -120,7 +121,9 @@ async fn pass(
             Err(end) => return Err(end),
         };
         story.reused.set(reused);
-        match attempt(c, ready.as_mut(), request, &mut outgoing, stream, &pick, story).await {
+        // Of a connection that has a session, what comes first may be the session's.
+        let early = if reused && !stream.is_lane() && stream.session().is_none() { Early::unknown() } else { Early::untold() };
+        match attempt(c, ready.as_mut(), request, &mut outgoing, stream, &early, &pick, story).await {
             // A connection that was closed while it waited in the pool: the request may go out once more, on a new one.
             // So may one that a backend of HTTP/2 has refused, whatever it is: nothing has come of it.
             Err(AttemptFailure { unanswered: true, refused, .. })
@@ -166,12 +169,13 @@ async fn attempt(
     request: &mut Request,
     outgoing: &mut Outgoing,
     stream: Stream,
+    early: &Early,
     pick: &Pick,
     story: &Story,
 ) -> Result<Passed, AttemptFailure> {
     c.watch.set_backend(stream.handle());
     let request_sent = Cell::new(false);
-    let answer = Answer::new(c, request, outgoing, &stream, &request_sent, story);
+    let answer = Answer::new(c, request, outgoing, &stream, &request_sent, early, story);
     let mut at_once = false;
     let (client_end, answered) = {
         let mut client_side = pin!(client_side(c, ready, request, outgoing, &stream, &request_sent, story));
@@ -191,15 +195,16 @@ async fn attempt(
             // An answer must find its request sent, when it is. Once it is, the answer comes first: what the client
             // sends after it is the next request, and not looked at here. Neither is polled twice.
             let was_sent = request_sent.get();
-            if !was_sent {
+            let receive_first = early.begin_poll();
+            if !was_sent && !receive_first {
                 poll_client_side(context);
             }
             let answered = backend_side.as_mut().poll(context);
             if story.has_answer() {
-                at_once |= !was_sent;
+                at_once |= !was_sent && !early.tells();
                 pick.answered(c.core.clock.coarse_ms());
             }
-            if answered.is_pending() && was_sent {
+            if answered.is_pending() && (was_sent || receive_first) {
                 poll_client_side(context);
             }
             answered

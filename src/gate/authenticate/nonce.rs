@@ -24,7 +24,10 @@
 //! near: they are looked at before the far ones. As long as they have room, the pages that are used of a large set are few:
 //! they are touched for the first time soon, and a processor has their addresses at hand, and most of them in its caches.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::{Relaxed, SeqCst}};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 
 use crate::gate::fingerprint::fingerprint;
 use crate::gate::quota::memory::Words;
