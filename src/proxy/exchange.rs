@@ -121,9 +121,7 @@ async fn pass(
             Err(end) => return Err(end),
         };
         story.reused.set(reused);
-        // Of a connection that has a session, what comes first may be the session's.
-        let early = if reused && !stream.is_lane() && stream.session().is_none() { Early::unknown() } else { Early::untold() };
-        match attempt(c, ready.as_mut(), request, &mut outgoing, stream, &early, &pick, story).await {
+        match attempt(c, ready.as_mut(), request, &mut outgoing, stream, &pick, story).await {
             // A connection that was closed while it waited in the pool: the request may go out once more, on a new one.
             // So may one that a backend of HTTP/2 has refused, whatever it is: nothing has come of it.
             Err(AttemptFailure { unanswered: true, refused, .. })
@@ -169,13 +167,15 @@ async fn attempt(
     request: &mut Request,
     outgoing: &mut Outgoing,
     stream: Stream,
-    early: &Early,
     pick: &Pick,
     story: &Story,
 ) -> Result<Passed, AttemptFailure> {
     c.watch.set_backend(stream.handle());
     let request_sent = Cell::new(false);
-    let answer = Answer::new(c, request, outgoing, &stream, &request_sent, early, story);
+    // Where there is a session, what comes first may be the session's.
+    let tells = story.reused.get() && !stream.is_lane() && stream.session().is_none();
+    let early = if tells { Early::unknown() } else { Early::untold() };
+    let answer = Answer::new(c, request, outgoing, &stream, &request_sent, &early, story);
     let mut at_once = false;
     let (client_end, answered) = {
         let mut client_side = pin!(client_side(c, ready, request, outgoing, &stream, &request_sent, story));
@@ -201,7 +201,7 @@ async fn attempt(
             }
             let answered = backend_side.as_mut().poll(context);
             if story.has_answer() {
-                at_once |= !was_sent && !early.tells();
+                at_once |= !was_sent && !tells;
                 pick.answered(c.core.clock.coarse_ms());
             }
             if answered.is_pending() && (was_sent || receive_first) {
