@@ -206,7 +206,7 @@ fn head(size: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer;
+    use crate::answer::{Expected, check};
 
     #[test]
     fn the_last_segment_of_the_path_is_the_size() {
@@ -234,7 +234,7 @@ mod tests {
     fn its_answers_pass_the_generators_check() {
         let answers = Answers::new();
         for size in [0, 1, 128, 16_384] {
-            assert_eq!(answer::check(&answers.of(size), size, &Pattern::new()), Ok(true));
+            assert_eq!(check(&answers.of(size), &Expected::answer(size), &Pattern::new()), Ok(true));
         }
     }
 }

@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{self, Fault};
+use crate::answer::{self, Expected, Fault};
 use crate::arrivals::{Arrivals, Due};
 use crate::multiplex::{self, Multiplexed, Wanted};
 use crate::payload::Pattern;
@@ -71,8 +71,14 @@ pub struct Arguments {
     /// Bytes that each answer's body must have
     #[arg(long, default_value_t = 128)]
     pub answer_bytes: usize,
+    /// Every answer must be the gateway's own, a head alone, with this status and error code
+    #[arg(long, value_name = "STATUS:CODE", value_parser = refusal, conflicts_with = "streams")]
+    pub refusal: Option<Expected>,
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
+    /// Addresses of the loopback that they come from, from 127.0.0.1 on, in turn
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub sources: u8,
     /// Over HTTP/2: requests under way on each connection
     #[arg(long, conflicts_with = "rate")]
     pub streams: Option<usize>,
@@ -113,6 +119,11 @@ pub struct Arguments {
     /// Congestion control of the connections; by default the system's
     #[arg(long)]
     pub congestion: Option<String>,
+}
+
+fn refusal(text: &str) -> Result<Expected, String> {
+    let (status, code) = text.split_once(':').ok_or("a status, a colon and an error code")?;
+    Ok(Expected::refusal(status.parse().map_err(|error| format!("{status}: {error}"))?, code))
 }
 
 /// What one run found. Latencies in microseconds, as the client saw them.
@@ -177,19 +188,12 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
     }
     let tally = Tally::new(arguments.warm_up)?;
     let wanted = Rc::new(Wanted { body, answer_bytes: arguments.answer_bytes, pattern: pattern.clone() });
-    let run = Run {
-        pattern,
-        answer_bytes: arguments.answer_bytes,
-        lasting: arguments.connection,
-        warm: false,
-        due: None,
-        requests,
-        tally,
-    };
+    let expected = arguments.refusal.clone().unwrap_or_else(|| Expected::answer(arguments.answer_bytes));
+    let run = Run { pattern, expected, lasting: arguments.connection, warm: false, due: None, requests, tally };
     let run = Rc::new(RefCell::new(run));
     let mut connections = Vec::new();
-    for _ in 0..arguments.connections {
-        let mut connection = Carrier::open(arguments, &route, &run, &wanted).await?;
+    for nth in 0..arguments.connections {
+        let mut connection = Carrier::open(arguments, &route.from_source(nth, arguments.sources), &run, &wanted).await?;
         if arguments.one_by_one {
             connection.call_once(&run).await.map_err(anyhow::Error::msg)?;
         }
@@ -298,7 +302,7 @@ impl Carrier {
 /// What all connections of a run share.
 struct Run {
     pattern: Rc<Pattern>,
-    answer_bytes: usize,
+    expected: Expected,
     lasting: Lasting,
     /// The warm-up is over.
     warm: bool,
@@ -361,7 +365,7 @@ impl Connection {
                 Err(error) => return Err(format!("receive: {error}")),
             }
             let run = run.borrow();
-            if answer::check(&self.answer, run.answer_bytes, &run.pattern).map_err(|fault: Fault| fault.to_string())? {
+            if answer::check(&self.answer, &run.expected, &run.pattern).map_err(|fault: Fault| fault.to_string())? {
                 return Ok(());
             }
         }

@@ -17,6 +17,8 @@ pub enum Credential {
     None,
     AppCode,
     Signature,
+    /// By a secret that is not the app's.
+    WrongSignature,
 }
 
 /// The app that calls.
@@ -50,8 +52,10 @@ pub struct Requests {
 impl Requests {
     pub fn new(template: &Template) -> Result<Self> {
         let content_type = if template.body.is_empty() { "" } else { "application/json" };
+        let App { key, secret, .. } = template.app;
         let signing = match template.credential {
-            Credential::Signature => Some((Signer::new(&template.app.key, &template.app.secret)?, Nonces::new()?)),
+            Credential::Signature => Some((Signer::new(key, secret)?, Nonces::new()?)),
+            Credential::WrongSignature => Some((Signer::new(key, &format!("not {secret}"))?, Nonces::new()?)),
             Credential::None | Credential::AppCode => None,
         };
         let mut after_signature = b"\r\n".to_vec();

@@ -126,8 +126,7 @@ fn a_comparison_of_the_relay_with_itself_prints_figures_and_writes_them() {
     let mut command = Command::new(PROGRAM);
     command.args(["compare", "--peers", "relay", "--scenario", "plain-128", "--rounds", "2"]);
     command.args(["--requests", "1000", "--warm-up", "100", "--connections", "4", "--out"]).arg(out.path());
-    let cores = std::thread::available_parallelism().unwrap().get();
-    if cores < 2 {
+    if !has_two_cores() {
         return;
     }
     let output = command.output().unwrap();
@@ -148,26 +147,80 @@ fn a_comparison_of_the_relay_with_itself_prints_figures_and_writes_them() {
     assert!(page.starts_with("<!doctype html>") && page.matches("<svg ").count() == 2 && !page.contains("NaN"), "{page}");
 }
 
+/// One round of the gateway's, over four connections where a scenario does not say.
+fn comparison(scenarios: &[&str]) -> (Vec<serde_json::Value>, String, String) {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "compare",
+        "--peers",
+        "lockgate,relay",
+        "--rounds",
+        "1",
+        "--requests",
+        "100",
+        "--connections",
+        "4",
+        "--gateway",
+    ]);
+    command.arg(std::path::Path::new(PROGRAM).with_file_name("lockgate")).arg("--out").arg(out.path());
+    let output = command.arg("--scenario").args(scenarios).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("compare.json")).unwrap()).unwrap();
+    let mut samples = json["samples"].as_array().unwrap().clone();
+    samples.retain(|sample| sample["peer"] == "lockgate");
+    assert_eq!(samples.len(), scenarios.len());
+    assert!(samples.iter().all(|sample| sample["faults"] == 0), "{samples:#?}");
+    (samples, std::fs::read_to_string(out.path().join("compare.md")).unwrap(), said)
+}
+
+fn has_two_cores() -> bool {
+    std::thread::available_parallelism().unwrap().get() >= 2
+}
+
 /// Over TLS, with connections that are kept, begun anew and resumed, and with many that wait.
 #[test]
 fn a_comparison_of_the_gateway_over_tls_is_without_faults() {
-    let gateway = std::path::Path::new(PROGRAM).with_file_name("lockgate");
-    let out = tempfile::tempdir().unwrap();
-    if std::thread::available_parallelism().unwrap().get() < 2 {
+    if !has_two_cores() {
         return;
     }
-    let mut command = Command::new(PROGRAM);
-    command.args(["compare", "--peers", "lockgate", "--rounds", "1", "--requests", "100", "--connections", "4", "--gateway"]);
-    command.arg(gateway).arg("--out").arg(out.path());
-    let scenarios = ["tls-16k", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000"];
-    let output = command.arg("--scenario").args(scenarios).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("compare.json")).unwrap()).unwrap();
-    let samples = json["samples"].as_array().unwrap();
-    assert_eq!(samples.len(), scenarios.len());
-    assert!(samples.iter().all(|sample| sample["faults"] == 0), "{samples:#?}");
+    let (samples, markdown, _) = comparison(&["tls-16k", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000"]);
     let waiting = samples.iter().find(|sample| sample["scenario"] == "tls-1000").unwrap();
     assert!(waiting["kib_per_connection"].as_f64().unwrap() > 0.1, "{waiting:#}");
-    let markdown = std::fs::read_to_string(out.path().join("compare.md")).unwrap();
     assert!(markdown.contains("`loadtest/scenarios/tls-resumed.toml` |"), "{markdown}");
+}
+
+/// Limits, log and metrics on; refused and throttled; while documents change; and among other APIs.
+#[test]
+fn a_comparison_of_what_the_gateway_does_beside_is_without_faults() {
+    if !has_two_cores() {
+        return;
+    }
+    let among = tempfile::NamedTempFile::new().unwrap();
+    let text = include_str!("../scenarios/apis-100000.toml").replace("100000", "200");
+    std::fs::write(among.path(), text).unwrap();
+    let among = among.path().to_str().unwrap();
+    let (_, markdown, said) = comparison(&["plain-0", "everything-128", "refused", "throttled", "reload-128", among]);
+    let loads = said.lines().find_map(|line| line.strip_prefix("documents loaded ")?.strip_suffix(" times meanwhile"));
+    assert!(loads.is_some_and(|loads| loads != "0"), "{said}");
+    // A relay has no part in refusals.
+    assert!(markdown.contains("| relay | - | - | - |"), "{markdown}");
+}
+
+/// A refusal is only what it was to be with its status and its code.
+#[test]
+fn another_answer_than_the_refusal_that_was_expected_is_a_fault() {
+    let backend = backend();
+    let output = load(&backend, &["--refusal", "403:A403IS"]);
+    assert!(!output.status.success());
+    assert_eq!(outcome(&output)["told"][0], "status 200  ");
+}
+
+#[test]
+fn connections_come_from_several_addresses() {
+    let backend = backend();
+    let output = load(&backend, &["--sources", "3"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(outcome(&output)["requests"], REQUESTS);
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -11,9 +11,13 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::certificate::Certificate;
-use super::gateway;
+use super::gateway::{self, Place};
 use super::process::{Running, free_address, launched, pinned};
+use super::scenario::{Scenario, Setting};
+use crate::launch;
 
+/// Of a relay, beside those of connections.
+const OTHER_DESCRIPTORS: u64 = 64;
 const NGINX_CONF: &str = include_str!("../../peers/nginx.conf");
 const HAPROXY_CFG: &str = include_str!("../../peers/haproxy.cfg");
 
@@ -35,6 +39,24 @@ impl Peer {
             Self::Lockgate => "lockgate",
         }
     }
+
+    /// It looks at who calls, and refuses.
+    pub fn authenticates(self) -> bool {
+        self == Self::Lockgate
+    }
+
+    /// It has a descriptor for each connection beside that of the client.
+    fn carries_each_alone(self) -> bool {
+        self == Self::Relay
+    }
+
+    /// Whether it can do what a scenario asks for; what it cannot is not measured of it.
+    pub fn takes_part(self, scenario: &Scenario) -> bool {
+        let bytes_alone = self == Self::Relay && (scenario.tls || scenario.streams.is_some());
+        let enough = !self.carries_each_alone()
+            || scenario.connections.is_none_or(|connections| 2 * connections as u64 + OTHER_DESCRIPTORS < launch::descriptors());
+        !bytes_alone && enough && (self.authenticates() || scenario.refusal.is_none())
+    }
 }
 
 /// A peer that accepts connections.
@@ -47,6 +69,10 @@ pub struct Started {
     pub secure: Option<SocketAddr>,
     /// Where it speaks HTTP/2 in clear text.
     pub http2: Option<SocketAddr>,
+    /// Where its operator asks, if it is the gateway's and told to listen.
+    pub admin: Option<SocketAddr>,
+    /// The gateway's documents.
+    pub config: Option<PathBuf>,
     pub process: Running,
 }
 
@@ -61,7 +87,7 @@ pub struct Site<'a> {
 }
 
 /// `None` when this machine does not have it.
-pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
+pub fn start(peer: Peer, site: &Site, setting: &Setting) -> Result<Option<Started>> {
     let directory = tempfile::Builder::new().prefix(peer.name()).tempdir_in(site.directory)?.keep();
     let (address, secure, http2) = (free_address()?, free_address()?, free_address()?);
     let text = |template: &str| {
@@ -71,8 +97,10 @@ pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
             .replace("{{listen-h2c}}", &http2.to_string())
             .replace("{{certificate}}", &site.certificate.both.to_string_lossy())
             .replace("{{listen}}", &address.to_string())
+            .replace("{{descriptors}}", &launch::descriptors().to_string())
             .replace("{{backend}}", &site.backend.to_string())
     };
+    let (mut admin, mut config) = (None, None);
     let (mut command, version) = match peer {
         Peer::Nginx => {
             let Some(version) = version_of("nginx".as_ref(), "-v") else { return Ok(None) };
@@ -101,16 +129,22 @@ pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
             let Some(version) = version_of(binary.as_os_str(), "--version") else {
                 bail!("{} --version fails", binary.display());
             };
-            let config = gateway::prepare(binary, &directory, address, Some((secure, http2, site.certificate)), site.backend)?;
+            if setting.metrics {
+                admin = Some(free_address()?);
+            }
+            // APIs that are published beside have no certificates.
+            let edge = (setting.apis == 0).then_some((secure, http2, site.certificate));
+            let place = Place { listen: address, edge, backend: site.backend, admin, setting };
+            let documents = config.insert(gateway::prepare(binary, &directory, &place)?);
             let mut command = pinned(site.core, binary.as_os_str())?;
-            command.args(["run", "--config"]).arg(config);
+            command.args(["run", "--config"]).arg(documents);
             (command, version)
         }
     };
     command.current_dir(&directory);
     let process = Running::server(peer.name(), &mut command, &directory, address)?;
     let [secure, http2] = [secure, http2].map(|address| (peer != Peer::Relay).then_some(address));
-    Ok(Some(Started { peer, version, address, secure, http2, process }))
+    Ok(Some(Started { peer, version, address, secure, http2, admin, config, process }))
 }
 
 /// On a core, and then with the congestion control of a comparison; or anywhere.
