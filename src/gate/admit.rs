@@ -92,7 +92,7 @@ pub fn give_place_up(call: &Call<'_>, tables: &Tables, forward: &Forward, counte
     let now_ms = quotas.now_ms(call.now_ms);
     let Some(draw) = draw(call, tables, forward, quotas, &mut counting.values, now_ms) else { return };
     let tokens = draw.wants.iter().filter(|want| matches!(want.budget, Budget::Bucket { .. }));
-    tokens.for_each(|want| quotas.give_token_back(want.id));
+    tokens.for_each(|want| quotas.give_token_back(want.id, want.limit));
 }
 
 /// The units that a call needs: of which counters. `None`: of more than may be.

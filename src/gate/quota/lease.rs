@@ -278,7 +278,7 @@ impl Lessee {
     /// Gives back what was taken since [`Lessee::begin`].
     fn give_back(&mut self, memory: &(impl Memory + ?Sized), want: &Want<'_>, now_ms: u64) {
         let Find::At(pool) = find(memory, &self.map, self.seat, want, now_ms) else { return };
-        let Budget::Window(window) = want.budget else { return bucket::give_back(memory, pool) };
+        let Budget::Window(window) = want.budget else { return bucket::give_back(memory, pool, want.limit) };
         // Of a window that is over it is void.
         if Pool::window(memory.load(pool)) != Some(window) {
             return;

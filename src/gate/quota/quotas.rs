@@ -93,9 +93,9 @@ impl Quotas {
 
     /// Gives back a token that was taken a moment ago, and is not needed: the calls that wait keep their turns, and another may
     /// wait behind them.
-    pub fn give_token_back(&self, id: u64) {
+    pub fn give_token_back(&self, id: u64, limit: u64) {
         if let Some(at) = self.place(id) {
-            bucket::give_back(&*self.words, at);
+            bucket::give_back(&*self.words, at, limit);
         }
     }
 
