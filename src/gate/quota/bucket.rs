@@ -64,14 +64,19 @@ pub fn take(memory: &(impl Memory + ?Sized), at: usize, limit: u64, queue: u64, 
         }
         match memory.exchange(at, word, word_at(next, limit)) {
             Ok(()) => {
-                let until_ms = memory.load(at + UNTIL);
-                if until_ms == u64::MAX || until_ms < now_ms + KEPT_MS {
-                    memory.store(at + UNTIL, now_ms + 2 * KEPT_MS);
-                }
+                keep(memory, at, now_ms);
                 return Token::In(wait_ms);
             }
             Err(other) => word = other,
         }
+    }
+}
+
+/// Its place is its own for a while.
+pub fn keep(memory: &(impl Memory + ?Sized), at: usize, now_ms: u64) {
+    let until_ms = memory.load(at + UNTIL);
+    if until_ms == u64::MAX || until_ms < now_ms + KEPT_MS {
+        memory.store(at + UNTIL, now_ms + 2 * KEPT_MS);
     }
 }
 
@@ -84,6 +89,11 @@ pub fn give_back(memory: &(impl Memory + ?Sized), at: usize, limit: u64) {
     {
         word = other;
     }
+}
+
+/// The word of a bucket whose tokens are taken until then.
+pub fn taken_until(at_ms: u64) -> u64 {
+    at_ms.saturating_sub(SINCE_MS) << MARK_BITS
 }
 
 /// Tokens that are there now.
@@ -149,7 +159,11 @@ mod tests {
         assert_eq!(taken(1000, NOW_MS), 1000);
         for (limit, at_ms) in [(10, 1000), (500, 2000), (1, 3000), (999, 4000), (2, 4500), (1000, 4500), (4, 4750)] {
             let since_ms = if at_ms % 1000 == 0 { 1000 } else { at_ms % 500 };
-            assert_eq!(taken(limit, NOW_MS + at_ms) as u64, limit * since_ms / 1000 + u64::from(at_ms == 4500 && limit == 2), "{limit} at {at_ms} ms");
+            assert_eq!(
+                taken(limit, NOW_MS + at_ms) as u64,
+                limit * since_ms / 1000 + u64::from(at_ms == 4500 && limit == 2),
+                "{limit} at {at_ms} ms"
+            );
         }
         // Those who wait for their turn keep it, whatever comes behind them.
         assert_eq!(take(memory, 0, 10, 5, NOW_MS + 4750), Token::In(100));
