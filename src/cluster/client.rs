@@ -228,7 +228,11 @@ impl Client {
                 Sent::Nonce(ask) => {
                     self.counted.nonces.fetch_add(1, Relaxed);
                     // `SET NX` says OK, or nothing where the key is there.
-                    ask.answer.give(if value == Value::Nil { NonceVerdict::Seen } else { NonceVerdict::Fresh });
+                    ask.answer.give(match value {
+                        Value::Okay => NonceVerdict::Fresh,
+                        Value::Nil => NonceVerdict::Seen,
+                        _ => NonceVerdict::Lost,
+                    });
                     news = true;
                 }
                 Sent::Ask(ask) => {
@@ -243,7 +247,7 @@ impl Client {
                 Sent::Turns(ask) => {
                     let (answer, left) = script::turns(&value, ask.limit).unwrap_or((turns::Answer::Noted, ask.limit));
                     begins_anew |= answer == turns::Answer::Settling;
-                    if let turns::Answer::Granted(turns) = &answer {
+                    if let turns::Answer::Granted(turns) | turns::Answer::Last(turns) = &answer {
                         self.note(turns.iter().map(|turns| turns.n).sum());
                     }
                     self.hear(ask.id, None, Some(left));

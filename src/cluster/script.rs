@@ -191,11 +191,10 @@ pub fn turns(value: &Value, limit: u64) -> Option<(turns::Answer, u64)> {
     let numbers: Option<Vec<u64>> = parts.iter().map(number).collect();
     let numbers = numbers?;
     let (&[status, left], given) = numbers.split_first_chunk()?;
+    let turns = given.as_chunks().0.iter().map(|&[first, n]| Turns { first: first + SINCE_S * limit, n }).collect();
     let answer = match status {
-        0 => {
-            let turns = given.as_chunks().0.iter().map(|&[first, n]| Turns { first: first + SINCE_S * limit, n });
-            turns::Answer::Granted(turns.collect())
-        }
+        0 => turns::Answer::Granted(turns),
+        5 => turns::Answer::Last(turns),
         1 => turns::Answer::Dry,
         2 => turns::Answer::Recalling,
         3 => turns::Answer::Settling,

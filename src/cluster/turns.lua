@@ -3,7 +3,7 @@
 local me, node, seq, limit, queue = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local calls, ahead, holds, left, last = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1', tonumber(ARGV[9]), tonumber(ARGV[10])
 local back, kept_ms, settle_ms = ARGV[11], ARGV[12], tonumber(ARGV[13])
-local GRANTED, DRY, RECALLING, SETTLING, STALE, NOTED = 0, 1, 2, 3, 4, 6
+local GRANTED, DRY, RECALLING, SETTLING, STALE, LAST, NOTED = 0, 1, 2, 3, 4, 5, 6
 local SINCE_S, MARKED_MS, MOST_PARTS = 1600000000, 300, 64
 
 local present = (time[1] - SINCE_S) * limit + math.floor(time[2] * limit / 1000000)
@@ -69,14 +69,17 @@ elseif calls + ahead > 0 then
     local plenty = math.max(0, present - given)
     for _, part in ipairs(parts) do plenty = plenty + math.max(0, math.min(part[1] + part[2] - 1, present) - math.max(part[1], present - limit + 1) + 1) end
     take(math.min(ahead, math.floor(plenty / (2 * math.max(1, tonumber(known[2] or 1))))), present)
-    if count > 0 then
-        status = GRANTED
-    elseif calls > 0 then
-        status = DRY
-        for field, marked in pairs(c) do
-            local other = string.match(field, '^u:(.*)')
-            if other and other ~= me and now - tonumber(marked) < MARKED_MS then status = RECALLING end
-        end
+    local others = false
+    for field, marked in pairs(c) do
+        local other = string.match(field, '^u:(.*)')
+        others = others or (other and other ~= me and now - tonumber(marked) < MARKED_MS)
+    end
+    if count >= calls or (count > 0 and others) then
+        if count > 0 then status = GRANTED end
+    elseif count > 0 then
+        status = LAST
+    else
+        status = others and RECALLING or DRY
     end
 end
 local text = {}

@@ -21,8 +21,9 @@ const MOST_AHEAD: u64 = 1 << 14;
 /// How soon the engine is asked again while others have turns that may come back, at first and later.
 const RETRY_MS: u64 = 1;
 const RETRY_MOST_MS: u64 = 8;
-/// How long the engine's word that there is nothing is taken for this node's own.
-const REFUSED_MS: u64 = 10;
+/// How long the engine's word that there is nothing is taken for this node's own: until the next token comes, within these bounds.
+const REFUSED_LEAST_MS: u64 = 2;
+const REFUSED_MOST_MS: u64 = 10;
 /// Parts of turns that go back in one request.
 const MOST_PARTS: usize = 16;
 /// Accounts that are not used go when there are so many.
@@ -78,6 +79,8 @@ pub struct Ask {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Granted(Vec<Turns>),
+    /// And nobody has any more.
+    Last(Vec<Turns>),
     /// Nobody has any.
     Dry,
     /// Others have some that may come back.
@@ -98,6 +101,8 @@ struct Account {
     /// Some are wanted for those to come; so many at a time.
     wants_ahead: bool,
     size: u64,
+    /// The next time more of them, if there is enough for all who wait now: they have come soon after each other.
+    grows: bool,
     asked_ms: u64,
     under_way: bool,
     /// Turns that do not follow those which the calls have now.
@@ -106,6 +111,8 @@ struct Account {
     last: u64,
     /// The engine takes this node for one that has some, until it is told otherwise.
     is_marked: bool,
+    /// Until when nobody has any, as the engine has said.
+    dry_until_ms: u64,
     hold_until_ms: u64,
     not_before_ms: u64,
     retry_ms: u64,
@@ -182,7 +189,8 @@ impl Waiters {
                 account.calls = 0;
             }
             news |= account.stocked(id, now_ms, node);
-            if account.calls > 0 && node.left(id, account.limit, now_ms) > 0 {
+            if account.calls > 0 && (node.left(id, account.limit, now_ms) > 0 || now_ms < account.dry_until_ms) {
+                node.refuse(id, account.limit, account.dry_until_ms, now_ms);
                 (account.calls, news) = (0, true);
             }
             if !account.under_way && account.not_before_ms <= now_ms {
@@ -218,7 +226,16 @@ impl Waiters {
             return true;
         }
         match answer {
-            Answer::Granted(turns) => {
+            Answer::Granted(_) if account.grows => account.size = (account.size * 2).clamp(1, MOST_AHEAD),
+            Answer::Last(_) | Answer::Dry => account.size = 0,
+            _ => {}
+        }
+        if matches!(answer, Answer::Last(_) | Answer::Dry) {
+            let next_ms = comes_ms(present(now_ms, ask.limit) + 1, ask.limit);
+            account.dry_until_ms = next_ms.clamp(now_ms + REFUSED_LEAST_MS, now_ms + REFUSED_MOST_MS);
+        }
+        match answer {
+            Answer::Granted(turns) | Answer::Last(turns) => {
                 account.last = turns.iter().map(|turns| turns.first + turns.n - 1).fold(account.last, u64::max);
                 account.stock.extend(turns);
                 account.stock.sort_unstable_by_key(|turns| turns.first);
@@ -230,8 +247,7 @@ impl Waiters {
                 account.stocked(ask.id, now_ms, node);
             }
             Answer::Dry => {
-                let next_ms = comes_ms(present(now_ms, ask.limit) + 1, ask.limit);
-                node.refuse(ask.id, ask.limit, next_ms.min(now_ms + REFUSED_MS), now_ms);
+                node.refuse(ask.id, ask.limit, account.dry_until_ms, now_ms);
                 account.calls = 0;
             }
             Answer::Recalling => {
@@ -239,10 +255,9 @@ impl Waiters {
                 account.retry_ms = (account.retry_ms * 2).clamp(RETRY_MS, RETRY_MOST_MS);
                 return false;
             }
-            Answer::Settling | Answer::Noted => {
-                account.calls = 0;
-                return ask.calls > 0;
-            }
+            // Who has asked for nothing has been told nothing: calls that have come since are asked for next.
+            Answer::Settling | Answer::Noted if ask.calls == 0 => return false,
+            Answer::Settling | Answer::Noted => account.calls = 0,
         }
         true
     }
@@ -259,10 +274,7 @@ impl Waiters {
         let holds = !account.stock.is_empty() || node.left(id, limit, now_ms) > 0;
         let wants_ahead = std::mem::take(&mut account.wants_ahead) && back.is_empty();
         let calls = account.calls;
-        let is_soon = now_ms.saturating_sub(account.asked_ms) <= HOLD_MS;
-        if is_soon && calls > 0 {
-            account.size = (account.size * 2).clamp(1, MOST_AHEAD);
-        }
+        account.grows = calls > 0 && now_ms.saturating_sub(account.asked_ms) <= HOLD_MS;
         let few = account.stock.is_empty() && node.left(id, limit, now_ms) <= account.size / 2;
         let ahead = if calls > 0 || (wants_ahead && few) { account.size } else { 0 };
         let tells = !back.is_empty() || account.left > 0 || (account.is_marked && !holds);

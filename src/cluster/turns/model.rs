@@ -22,6 +22,8 @@ const SETTLE_MS: u64 = 1000;
 const MARKED_MS: u64 = 300;
 /// Of a run.
 const LENGTH_MS: u64 = 4000;
+/// Without further calls.
+const TAIL_MS: u64 = 500;
 
 /// What a broken protocol would do: the simulation must find each of these.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,7 +136,8 @@ impl Engine {
             let others =
                 || self.marks.iter().any(|(&other, &at_ms)| other != n && now_ms - at_ms < MARKED_MS && flaw != Flaw::NoMarks);
             if !granted.is_empty() {
-                answer = Answer::Granted(granted.clone());
+                let few = granted.iter().map(|turns| turns.n).sum::<u64>() < ask.calls && !others();
+                answer = if few { Answer::Last(granted.clone()) } else { Answer::Granted(granted.clone()) };
             } else if ask.calls > 0 {
                 answer = if others() { Answer::Recalling } else { Answer::Dry };
             }
@@ -220,7 +223,7 @@ impl Run {
     /// To the end; the first fault.
     fn run(mut self) -> Result<Self, String> {
         let (mut storm, most_late_ms) = (0, 1 + self.below(30));
-        for now_ms in START_MS..START_MS + LENGTH_MS {
+        for now_ms in START_MS..START_MS + LENGTH_MS + TAIL_MS {
             if now_ms % 250 == 0 {
                 storm = self.below(3);
             }
@@ -228,13 +231,17 @@ impl Run {
                 self.forget(now_ms);
             }
             for n in 0..self.members.len() {
-                if self.below(40) < [1, 4, 30][storm as usize] {
+                if now_ms < START_MS + LENGTH_MS && self.below(40) < [1, 4, 30][storm as usize] {
                     self.members[n].awake += 1 + self.below(1 + self.limit / 20);
                 }
                 self.calls(n, now_ms)?;
                 self.thread(n, now_ms, most_late_ms);
                 self.arrivals(n, now_ms, most_late_ms)?;
             }
+        }
+        let waiting: u64 = self.members.iter().map(|member| member.waiting).sum();
+        if waiting > 0 && self.loses.is_none() {
+            return Err(format!("{waiting} calls wait, and nothing comes"));
         }
         Ok(self)
     }
@@ -286,8 +293,8 @@ impl Run {
     fn arrivals(&mut self, n: usize, now_ms: u64, most_late_ms: u64) -> Result<(), String> {
         if let Some((_, ask)) = self.members[n].asks.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
             let answer = self.engine.hear(n, &ask, now_ms, self.members.len() as u64, self.flaw);
-            if answer == Answer::Dry && self.loses.is_none() && !self.forgets {
-                self.nothing_is_unused(now_ms)?;
+            if matches!(answer, Answer::Dry | Answer::Last(_)) && self.loses.is_none() && !self.forgets {
+                self.nothing_is_unused(&answer, now_ms)?;
             }
             if let Some(of) = self.loses
                 && self.below(of) == 0
@@ -310,10 +317,16 @@ impl Run {
     }
 
     /// Whoever is refused now might have had any turn up to the end of the queue.
-    fn nothing_is_unused(&self, now_ms: u64) -> Result<(), String> {
+    fn nothing_is_unused(&self, answer: &Answer, now_ms: u64) -> Result<(), String> {
+        let just_given = |turn: u64| match answer {
+            Answer::Last(turns) => turns.iter().any(|turns| (turns.first..turns.first + turns.n).contains(&turn)),
+            _ => false,
+        };
         let present = present(now_ms, self.limit);
         let given = self.engine.given.unwrap();
-        match (present - self.limit + 1..=(present + self.queue).min(given)).find(|turn| !self.used.contains(turn)) {
+        match (present - self.limit + 1..=(present + self.queue).min(given))
+            .find(|&turn| !self.used.contains(&turn) && !just_given(turn))
+        {
             Some(turn) => Err(format!("a call is refused at {present}, and turn {turn} is unused")),
             None => Ok(()),
         }
@@ -371,10 +384,10 @@ fn what_is_lost_or_forgotten_gives_no_turn_twice() {
 /// The simulation itself: what is broken on purpose is found.
 #[test]
 fn a_broken_protocol_is_found() {
-    let early = runs(30, Flaw::NoMarks, None, false).unwrap_err();
+    let early = runs(300, Flaw::NoMarks, None, false).unwrap_err();
     assert!(early.contains("is unused"), "{early}");
-    let doubled = runs(30, Flaw::NoNumbers, Some(10), false).unwrap_err();
+    let doubled = runs(300, Flaw::NoNumbers, Some(10), false).unwrap_err();
     assert!(doubled.contains("two calls"), "{doubled}");
-    let forgotten = runs(30, Flaw::NothingTold, None, true).unwrap_err();
+    let forgotten = runs(300, Flaw::NothingTold, None, true).unwrap_err();
     assert!(forgotten.contains("two calls"), "{forgotten}");
 }
