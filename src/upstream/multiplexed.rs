@@ -18,7 +18,6 @@ use crate::http2::FIELD_BYTES;
 use crate::http2::call::Call;
 use crate::http2::carrier::{Carrier, Io};
 use crate::http2::drive::Pumps;
-use crate::net::guard;
 use crate::net::{Stream, Wait};
 use crate::sys::Direction;
 
@@ -81,8 +80,7 @@ impl Multiplexed {
             since_us: Cell::new(pools.clock.now_us()),
             tasks: RefCell::default(),
         });
-        let counters = pools.counters.clone();
-        guard::spawn(live(pools.clone(), this.clone(), stream, terms), move || counters.panics.add(1));
+        pools.spawn(live(pools.clone(), this.clone(), stream, terms));
         this
     }
 
@@ -149,7 +147,7 @@ async fn live(pools: Rc<Pools>, this: Rc<Multiplexed>, stream: Stream, terms: Te
     let watch = pools.multiplexed.add(stream.handle(), None);
     // Streams that a backend refuses are no flood: they are its answers to calls of ours.
     let frames = FrameLimits { resets: usize::MAX, ..terms.limits.frames };
-    let carrier = Carrier::new(&stream, &pools.blocks, &pools.clock, Frames::default(), frames, None);
+    let carrier = Carrier::new(&stream, &pools.blocks, &pools.clock, Frames::default(), frames, &|_| (), None);
     let mut receiving = pin!(carrier.receive());
     let mut sending = pin!(carrier.send(&watch.to_client, Wait::Forward, || terms.send_timeout));
     let mut pumps = Pumps::new(receiving.as_mut(), sending.as_mut());
@@ -173,10 +171,10 @@ async fn talk(this: &Multiplexed, carrier: &Carrier<'_>, terms: &Terms) {
     this.send.replace(Some(send));
     this.turn(State::Open);
     poll_fn(|context| {
-        if carrier.flood().is_some() {
+        let ended = Pin::new(&mut connection).poll(context).map(drop);
+        if carrier.breach().is_some() {
             return Poll::Ready(());
         }
-        let ended = Pin::new(&mut connection).poll(context).map(drop);
         if ended.is_pending() {
             this.tasks.borrow_mut().retain(|task| !task.will_wake(context.waker()));
             this.tasks.borrow_mut().push(context.waker().clone());
