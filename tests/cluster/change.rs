@@ -93,7 +93,7 @@ fn gateways_come_and_go_over_the_edges_of_windows() {
         let calls = scope.spawn(|| storm(&gateways, 6, 400));
         for _ in 0..2 {
             storm(std::slice::from_ref(&third), 2, 20);
-            third.kill_and_restart();
+            third.restart();
         }
         calls.join().expect("callers end well")
     });

@@ -43,7 +43,8 @@ impl Node for Desk {
         self.is_final.set(true);
     }
     fn clear(&self, _: u64, _: Window) -> bool {
-        (self.allowed.take(), self.unused.take());
+        self.allowed.set(0);
+        self.unused.set(0);
         !self.is_busy.get()
     }
 }

@@ -28,7 +28,7 @@ fn marks(word: u64, limit: u64) -> u64 {
 }
 
 fn word_at(marks: u64, limit: u64) -> u64 {
-    (marks / limit) << MARK_BITS | marks % limit
+    ((marks / limit) << MARK_BITS) | (marks % limit)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

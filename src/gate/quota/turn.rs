@@ -55,7 +55,7 @@ fn tag(limit: u64) -> u64 {
 fn word(limit: u64, turns: Turns) -> u64 {
     match turns.n {
         0 => 0,
-        n => tag(limit) << (TURN_BITS + COUNT_BITS) | n.min(MOST_TURNS) << TURN_BITS | turns.first % MODULUS,
+        n => tag(limit) << (TURN_BITS + COUNT_BITS) | n.min(MOST_TURNS) << TURN_BITS | (turns.first % MODULUS),
     }
 }
 
@@ -142,7 +142,7 @@ pub fn refuse(memory: &(impl Memory + ?Sized), pool: usize, limit: u64, until_ms
     let seen = memory.load(pool + ALLOWANCE);
     if read(seen, limit, now_ms).is_err() {
         // Or turns have come meanwhile.
-        let _ = memory.exchange(pool + ALLOWANCE, seen, tag(limit) << (TURN_BITS + COUNT_BITS) | until_ms % MODULUS);
+        let _ = memory.exchange(pool + ALLOWANCE, seen, tag(limit) << (TURN_BITS + COUNT_BITS) | (until_ms % MODULUS));
     }
 }
 
