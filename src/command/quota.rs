@@ -14,6 +14,7 @@ use crate::cluster::Outside;
 use crate::gate::policy::list::Listed;
 use crate::gate::policy::used::Standing;
 use crate::gate::quota::Quotas;
+use crate::gate::quota::bucket;
 use crate::gate::quota::look::{Level, Reset, Seen};
 use crate::gate::quota::window::Window;
 use crate::gate::{Shared, Tables};
