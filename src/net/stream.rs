@@ -125,9 +125,14 @@ impl Stream {
         matches!(self.wire, Wire::Lane(_))
     }
 
+    /// A socket of its own, and nothing between it and us.
+    pub fn is_bare(&self) -> bool {
+        !self.is_lane() && self.tls.get().is_none()
+    }
+
     /// Runs an operation, after a pause where it is time for one.
     #[inline]
-    fn in_turn<F: Future>(&self, operation: F) -> InTurn<'_, F> {
+    pub(super) fn in_turn<F: Future>(&self, operation: F) -> InTurn<'_, F> {
         InTurn { run: &self.run, operation, pause: None, begun: false, waited: false }
     }
 
@@ -394,7 +399,7 @@ impl Drop for Stream {
 pin_project! {
     /// An operation that has its turn. By hand, because an `async` function would hold the operation twice: as it was given,
     /// and where it is pinned.
-    struct InTurn<'s, F> {
+    pub(super) struct InTurn<'s, F> {
         run: &'s Cell<u32>,
         #[pin]
         operation: F,
