@@ -31,7 +31,7 @@ const HEADROOM: usize = 1024;
 
 /// What relaying an answer needs to know of the request.
 pub struct Answer<'a> {
-    pub(super) c: &'a Connection<'a>,
+    pub(super) c: &'a Connection,
     pub(super) backend: &'a Stream,
     request_sent: &'a Cell<bool>,
     pub(super) story: &'a Story,
@@ -58,7 +58,7 @@ pub struct Relayed {
 
 impl<'a> Answer<'a> {
     pub fn new(
-        c: &'a Connection<'a>,
+        c: &'a Connection,
         request: &Request,
         outgoing: &Outgoing,
         backend: &'a Stream,

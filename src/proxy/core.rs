@@ -17,6 +17,7 @@ use crate::cluster::Engine;
 use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
+use crate::net::boxes::Boxes;
 use crate::net::guard::CatchPanic;
 use crate::net::handshake::Handshakes;
 use crate::net::{Admission, Blocks, Clock, Pipes, Tasks, Watches};
@@ -55,6 +56,8 @@ pub struct Core {
     pub engine: Option<Waiting>,
     pub blocks: Rc<Blocks>,
     pub pipes: Pipes,
+    /// Where requests are taken through the gateway.
+    pub exchanges: Boxes,
     pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
     /// Requests under way on connections that many of them share.
@@ -112,6 +115,7 @@ impl Core {
             shared,
             blocks: pools.blocks.clone(),
             pipes: Pipes::default(),
+            exchanges: Boxes::default(),
             pools,
             handshakes: Handshakes::default(),
             watches: Rc::default(),

@@ -40,7 +40,7 @@ pub enum First {
 }
 
 /// Receives as much as it takes to know which version a client speaks on a listener for both.
-pub async fn first(c: &Connection<'_>, ready: Pin<&mut dyn Ready>) -> First {
+pub async fn first(c: &Connection, ready: Pin<&mut dyn Ready>) -> First {
     if !c.wait(ready).await {
         return First::Gone;
     }
@@ -62,7 +62,8 @@ pub async fn first(c: &Connection<'_>, ready: Pin<&mut dyn Ready>) -> First {
 }
 
 /// Serves a client until the connection ends. `first`: what has been received.
-pub async fn serve(core: &Rc<Core>, c: &Connection<'_>, first: Option<Block>) {
+pub async fn serve(c: &Connection, first: Option<Block>) {
+    let core = &c.core;
     core.counters.http2_connections.add(1);
     let limits = core.limits().clone();
     let carrier = Carrier::new(&c.stream, &core.blocks, &core.clock, Frames::of_client(), limits.http2.frames, first);
@@ -85,7 +86,7 @@ pub async fn serve(core: &Rc<Core>, c: &Connection<'_>, first: Option<Block>) {
 }
 
 /// Takes streams until the connection is over; the last word is then with the carrier.
-async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits: &Limits) {
+async fn talk(core: &Rc<Core>, c: &Connection, carrier: &Carrier<'_>, limits: &Limits) {
     let watch = c.watch.share();
     let streams = Rc::new(Streams { open: Cell::new(0), watch, core: core.clone(), task: Cell::default() });
     let Ok(mut connection) = builder(limits).handshake::<_, Bytes>(Io(carrier)).await else { return };
@@ -182,7 +183,7 @@ impl Drop for Open {
 
 fn begin(
     core: &Rc<Core>,
-    c: &Connection<'_>,
+    c: &Connection,
     streams: &Rc<Streams>,
     limits: &Limits,
     request: Request<RecvStream>,
@@ -215,7 +216,7 @@ fn begin(
 async fn serve_stream(core: Rc<Core>, lane: Rc<Lane>, head: Block, peer: IpAddr, scheme: Scheme, _open: Open) {
     let stream = Stream::of_lane(lane.clone());
     let watch = core.streams.add(stream.handle(), None);
-    let connection = Connection::new(&core, watch, stream, peer, scheme);
+    let connection = Connection::new(core.clone(), watch, stream, peer, scheme);
     let mut ready = pin!(readiness(|| connection.stream.readable()));
     if let After::Next(Some(surplus)) = exchange(&connection, ready.as_mut(), head).await {
         core.blocks.put(surplus);
