@@ -7,6 +7,8 @@
 
 #[path = "floods/attack.rs"]
 mod attack;
+#[path = "floods/frames.rs"]
+mod frames;
 #[path = "soak/good.rs"]
 mod good;
 #[path = "soak/rude.rs"]
@@ -37,8 +39,12 @@ struct Flood {
     limits: &'static str,
     /// Samples of the metrics that tell of it.
     counted: &'static [&'static str],
+    /// Requests that one connection may make.
+    requests_each: usize,
     /// The gateway says once that there is no room.
     turns_away: bool,
+    /// The gateway says once that rules are broken.
+    breaks_rules: bool,
     /// The most memory that it costs, in MiB beyond what the gateway has before.
     most_mib: u64,
     /// The longest that 99 of 100 good calls take, as a multiple of what they take in quiet.
@@ -53,7 +59,9 @@ const FLOOD: Flood = Flood {
     threads: 1,
     limits: "",
     counted: &[],
+    requests_each: 1,
     turns_away: false,
+    breaks_rules: false,
     most_mib: 8,
     most_times: 3,
     most_busy: 200,
@@ -94,6 +102,23 @@ floods! {
     fn slow_handshakes(): "200 TLS handshakes a byte at a time", slow_handshakes,
         &["lockgate_tls_handshake_failures_total"], { most_busy: 60 };
     fn no_handshakes(): "what is no TLS, on its port", no_handshakes, &["lockgate_tls_handshake_failures_total"], { threads: 2 };
+    fn rapid_reset(): "HTTP/2: streams opened and reset at once", rapid_reset,
+        &["lockgate_http2_floods_total", "lockgate_http2_streams_given_up_total"],
+        { threads: 2, breaks_rules: true, requests_each: 210 };
+    fn continuations(): "HTTP/2: heads continued without end", continuations, &["lockgate_http2_floods_total"],
+        { threads: 2, breaks_rules: true };
+    fn settings(): "HTTP/2: settings without end", settings, &["lockgate_http2_floods_total"], { threads: 2, breaks_rules: true };
+    fn pings(): "HTTP/2: pings without end", pings, &["lockgate_http2_floods_total"], { threads: 2, breaks_rules: true };
+    fn empty_data(): "HTTP/2: empty data without end", empty_data, &["lockgate_http2_floods_total"],
+        { threads: 2, breaks_rules: true };
+    fn grants(): "HTTP/2: room granted for nothing, without end", grants, &["lockgate_http2_floods_total"],
+        { threads: 2, breaks_rules: true };
+    fn header_bombs(): "HTTP/2: heads of 10 KiB that unpack to 40 MB", header_bombs,
+        &["lockgate_http2_goaways_total{code=\"ENHANCE_YOUR_CALM\"}"], { threads: 2, breaks_rules: true };
+    fn malformed_heads(): "HTTP/2: heads that are no requests", malformed_heads,
+        &["lockgate_http2_streams_reset_total{code=\"PROTOCOL_ERROR\"}"], { threads: 2, breaks_rules: true };
+    fn zero_windows(): "HTTP/2: 500 answers of 8 MiB that get no room, on 5 connections", zero_windows,
+        &["lockgate_timeouts_total{wait=\"send\"}"], { most_mib: 64, requests_each: 100 };
     fn key_updates(): "new keys of TLS 1.3 without end", key_updates, &["lockgate_tls_handshakes_total"], { threads: 2 };
 }
 
@@ -177,7 +202,7 @@ fn withstand(flood: &Flood) {
     let backend = backend();
     let (config, authority) = secured(backend.address, "", "");
     let limits = format!("{LIMITS}{}", flood.limits);
-    let gateway = config.table("limits", &limits).access_log().admin().without_huge_pages().start();
+    let gateway = config.http2().table("limits", &limits).access_log().admin().without_huge_pages().start();
     let tls = client_config(&authority, &[], None);
     let base = gateway.base();
     let time = Duration::from_secs(seconds().unwrap_or(2));
@@ -216,8 +241,8 @@ fn counted(gateway: &Gateway, sample: &str) -> usize {
     gateway.metric(sample).unwrap_or_default() as usize
 }
 
-/// It is counted, each of its requests has one line in the access log, and nothing else is said of it but that there is no
-/// room. Returns how many requests there were beside the good ones.
+/// It is counted, each of its requests has one line in the access log, and nothing else is said of it but, once, that there is no
+/// room, or that rules are broken. Returns how many requests there were beside the good ones.
 fn told(gateway: &Gateway, flood: &Flood, good: usize) -> usize {
     for sample in flood.counted {
         assert!(counted(gateway, sample) > 0, "{sample}: {}", gateway.admin("/metrics").text());
@@ -230,13 +255,12 @@ fn told(gateway: &Gateway, flood: &Flood, good: usize) -> usize {
     // A good call whose kept connection was ended may have been made twice.
     let requests = ended.checked_sub(good).expect("every good call was counted");
     let connections = counted(gateway, "lockgate_connections_accepted_total");
-    assert!(requests <= connections, "{requests} requests of {connections} connections, which have one each");
-    const NO_ROOM: &str = "clients are turned away";
-    if flood.turns_away {
-        gateway.wait_for_output(NO_ROOM);
-    }
+    let most = connections * flood.requests_each;
+    assert!(requests <= most, "{requests} requests of {connections} connections, which have {} each", flood.requests_each);
+    let words = [("clients are turned away", flood.turns_away), ("clients break the rules", flood.breaks_rules)];
+    words.iter().filter(|(_, is_said)| *is_said).for_each(|(words, _)| gateway.wait_for_output(words));
     let said = fs::read_to_string(gateway.path().join("output")).expect("the gateway has said something");
-    assert_eq!(said.matches(NO_ROOM).count(), usize::from(flood.turns_away), "{said}");
+    words.iter().for_each(|(words, is_said)| assert_eq!(said.matches(words).count(), usize::from(*is_said), "{said}"));
     assert!(said.lines().count() < 20, "{said}");
     requests
 }

@@ -86,6 +86,28 @@ fn bodies_pass_both_ways_with_a_length_or_without() {
 }
 
 #[test]
+fn announced_trailers_pass_beside_a_length() {
+    let backend = Backend::ok();
+    let gateway = start(&backend);
+    let mut client = Http2Client::connect(gateway.address);
+    for (announced, trailers) in [(true, vec![("x-end".to_owned(), "1".to_owned())]), (false, Vec::new())] {
+        let mut request = Request::new("POST", "/").field("content-length", "5");
+        if announced {
+            request = request.field("trailer", "x-end");
+        }
+        let mut begun = client.begin(&request, false);
+        client.send_data(&mut begun.body, b"hello", false);
+        let end = [("x-end", "1")].iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect();
+        begun.body.send_trailers(end).unwrap();
+        client.finish(begun).assert_passed();
+        let seen = backend.requests().pop().unwrap();
+        assert_eq!((&seen.body[..], &seen.trailers), (&b"hello"[..], &trailers));
+        // A message has its length or its trailers (RFC 9112, section 6.2).
+        assert_eq!(seen.field("content-length"), (!announced).then_some("5"));
+    }
+}
+
+#[test]
 fn answers_without_a_body_end_with_their_head() {
     let backend = Backend::answering(|request| match request.target() {
         "/204" => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),

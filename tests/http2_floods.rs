@@ -4,7 +4,12 @@ use std::io::Read;
 
 use lockgate_test_support::{Backend, Config, Frame, FrameClient, Gateway, Http2Client, Request, eventually, fields_block};
 
+/// What is said of clients that break rules.
+const RULES: &str = "clients break the rules of HTTP/2";
+
 /// Error codes (RFC 9113, section 7).
+const PROTOCOL_ERROR: u32 = 1;
+const FRAME_SIZE_ERROR: u32 = 6;
 const FLOW_CONTROL_ERROR: u32 = 3;
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -44,6 +49,29 @@ fn streams_beyond_their_number_are_refused() {
     client.wait_for(&[HEADERS]);
     client.wait_for(&[HEADERS]);
     assert_eq!(backend.count(), 2);
+}
+
+/// An address has no more calls under way by streams than it could have by connections.
+#[test]
+fn streams_count_as_connections_of_their_address() {
+    let (backend, release) = Backend::held();
+    let gateway = start(&backend, "connections_per_address = 3");
+    let [mut one, mut two] = [FrameClient::connect(gateway.address), FrameClient::connect(gateway.address)];
+    one.frame(&Frame::get(1, "/")).frame(&Frame::get(3, "/"));
+    eventually("two calls are under way", || (backend.count() == 2).then_some(()));
+    // The first stream of a connection has its place.
+    two.frame(&Frame::get(1, "/")).frame(&Frame::get(3, "/"));
+    let refused = two.wait_for(&[Frame::RST_STREAM]);
+    assert_eq!((refused.stream, refused.code()), (3, Some(REFUSED_STREAM)));
+    eventually("three calls are under way", || (backend.count() == 3).then_some(()));
+    (0..3).for_each(|_| release.send(()).unwrap());
+    two.wait_for(&[HEADERS]);
+    (0..2).for_each(|_| _ = one.wait_for(&[HEADERS]));
+    // Their places are free again.
+    two.frame(&Frame::get(5, "/")).frame(&Frame::get(7, "/"));
+    (0..2).for_each(|_| release.send(()).unwrap());
+    (0..2).for_each(|_| _ = two.wait_for(&[HEADERS]));
+    assert_eq!(backend.count(), 5);
 }
 
 #[test]
@@ -98,7 +126,8 @@ fn streams_that_are_opened_and_reset_again_and_again() {
     client.assert_alive();
     resets(&mut client, 10..100);
     assert_told_to_calm_down(&gateway, &mut client);
-    // What was reset leaves nothing behind.
+    // What came and went at once was not begun, and what was reset leaves nothing behind.
+    assert!(gateway.metric("lockgate_http2_streams_given_up_total") > Some(0.0), "{}", gateway.admin("/metrics").text());
     eventually("no call goes on", || (gateway.metric("lockgate_connections_open") == Some(0.0)).then_some(()));
 }
 
@@ -119,8 +148,56 @@ fn frames_that_move_nothing() {
         client.send(&frame.bytes().repeat(50)).assert_alive();
         client.send(&frame.bytes().repeat(100));
         assert_told_to_calm_down(&gateway, &mut client);
-        assert!(!gateway.output().contains("WARN"), "nothing is said of each: {}", gateway.output());
+        gateway.wait_for_output(RULES);
+        assert_eq!(gateway.output().matches("WARN").count(), 1, "nothing is said of each: {}", gateway.output());
     }
+}
+
+/// As many as are good for something: room for what is sent.
+#[test]
+fn room_that_is_granted_for_nothing() {
+    let backend =
+        Backend::answering(|_| [&b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"[..], &[b'x'; 1_000_000]].concat());
+    let gateway = start(&backend, "http2_idle_frames = 100");
+    let mut client = FrameClient::connect(gateway.address);
+    let grant = |stream, by: u32| Frame::new(Frame::WINDOW_UPDATE, 0, stream, by.to_be_bytes());
+    client.frame(&Frame::get(1, "/"));
+    let (mut got, mut granted) = (0, 0);
+    while got < 1_000_000 {
+        let data = client.wait_for(&[Frame::DATA]);
+        got += data.payload.len();
+        // In small change: eight for each frame, of stream and connection.
+        for by in (0..8).map(|n| ((data.payload.len() + n) / 8) as u32).filter(|by| *by > 0 && got < 1_000_000) {
+            client.frame(&grant(1, by)).frame(&grant(0, by));
+            granted += 2;
+        }
+    }
+    assert!(granted > 500, "{granted}");
+    client.assert_alive();
+    client.send(&grant(0, 1).bytes().repeat(2000));
+    assert_told_to_calm_down(&gateway, &mut client);
+}
+
+/// `h2` refuses them before anybody hears of them: they are counted by their code, and told of once.
+#[test]
+fn what_is_no_request_is_counted_and_told_of_once() {
+    let backend = Backend::ok();
+    let gateway = start(&backend, "");
+    let mut client = FrameClient::connect(gateway.address);
+    let fields = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a"), ("te", "gzip")];
+    for stream in [1, 3, 5] {
+        client.frame(&Frame::new(HEADERS, Frame::END_HEADERS | Frame::END_STREAM, stream, fields_block(&fields)));
+        assert_eq!(client.wait_for(&[Frame::RST_STREAM]).code(), Some(PROTOCOL_ERROR));
+    }
+    client.frame(&Frame::get(7, "/")).wait_for(&[HEADERS]);
+    client.frame(&Frame::new(Frame::PING, 0, 0, [0; 7]));
+    assert_eq!(client.wait_for(&[Frame::GOAWAY]).code(), Some(FRAME_SIZE_ERROR));
+    let counted = |metric: &str, code| gateway.metric(&format!("lockgate_http2_{metric}_total{{code=\"{code}\"}}"));
+    assert_eq!(counted("streams_reset", "PROTOCOL_ERROR"), Some(3.0));
+    assert_eq!(counted("goaways", "FRAME_SIZE_ERROR"), Some(1.0));
+    gateway.wait_for_output(RULES);
+    assert_eq!(gateway.output().matches(RULES).count(), 1, "{}", gateway.output());
+    assert_eq!((gateway.access_log(1).len(), backend.count()), (1, 1));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
-use lockgate_test_support::{Api, Backend, Client, Config, Gateway, Request, eventually, hex_md5};
+use lockgate_test_support::{Api, Backend, Client, Config, Gateway, Request, eventually};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -78,7 +78,7 @@ fn get(kind: &str, len: usize) -> Request {
 fn arrives(client: &mut Client, len: usize) {
     let answer = client.call(&get("len", len));
     answer.assert_passed();
-    assert_eq!((answer.body.len(), hex_md5(&answer.body)), (len, hex_md5(&body(len))));
+    assert!(answer.body == body(len), "{} bytes of {len}, or others", answer.body.len());
 }
 
 /// An answer that is begun, of whose body nothing is read: it holds a pipe.
@@ -117,15 +117,15 @@ fn every_byte_arrives_at_all_sizes() {
 fn a_slow_reader_gets_all_of_it_while_others_are_served() {
     for driver in DRIVERS {
         let backend = backend();
-        let gateway = config(&backend, driver, FORGETFUL).start();
+        let gateway = config(&backend, driver, &format!("{FORGETFUL}\nsend_timeout_ms = 600000")).start();
         let base = gateway.base();
         let before = gateway.pipe_ends();
-        let mut slow: Vec<Client> = (0..8).map(|n| begin(&gateway, 16 * MIB + n)).collect();
-        assert_eq!(gateway.pipe_ends(), before + 16, "each holds its own");
+        let mut slow: Vec<Client> = (0..4).map(|n| begin(&gateway, 16 * MIB + n)).collect();
+        assert_eq!(gateway.pipe_ends(), before + 8, "each holds its own");
         arrives(&mut gateway.client(), MIB);
         for (n, client) in slow.iter_mut().enumerate() {
             let answer = client.response("GET");
-            assert_eq!(hex_md5(&answer.body), hex_md5(&body(16 * MIB + n)), "{driver}");
+            assert!(answer.body == body(16 * MIB + n), "{driver}");
         }
         drop(slow);
         drop(backend);
@@ -187,7 +187,7 @@ fn what_follows_an_answer_is_nobodys() {
         let gateway = config(&backend, driver, FORGETFUL).start();
         let mut client = gateway.client();
         for len in [MIB, 64 * KIB, 3 * MIB] {
-            assert_eq!(hex_md5(&client.call(&get("more", len)).body), hex_md5(&body(len)));
+            assert!(client.call(&get("more", len)).body == body(len), "{driver}");
             // What nobody asked for may still be on its way: it is there when the next answer would be.
             eventually("it has come", || (!client.call(&get("len", 2)).text().is_empty()).then_some(()));
             assert_eq!(client.call(&get("len", 2)).body, body(2), "{driver}");
@@ -225,11 +225,11 @@ fn many_at_once_get_their_own() {
         let gateway = config(&backend, driver, FORGETFUL).start();
         let base = gateway.base();
         thread::scope(|scope| {
-            for n in 0..32 {
+            for n in 0..24 {
                 let gateway = &gateway;
                 scope.spawn(move || {
                     let mut client = gateway.client();
-                    for round in 0..6 {
+                    for round in 0..4 {
                         arrives(&mut client, (64 + 37 * n) * KIB + round);
                     }
                 });
@@ -274,7 +274,7 @@ fn without_a_pipe_it_is_copied() {
         });
         release.send(()).expect("the backend waits");
         let answer = client.response("GET");
-        assert_eq!(hex_md5(&answer.body), hex_md5(&body(8 * MIB)), "{driver}");
+        assert!(answer.body == body(8 * MIB), "{driver}");
         assert_eq!(gateway.pipe_ends(), before, "{driver}");
         drop(release);
     }

@@ -123,9 +123,14 @@ fn every_metric_moves() {
     // The second call finds its connection closed, and is sent again.
     client.call(&Request::get("/1")).assert_passed();
     client.call(&Request::get("/2")).assert_passed();
-    // One that speaks HTTP/2, and then too much.
+    // One that speaks HTTP/2, then nonsense, and then too much.
     let mut chatty = FrameClient::connect(gateway.address);
-    chatty.frame(&Frame::get(1, "/3")).wait_for(&[Frame::HEADERS]);
+    let mut nonsense = Frame::get(3, "/3");
+    nonsense.payload.extend_from_slice(b"\x00\x02te\x04gzip");
+    chatty.frame(&nonsense).wait_for(&[Frame::RST_STREAM]);
+    let reset = Frame::new(Frame::RST_STREAM, 0, 5, [0, 0, 0, 8]);
+    chatty.send(&[Frame::get(5, "/3").bytes(), reset.bytes()].concat()).assert_alive();
+    chatty.frame(&Frame::get(7, "/3")).wait_for(&[Frame::HEADERS]);
     chatty.send(&Frame::new(Frame::PING, 0, 0, [0; 8]).bytes().repeat(9)).wait_for(&[Frame::GOAWAY]);
     drop(chatty);
     seen.extend(moved(&gateway));

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{self, Fault};
 use crate::arrivals::{Arrivals, Due};
+use crate::multiplex::{self, Multiplexed, Wanted};
 use crate::payload::Pattern;
 use crate::request::{App, Credential, Requests, Template};
 use crate::transport::{Route, Transport};
@@ -72,6 +73,9 @@ pub struct Arguments {
     pub answer_bytes: usize,
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
+    /// Over HTTP/2: requests under way on each connection
+    #[arg(long, conflicts_with = "rate")]
+    pub streams: Option<usize>,
     /// Measured requests, over all connections
     #[arg(long, default_value_t = 200_000)]
     pub requests: u64,
@@ -149,7 +153,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<Outcome> {
-    let pattern = Pattern::new();
+    let pattern = Rc::new(Pattern::new());
     let app = App { key: arguments.app_key.clone(), secret: arguments.app_secret.clone(), code: arguments.app_code.clone() };
     let body = pattern.body(arguments.request_bytes);
     let requests = Requests::new(&Template {
@@ -161,10 +165,18 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
         body: &body,
     })?;
     let short = arguments.connection != Lasting::Kept;
-    let route =
-        Route::new(arguments.target, &arguments.host, arguments.authority.as_deref(), arguments.congestion.clone(), short)?;
+    let authority = arguments.authority.as_deref();
+    let http2 = arguments.streams.is_some();
+    let route = Route::new(arguments.target, &arguments.host, authority, arguments.congestion.clone(), short, http2)?;
     let route = if arguments.connection == Lasting::New { route.without_resumption() } else { route };
+    if http2 {
+        multiplex::check_body(body.len())?;
+        if short || !requests.constant() {
+            bail!("over HTTP/2, connections are kept, and requests not signed");
+        }
+    }
     let tally = Tally::new(arguments.warm_up)?;
+    let wanted = Rc::new(Wanted { body, answer_bytes: arguments.answer_bytes, pattern: pattern.clone() });
     let run = Run {
         pattern,
         answer_bytes: arguments.answer_bytes,
@@ -177,9 +189,9 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
     let run = Rc::new(RefCell::new(run));
     let mut connections = Vec::new();
     for _ in 0..arguments.connections {
-        let mut connection = Connection::open(arguments, &route).await?;
+        let mut connection = Carrier::open(arguments, &route, &run, &wanted).await?;
         if arguments.one_by_one {
-            connection.exchange(&run).await.map_err(anyhow::Error::msg)?;
+            connection.call_once(&run).await.map_err(anyhow::Error::msg)?;
         }
         connections.push(connection);
     }
@@ -212,7 +224,7 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
 
 /// Spends the tally's budget over the connections, and gives back those that are still good. `bound` twice over, once
 /// for beginning requests and once more for their answers, is the end of a run that hangs.
-async fn phase(connections: Vec<Connection>, run: &Rc<RefCell<Run>>, bound: Duration) -> Result<Vec<Connection>> {
+async fn phase(connections: Vec<Carrier>, run: &Rc<RefCell<Run>>, bound: Duration) -> Result<Vec<Carrier>> {
     let stop = clock::now() + bound;
     let tasks: Vec<_> = connections.into_iter().map(|c| monoio::spawn(drive(c, Rc::clone(run), stop))).collect();
     let all = async {
@@ -228,37 +240,64 @@ async fn phase(connections: Vec<Connection>, run: &Rc<RefCell<Run>>, bound: Dura
     }
 }
 
-/// Requests, one after the other, until the budget or the time is spent. `None` after a fault.
-async fn drive(mut connection: Connection, run: Rc<RefCell<Run>>, stop: Instant) -> Option<Connection> {
+/// Requests until the budget or the time is spent. `None` after a fault.
+async fn drive(mut carrier: Carrier, run: Rc<RefCell<Run>>, stop: Instant) -> Option<Carrier> {
+    let result = match &mut carrier {
+        Carrier::One(connection) => one_by_one(connection, &run, stop).await,
+        Carrier::Many(connection) => {
+            let take = || clock::now() < stop && run.borrow_mut().tally.take();
+            connection.run(take, |elapsed| run.borrow_mut().tally.good(elapsed)).await
+        }
+    };
+    result.map_err(|fault| run.borrow_mut().tally.fault(&fault)).ok().map(|()| carrier)
+}
+
+async fn one_by_one(connection: &mut Connection, run: &Rc<RefCell<Run>>, stop: Instant) -> Result<(), String> {
     let due = run.borrow().due.clone();
     loop {
         let start = match &due {
             None => clock::now(),
             Some(due) => match due.next().await {
                 Some(intended) => intended,
-                None => return Some(connection),
+                None => return Ok(()),
             },
         };
         // What has come in time is still sent.
         if due.is_none() && start >= stop || !run.borrow_mut().tally.take() {
-            return Some(connection);
+            return Ok(());
         }
-        let result = connection.exchange(&run).await;
+        connection.exchange(run).await?;
         let elapsed = start.elapsed();
-        let tally = &mut run.borrow_mut().tally;
-        match result {
-            Ok(()) => tally.good(elapsed),
-            Err(fault) => {
-                tally.fault(&fault);
-                return None;
-            }
+        run.borrow_mut().tally.good(elapsed);
+    }
+}
+
+/// A connection with one request under way, or with many.
+enum Carrier {
+    One(Box<Connection>),
+    Many(Box<Multiplexed>),
+}
+
+impl Carrier {
+    async fn open(arguments: &Arguments, route: &Route, run: &RefCell<Run>, wanted: &Rc<Wanted>) -> Result<Self> {
+        let Some(streams) = arguments.streams else { return Ok(Self::One(Box::new(Connection::open(arguments, route).await?))) };
+        let mut request = Vec::new();
+        run.borrow_mut().requests.write_next(&mut request);
+        Ok(Self::Many(Box::new(Multiplexed::open(route, streams, &request, wanted).await?)))
+    }
+
+    async fn call_once(&mut self, run: &RefCell<Run>) -> Result<(), String> {
+        let mut once = Some(());
+        match self {
+            Self::One(connection) => connection.exchange(run).await,
+            Self::Many(connection) => connection.run(|| once.take().is_some(), |_| ()).await,
         }
     }
 }
 
 /// What all connections of a run share.
 struct Run {
-    pattern: Pattern,
+    pattern: Rc<Pattern>,
     answer_bytes: usize,
     lasting: Lasting,
     /// The warm-up is over.

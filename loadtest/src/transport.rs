@@ -31,15 +31,16 @@ pub struct Route {
 }
 
 impl Route {
-    /// `authority`: who has signed the certificate of `host`, PEM; without it there is no TLS.
+    /// `authority`: who has signed the certificate of `host`, PEM; without it there is no TLS. `http2`: what is spoken.
     pub fn new(
         target: SocketAddr,
         host: &str,
         authority: Option<&Path>,
         congestion: Option<String>,
         short: bool,
+        http2: bool,
     ) -> Result<Self> {
-        let secure = authority.map(|file| secure(host, file)).transpose()?;
+        let secure = authority.map(|file| secure(host, file, http2)).transpose()?;
         Ok(Self { target, congestion, secure, short })
     }
 
@@ -65,13 +66,16 @@ impl Route {
     }
 }
 
-fn secure(host: &str, authority: &Path) -> Result<(Arc<ClientConfig>, ServerName<'static>)> {
+fn secure(host: &str, authority: &Path, http2: bool) -> Result<(Arc<ClientConfig>, ServerName<'static>)> {
     let mut roots = RootCertStore::empty();
     let pem = std::fs::read(authority).with_context(|| authority.display().to_string())?;
     roots.add(CertificateDer::from_pem_slice(&pem)?)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13])?;
-    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    if http2 {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     Ok((Arc::new(config), ServerName::try_from(host.to_owned())?))
 }
 

@@ -13,6 +13,7 @@ use crate::net::clock;
 use crate::observe::counters::{ApiCells, Count, Counters, STATUS_CLASSES, Timeout, VpcAccessCells};
 use crate::observe::exposition::{Page, Samples};
 use crate::observe::histogram::Distribution;
+use crate::observe::http2::CODES;
 use crate::observe::metric::Metric;
 use crate::observe::record::Ended;
 use crate::observe::series::Series;
@@ -177,9 +178,12 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
         Metric::ConnectionsOpen => sum(|c| &c.connections_open),
         Metric::UpgradedOpen => sum(|c| &c.upgraded_open),
         Metric::ConnectionsShed => sum(|c| &c.connections_shed),
-        Metric::Http2Connections => sum(|c| &c.http2_connections),
-        Metric::Http2Requests => sum(|c| &c.http2_requests),
-        Metric::Http2Floods => sum(|c| &c.http2_floods),
+        Metric::Http2Connections => sum(|c| &c.http2.connections),
+        Metric::Http2Requests => sum(|c| &c.http2.requests),
+        Metric::Http2GivenUp => sum(|c| &c.http2.given_up),
+        Metric::Http2Floods => sum(|c| &c.http2.floods),
+        Metric::Http2Resets => by_code(sources, out, |c| &c.http2.resets),
+        Metric::Http2Goaways => by_code(sources, out, |c| &c.http2.goaways),
         Metric::ConnectionsEnded => sum(|c| &c.connections_ended),
         Metric::TlsHandshakes => sum(|c| &c.tls_handshakes),
         Metric::TlsResumptions => sum(|c| &c.tls_resumptions),
@@ -283,6 +287,16 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
 
         Metric::LogWritten => out.sample(&[], sources.log_lines_written()),
         Metric::LogDropped => out.sample(&[], sources.log_lines_dropped()),
+    }
+}
+
+/// Codes of HTTP/2 that have been said.
+fn by_code(sources: &Sources, out: &mut Samples<'_>, of: fn(&Counters) -> &[Count; CODES.len()]) {
+    for (place, code) in CODES.iter().enumerate() {
+        let n = sources.sum(|counters| of(counters)[place].get());
+        if n > 0 {
+            out.sample(&[code], n);
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Limits {
     /// TLS handshakes under way of a worker.
     pub tls_handshakes: usize,
     pub http2: Http2Limits,
-    /// Client connections of the process.
+    /// Client connections of the process, and streams beside another of their connection.
     pub connections: usize,
     /// Client connections from one address.
     pub connections_per_address: usize,

@@ -147,9 +147,9 @@ limits! {
     Http2IdleFrames http2_idle_frames: Count in 8..=1_000_000;
     /// CONTINUATION frames of one head; the connection ends after more.
     Http2Continuations http2_continuations: Count in 1..=1_000;
-    /// Client connections of the process.
+    /// Client connections of the process; a stream of HTTP/2 beside another of its connection counts as one.
     Connections connections: Count in 1..=16_000_000;
-    /// Client connections from one IPv4 address, or one IPv6 network of 64 bits; trusted_proxies are not held to it.
+    /// Client connections from one IPv4 address, or one IPv6 network of 64 bits, streams of HTTP/2 as above; trusted_proxies are not held to it.
     ConnectionsPerAddress connections_per_address: Count in 1..=16_000_000;
     /// Client connections of a worker.
     ConnectionsPerWorker connections_per_worker: Count in 1..=1_000_000;
@@ -157,7 +157,8 @@ limits! {
     PoolIdleConnections pool_idle_connections: Count in 0..=100_000;
     /// Longest time a connection to a backend is kept without use.
     PoolIdleTimeout pool_idle_timeout_ms: Milliseconds in 10..=24 * HOUR_MS;
-    /// Connections to one instance of a VPC access, by each worker: in use and idle.
+    /// Connections to one instance of a VPC access, by each worker: in use and idle. Of an instance that speaks HTTP/2: calls at one time, however
+    /// few connections they share.
     PoolConnections pool_connections: Count in 1..=1_000_000;
     /// Requests that wait for a connection to one instance to come free, by each worker.
     PoolQueue pool_queue: Count in 0..=65_536;

@@ -1,12 +1,21 @@
-//! The frames of an HTTP/2 connection as they come in, counted by kind before anybody acts on them (RFC 9113, section
-//! 10.5): those that cost their sender less than their receiver may only come so often. Pure.
+//! The frames of an HTTP/2 connection as they come in, looked at before anybody acts on them (RFC 9113). Those that cost their sender
+//! less than their receiver may only come so often (section 10.5), and what a frame's header or our memory of a stream's end shows to be
+//! wrong has the code that the rule names. Pure.
+//!
+//! [`sent`] follows the other direction; [`walk`] finds frames in bytes.
+
+pub mod sent;
+mod walk;
+
+use walk::{Header, Piece, Walk};
 
 /// How many frames may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameLimits {
     /// `RST_STREAM` within [`PERIOD_MS`].
     pub resets: usize,
-    /// Frames that move nothing (settings, pings, priorities, empty data, kinds that are not known) within [`PERIOD_MS`].
+    /// Frames that move nothing (settings, pings, priorities, empty data, kinds that are not known) within [`PERIOD_MS`];
+    /// and so many `WINDOW_UPDATE`s beyond what they may grant room for ([`GRANTS_OF_A_MESSAGE_FRAME`]).
     pub idle_frames: usize,
     /// `CONTINUATION` in one head.
     pub continuations: usize,
@@ -15,138 +24,188 @@ pub struct FrameLimits {
 /// The time that frames are counted over.
 pub const PERIOD_MS: u64 = 10_000;
 
-/// What came too often.
+/// `WINDOW_UPDATE`s for each frame of data or fields that is sent: one of the stream and one of the connection for every 1.6 KiB of the
+/// largest frame. Clients send them for every half of a window, or for all that they read at a time.
+pub const GRANTS_OF_A_MESSAGE_FRAME: usize = 20;
+
+/// Streams whose end is kept in mind. Of older ones it is the states of streams that say what is wrong.
+const ENDED: usize = 16;
+
+/// What the other side did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flood {
+pub enum Breach {
+    /// Too many frames of a kind.
     Resets,
     IdleFrames,
     Continuations,
+    Grants,
+    /// A frame has another length than its kind has.
+    Size,
+    /// A window larger than any may be.
+    Window,
+    /// Content or fields of a stream that the sender has ended.
+    Ended,
 }
 
-const PREFACE_BYTES: usize = 24;
-const HEADER_BYTES: usize = 9;
+impl Breach {
+    /// Its error code (RFC 9113, section 7).
+    pub fn code(self) -> u32 {
+        match self {
+            Self::Resets | Self::IdleFrames | Self::Continuations | Self::Grants => 11,
+            Self::Size => 6,
+            Self::Window => 3,
+            Self::Ended => 5,
+        }
+    }
+
+    pub fn is_flood(self) -> bool {
+        self.code() == 11
+    }
+}
+
+/// A breach, and how many of the bytes that were looked at come before its frame.
+pub type Found = (usize, Breach);
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const ACK: u8 = 1;
+/// A setting: its number and its value.
+const SETTING_BYTES: usize = 6;
+const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 
 /// Follows the frames of one direction of a connection.
 #[derive(Debug, Default)]
 pub struct Frames {
-    /// Bytes that are of no interest: the preface, then payloads.
-    skip: usize,
-    header: [u8; HEADER_BYTES],
-    known: usize,
-    period: u64,
+    walk: Walk,
+    period: Option<u64>,
     resets: usize,
     idle_frames: usize,
     continuations: usize,
+    /// `WINDOW_UPDATE`s that may still come.
+    grants: usize,
+    /// A head has begun, and goes on in `CONTINUATION`.
+    in_head: bool,
+    ended: [u32; ENDED],
+    /// Where the next one goes.
+    next_ended: usize,
+    in_settings: bool,
+    setting: [u8; SETTING_BYTES],
+    setting_known: usize,
 }
 
 impl Frames {
-    /// Of a client, which begins with the preface (RFC 9113, section 3.4).
+    /// Of a client, which begins with the preface (section 3.4).
     pub fn of_client() -> Self {
-        Self { skip: PREFACE_BYTES, ..Self::default() }
+        Self { walk: Walk::behind_a_preface(), ..Self::default() }
+    }
+
+    /// So many frames of data and fields have been sent: there is something to grant room for.
+    pub fn sent(&mut self, frames: usize) {
+        self.grants = self.grants.saturating_add(frames.saturating_mul(GRANTS_OF_A_MESSAGE_FRAME));
     }
 
     /// Takes the next bytes.
-    pub fn see(&mut self, mut bytes: &[u8], now_ms: u64, limits: &FrameLimits) -> Result<(), Flood> {
-        while !bytes.is_empty() {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = &bytes[skipped..];
-            let taken = (HEADER_BYTES - self.known).min(bytes.len());
-            self.header[self.known..self.known + taken].copy_from_slice(&bytes[..taken]);
-            self.known += taken;
-            bytes = &bytes[taken..];
-            if self.known == HEADER_BYTES {
-                self.known = 0;
-                self.frame(now_ms, limits)?;
-            }
+    pub fn see(&mut self, bytes: &[u8], now_ms: u64, limits: &FrameLimits) -> Result<(), Found> {
+        let mut rest = bytes;
+        // Where its frame begins; of one that began before these bytes, none of them is good.
+        let mut begins = 0;
+        while let Some(piece) = self.walk.next(&mut rest) {
+            let looked_at = match piece {
+                Piece::Header(header) => {
+                    begins = (bytes.len() - rest.len()).saturating_sub(walk::HEADER_BYTES);
+                    self.frame(&header, now_ms, limits)
+                }
+                Piece::Payload(payload) if self.in_settings => self.settings(payload),
+                Piece::Payload(_) => Ok(()),
+            };
+            looked_at.map_err(|breach| (begins, breach))?;
         }
         Ok(())
     }
 
-    fn frame(&mut self, now_ms: u64, limits: &FrameLimits) -> Result<(), Flood> {
-        let [high, middle, low, kind, flags, ..] = self.header;
-        self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
-        if std::mem::replace(&mut self.period, now_ms / PERIOD_MS) != self.period {
+    fn frame(&mut self, frame: &Header, now_ms: u64, limits: &FrameLimits) -> Result<(), Breach> {
+        if self.period.replace(now_ms / PERIOD_MS) != Some(now_ms / PERIOD_MS) {
             (self.resets, self.idle_frames) = (0, 0);
+            self.grants = self.grants.max(limits.idle_frames);
         }
-        let (count, most, flood) = match kind {
+        let Header { len, kind, flags, .. } = *frame;
+        let has_its_length = match kind {
+            PRIORITY => len == 5,
+            RST_STREAM | WINDOW_UPDATE => len == 4,
+            SETTINGS if flags & ACK != 0 => len == 0,
+            SETTINGS => len.is_multiple_of(SETTING_BYTES),
+            PING => len == 8,
+            GOAWAY => len >= 8,
+            _ => true,
+        };
+        if !has_its_length {
+            return Err(Breach::Size);
+        }
+        (self.in_settings, self.setting_known) = (kind == SETTINGS, 0);
+        match kind {
+            HEADERS | DATA => self.message(frame)?,
+            RST_STREAM => self.end(frame.stream),
+            _ => {}
+        }
+        if matches!(kind, HEADERS | CONTINUATION) {
+            self.in_head = flags & END_HEADERS == 0;
+        }
+        let (count, most, breach) = match kind {
             HEADERS => {
                 self.continuations = 0;
                 return Ok(());
             }
-            DATA if self.skip > 0 || flags & END_STREAM != 0 => return Ok(()),
-            WINDOW_UPDATE => return Ok(()),
-            RST_STREAM => (&mut self.resets, limits.resets, Flood::Resets),
-            CONTINUATION => (&mut self.continuations, limits.continuations, Flood::Continuations),
-            _ => (&mut self.idle_frames, limits.idle_frames, Flood::IdleFrames),
+            DATA if len > 0 || flags & END_STREAM != 0 => return Ok(()),
+            WINDOW_UPDATE => {
+                self.grants = self.grants.checked_sub(1).ok_or(Breach::Grants)?;
+                return Ok(());
+            }
+            RST_STREAM => (&mut self.resets, limits.resets, Breach::Resets),
+            CONTINUATION => (&mut self.continuations, limits.continuations, Breach::Continuations),
+            _ => (&mut self.idle_frames, limits.idle_frames, Breach::IdleFrames),
         };
         *count += 1;
-        if *count > most { Err(flood) } else { Ok(()) }
+        if *count > most { Err(breach) } else { Ok(()) }
+    }
+
+    /// Of a stream whose end has come, nothing more may (section 5.1). Within a head nothing else may come at all, which is not ours to say.
+    fn message(&mut self, frame: &Header) -> Result<(), Breach> {
+        if frame.stream != 0 && !self.in_head && self.ended.contains(&frame.stream) {
+            return Err(Breach::Ended);
+        }
+        if frame.flags & END_STREAM != 0 {
+            self.end(frame.stream);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, stream: u32) {
+        self.ended[self.next_ended] = stream;
+        self.next_ended = (self.next_ended + 1) % ENDED;
+    }
+
+    /// Payload of settings; a setting may come in pieces.
+    fn settings(&mut self, payload: &[u8]) -> Result<(), Breach> {
+        for &byte in payload {
+            self.setting[self.setting_known] = byte;
+            self.setting_known = (self.setting_known + 1) % SETTING_BYTES;
+            let [high, low, first, ..] = self.setting;
+            if self.setting_known == 0 && [high, low] == INITIAL_WINDOW_SIZE && first > 0x7f {
+                return Err(Breach::Window);
+            }
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: FrameLimits = FrameLimits { resets: 2, idle_frames: 3, continuations: 1 };
-    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-    fn frame(kind: u8, flags: u8, len: usize) -> Vec<u8> {
-        let mut frame = vec![0, (len >> 8) as u8, len as u8, kind, flags, 0, 0, 0, 1];
-        frame.resize(HEADER_BYTES + len, 0xff);
-        frame
-    }
-
-    /// Whatever the bytes are cut into.
-    fn seen(frames: &[Vec<u8>]) -> Result<(), Flood> {
-        let bytes = [PREFACE, &frames.concat()].concat();
-        let cut = |size: usize| {
-            let mut seen = Frames::of_client();
-            bytes.chunks(size).try_for_each(|part| seen.see(part, 0, &LIMITS))
-        };
-        let outcome = cut(usize::MAX);
-        (1..40).for_each(|size| assert_eq!(cut(size), outcome, "{size}"));
-        outcome
-    }
-
-    #[test]
-    fn each_kind_has_its_bound() {
-        for kind in [2, 4, 6, 7, 10, 0xfa] {
-            assert_eq!(seen(&vec![frame(kind, 0, 8); 3]), Ok(()), "{kind}");
-            assert_eq!(seen(&vec![frame(kind, 0, 8); 4]), Err(Flood::IdleFrames), "{kind}");
-        }
-        assert_eq!(seen(&vec![frame(RST_STREAM, 0, 4); 2]), Ok(()));
-        assert_eq!(seen(&vec![frame(RST_STREAM, 0, 4); 3]), Err(Flood::Resets));
-        assert_eq!(seen(&vec![frame(DATA, 0, 0); 4]), Err(Flood::IdleFrames));
-    }
-
-    #[test]
-    fn what_moves_something_is_not_counted() {
-        let useful = [frame(HEADERS, 4, 300), frame(DATA, 0, 1), frame(DATA, END_STREAM, 0), frame(WINDOW_UPDATE, 0, 4)];
-        assert_eq!(seen(&vec![useful.concat(); 100]), Ok(()));
-    }
-
-    #[test]
-    fn continuations_count_for_one_head() {
-        let head = [frame(HEADERS, 0, 10), frame(CONTINUATION, 4, 10)].concat();
-        assert_eq!(seen(&vec![head; 10]), Ok(()));
-        assert_eq!(seen(&[frame(HEADERS, 0, 10), vec![frame(CONTINUATION, 0, 0); 2].concat()]), Err(Flood::Continuations));
-    }
-
-    #[test]
-    fn another_period_counts_anew() {
-        let mut frames = Frames::of_client();
-        frames.see(PREFACE, 0, &LIMITS).unwrap();
-        for n in 0..10 {
-            assert_eq!(frames.see(&frame(RST_STREAM, 0, 4).repeat(2), n * PERIOD_MS, &LIMITS), Ok(()));
-        }
-    }
-}
+mod tests;

@@ -17,6 +17,7 @@ use http::{Method, Request, Response, StatusCode};
 use super::failure;
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
+use super::request::comes_in_chunks;
 use crate::http::field::FieldId;
 use crate::http::framing::{BodyLength, request_framing};
 use crate::http::head::{HeadLimits, MAX_FIELDS, Parsed, RequestHead, RequestView, parse_request};
@@ -123,7 +124,7 @@ impl<G> Call<G> {
         let answer = &mut *self.answer.borrow_mut();
         if let Answer::Awaited(awaited, to_head) = answer {
             if let Poll::Ready(Some(Ok(interim))) = awaited.poll_informational(context) {
-                let head = spell(&interim, &[b"\r\n"]);
+                let head = spell(&interim, false, &[b"\r\n"]);
                 if block.append(&head) {
                     return Poll::Ready(Ok(head.len()));
                 }
@@ -132,13 +133,13 @@ impl<G> Call<G> {
             let response = Response::from_parts(response, ());
             let has_length = response.headers().contains_key(CONTENT_LENGTH);
             let bare = *to_head || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-            let chunked = !body.is_end_stream() && !has_length && !bare;
+            let chunked = !bare && comes_in_chunks(response.headers(), body.is_end_stream());
             let framing: &[u8] = match chunked {
                 true => b"transfer-encoding: chunked\r\n",
                 false if has_length || bare => b"",
                 false => b"content-length: 0\r\n",
             };
-            *answer = Answer::Body(Incoming::behind(spell(&response, &[framing, b"\r\n"]), body, chunked));
+            *answer = Answer::Body(Incoming::behind(spell(&response, chunked, &[framing, b"\r\n"]), body, chunked));
         }
         match answer {
             Answer::Body(incoming) => incoming.poll_read(context, block),
@@ -215,11 +216,11 @@ fn request(view: &RequestView<'_>, https: bool) -> Option<Request<()>> {
     Some(request)
 }
 
-/// The head of an answer, and what ends it.
-fn spell(response: &Response<()>, end: &[&[u8]]) -> Vec<u8> {
+/// The head of an answer, and what ends it. `chunked`: its length is not said.
+fn spell(response: &Response<()>, chunked: bool, end: &[&[u8]]) -> Vec<u8> {
     let status = response.status().as_u16();
     let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status)).into_bytes();
-    for (name, value) in response.headers() {
+    for (name, value) in response.headers().iter().filter(|(name, _)| !chunked || *name != CONTENT_LENGTH) {
         [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].iter().for_each(|part| head.extend_from_slice(part));
     }
     end.iter().for_each(|part| head.extend_from_slice(part));
@@ -244,6 +245,6 @@ mod tests {
     #[test]
     fn an_answer_is_spelled() {
         let response = Response::builder().status(418).header("a", "1").header("a", "2").body(()).unwrap();
-        assert_eq!(spell(&response, &[b"\r\n"]), b"HTTP/1.1 418 \r\na: 1\r\na: 2\r\n\r\n");
+        assert_eq!(spell(&response, false, &[b"\r\n"]), b"HTTP/1.1 418 \r\na: 1\r\na: 2\r\n\r\n");
     }
 }

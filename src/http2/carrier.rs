@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::http::frames::{Flood, FrameLimits, Frames};
+use crate::http::frames::sent::{Said, Sent};
+use crate::http::frames::{Breach, FrameLimits, Frames};
 use crate::net::{Block, Blocks, Clock, Stream, Timer, Wait};
 
 /// Room kept before and behind what is sent, so that it can be sealed where it lies.
@@ -28,7 +29,12 @@ pub struct Carrier<'a> {
     end: Cell<Option<End>>,
     frames: RefCell<Frames>,
     limits: FrameLimits,
-    flood: Cell<Option<Flood>>,
+    breach: Cell<Option<Breach>>,
+    /// What came before a breach has been taken; nothing more is.
+    deaf: Cell<bool>,
+    sent: RefCell<Sent>,
+    /// Hears of resets and farewells that are sent.
+    listener: &'a dyn Fn(Said),
     outgoing: Cell<Option<Block>>,
     sending: Cell<bool>,
     broken: Cell<bool>,
@@ -45,13 +51,14 @@ enum End {
 pub struct Io<'a>(pub &'a Carrier<'a>);
 
 impl<'a> Carrier<'a> {
-    /// `first`: what has been received already.
+    /// `first`: what has been received already. `listener` hears of resets and farewells that are sent.
     pub fn new(
         stream: &'a Stream,
         blocks: &'a Blocks,
         clock: &'a Clock,
         frames: Frames,
         limits: FrameLimits,
+        listener: &'a dyn Fn(Said),
         first: Option<Block>,
     ) -> Self {
         let carrier = Self {
@@ -62,7 +69,10 @@ impl<'a> Carrier<'a> {
             end: Cell::default(),
             frames: RefCell::new(frames),
             limits,
-            flood: Cell::default(),
+            breach: Cell::default(),
+            deaf: Cell::new(false),
+            sent: RefCell::default(),
+            listener,
             outgoing: Cell::default(),
             sending: Cell::new(false),
             broken: Cell::new(false),
@@ -130,9 +140,9 @@ impl<'a> Carrier<'a> {
         self.end.get().is_some()
     }
 
-    /// What came too often; nothing more is read.
-    pub fn flood(&self) -> Option<Flood> {
-        self.flood.get()
+    /// What the other side did wrong, once all that came before has been taken; nothing more is read.
+    pub fn breach(&self) -> Option<Breach> {
+        self.breach.get().filter(|_| self.deaf.get())
     }
 
     /// Throws away what has been received; returns how much that was.
@@ -153,9 +163,14 @@ impl<'a> Carrier<'a> {
         has
     }
 
-    fn hand_over(&self, block: Block) {
-        let seen = self.frames.borrow_mut().see(block.filled(), self.clock.coarse_ms(), &self.limits);
-        self.flood.set(seen.err().or(self.flood.get()));
+    fn hand_over(&self, mut block: Block) {
+        if self.breach.get().is_none()
+            && let Err((good, breach)) = self.frames.borrow_mut().see(block.filled(), self.clock.coarse_ms(), &self.limits)
+        {
+            self.breach.set(Some(breach));
+            self.deaf.set(good == 0);
+            block.narrow(0..if good == 0 { block.len() } else { good });
+        }
         self.received.set(Some(block));
         self.stirred.set(true);
     }
@@ -172,6 +187,10 @@ impl<'a> Carrier<'a> {
             block = self.blocks.enlarged(block, SEAL_ROOM);
         }
         let n = bytes.len().min(block.room().saturating_sub(SEAL_ROOM));
+        self.sent.borrow_mut().see(&bytes[..n], |said| match said {
+            Said::Message => self.frames.borrow_mut().sent(1),
+            said => (self.listener)(said),
+        });
         block.append(&bytes[..n]);
         self.stirred.set(self.stirred.get() || n > 0);
         self.outgoing.set(Some(block));
@@ -188,7 +207,7 @@ impl Drop for Carrier<'_> {
 impl AsyncRead for Io<'_> {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let carrier = self.0;
-        if carrier.flood.get().is_some() {
+        if carrier.deaf.get() {
             return Poll::Pending;
         }
         let Some(mut block) = carrier.received.take() else {
@@ -202,6 +221,7 @@ impl AsyncRead for Io<'_> {
         buffer.put_slice(&block.filled()[..n]);
         block.advance(n);
         if block.is_empty() {
+            carrier.deaf.set(carrier.breach.get().is_some());
             carrier.blocks.put(block);
             carrier.stirred.set(true);
         } else {

@@ -5,7 +5,7 @@
 //! that is none, a length beside chunks.
 
 use h2::ext::Protocol;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRAILER};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
@@ -24,8 +24,9 @@ pub fn write_head(request: &Parts, ended: bool, writer: &mut HeadWriter<'_>) {
     if let Some(authority) = authority {
         writer.field(b"host", authority.as_bytes());
     }
-    write_fields(&request.headers, authority, writer);
-    if !ended && !request.headers.contains_key(CONTENT_LENGTH) {
+    let chunked = comes_in_chunks(&request.headers, ended);
+    write_fields(&request.headers, authority, chunked, writer);
+    if chunked {
         writer.field(b"transfer-encoding", b"chunked");
     }
     writer.bytes(b"\r\n");
@@ -36,7 +37,14 @@ pub fn asks_for_protocol(request: &Parts) -> bool {
     request.extensions.get::<Protocol>().is_some()
 }
 
-fn write_fields(fields: &HeaderMap, authority: Option<&str>, writer: &mut HeadWriter<'_>) {
+/// The body of these fields is spelled in chunks: its length has not been said, or trailers have been announced, which HTTP/1.1 has in chunks
+/// alone. (RFC 9110, section 6.6.2: a sender should announce them. Those that come unannounced beside a length are dropped, as
+/// section 6.5.1 has it; the length itself has been held against the data by `h2`.)
+pub fn comes_in_chunks(fields: &HeaderMap, ended: bool) -> bool {
+    !ended && (!fields.contains_key(CONTENT_LENGTH) || fields.contains_key(TRAILER))
+}
+
+fn write_fields(fields: &HeaderMap, authority: Option<&str>, chunked: bool, writer: &mut HeadWriter<'_>) {
     let is_the_authority = |host: &[u8]| authority.is_some_and(|authority| authority.as_bytes().eq_ignore_ascii_case(host));
     for name in fields.keys() {
         let values = fields.get_all(name).iter().map(|value| value.as_bytes());
@@ -54,6 +62,7 @@ fn write_fields(fields: &HeaderMap, authority: Option<&str>, writer: &mut HeadWr
             name if name == HOST => {
                 values.filter(|host| !is_the_authority(host)).for_each(|host| writer.field(b"host", host));
             }
+            name if name == CONTENT_LENGTH && chunked => {}
             name => values.for_each(|value| writer.field(name.as_str().as_bytes(), value)),
         }
     }
@@ -87,6 +96,15 @@ mod tests {
         assert_eq!(spelled(post(), false), "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
         let long = post().header("content-length", "5");
         assert_eq!(spelled(long, false), "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n");
+    }
+
+    #[test]
+    fn announced_trailers_need_chunks() {
+        let announced = || Request::post("http://a/").header("content-length", "5").header("trailer", "x-sum");
+        let chunked = "POST / HTTP/1.1\r\nhost: a\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(spelled(announced(), false), chunked);
+        let whole = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntrailer: x-sum\r\n\r\n";
+        assert_eq!(spelled(announced(), true), whole);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! difference.
 
 use std::cell::{Cell, OnceCell, UnsafeCell};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;

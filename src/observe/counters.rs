@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::histogram::Histogram;
+use super::http2::Http2Counters;
 use super::record::Ended;
 use super::series::Series;
 
@@ -40,10 +41,7 @@ pub struct Counters {
     pub upgraded_open: Count,
     /// Connections closed at once: there were as many as may be.
     pub connections_shed: Count,
-    /// Client connections that speak HTTP/2, requests that came by them, and those ended because of what they flooded us with.
-    pub http2_connections: Count,
-    pub http2_requests: Count,
-    pub http2_floods: Count,
+    pub http2: Http2Counters,
     /// TLS handshakes of clients: done, of them resumed, failed, and not begun because as many were under way as may.
     pub tls_handshakes: Count,
     pub tls_resumptions: Count,
@@ -224,9 +222,7 @@ impl Counters {
             connections_open: Count::default(),
             upgraded_open: Count::default(),
             connections_shed: Count::default(),
-            http2_connections: Count::default(),
-            http2_requests: Count::default(),
-            http2_floods: Count::default(),
+            http2: Http2Counters::default(),
             tls_handshakes: Count::default(),
             tls_resumptions: Count::default(),
             tls_failures: Count::default(),

@@ -112,6 +112,12 @@ pub enum Event<'a> {
     ClientsTakenAgain {
         connections: u64,
     },
+    /// Clients break the rules of HTTP/2. However many do, it is said once.
+    Http2Refused,
+    /// Nobody has for a while; so many streams and connections were ended.
+    Http2RefusedEnough {
+        refused: u64,
+    },
     /// A worker does not look after its deadlines any more.
     WorkerStuck {
         worker: usize,
@@ -239,6 +245,16 @@ impl Event<'_> {
                 event = "clients-taken-again",
                 connections,
                 "clients are taken again; {connections} connections were turned away"
+            ),
+            Self::Http2Refused => tracing::warn!(
+                event = "http2-refused",
+                "clients break the rules of HTTP/2, or flood: their streams are reset, their connections ended; \
+                 lockgate_http2_streams_reset_total and lockgate_http2_goaways_total count them by error code"
+            ),
+            Self::Http2RefusedEnough { refused } => tracing::info!(
+                event = "http2-refused-enough",
+                refused,
+                "clients keep to the rules of HTTP/2 again; {refused} streams and connections were ended"
             ),
             Self::WorkerStuck { worker } => {
                 tracing::error!(event = "worker-stuck", worker, "worker {worker} is stuck: it has not swept for seconds");

@@ -92,8 +92,15 @@ metrics! {
     Http2Connections: Counter "lockgate_http2_connections_total" [];
     /// Requests that came by HTTP/2.
     Http2Requests: Counter "lockgate_http2_requests_total" [];
-    /// Client connections ended because of a flood of frames: resets, settings, pings, empty data, continuations.
+    /// Streams of HTTP/2 that their client had reset before anything was done for them; they have no line in the access log.
+    Http2GivenUp: Counter "lockgate_http2_streams_given_up_total" [];
+    /// Client connections ended because of a flood of frames: resets, settings, pings, empty data, continuations, grants of room.
     Http2Floods: Counter "lockgate_http2_floods_total" [];
+    /// Streams of HTTP/2 that the gateway has reset, by error code (RFC 9113, section 7). `INTERNAL_ERROR`, `CANCEL` and `NO_ERROR` are of
+    /// requests that have a line in the access log; all others were refused before they were requests, and have none.
+    Http2Resets: Counter "lockgate_http2_streams_reset_total" ["code"];
+    /// Client connections that were told to go (`GOAWAY`), by error code; `NO_ERROR`: idle for too long, or the gateway drains.
+    Http2Goaways: Counter "lockgate_http2_goaways_total" ["code"];
     /// Client connections that waited between two requests, ended to make room for others.
     ConnectionsEnded: Counter "lockgate_connections_ended_total" [];
     /// TLS handshakes of clients that were done.

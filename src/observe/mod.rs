@@ -7,6 +7,7 @@ pub mod counters;
 pub mod event;
 pub mod exposition;
 pub mod histogram;
+pub mod http2;
 pub mod log;
 pub mod metric;
 pub mod record;

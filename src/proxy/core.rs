@@ -17,6 +17,7 @@ use crate::cluster::Engine;
 use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
+use crate::net::admission::{Allowed, Full, Ticket};
 use crate::net::boxes::Boxes;
 use crate::net::guard::CatchPanic;
 use crate::net::handshake::Handshakes;
@@ -177,6 +178,14 @@ impl Core {
     /// Proxies that stand for many clients.
     pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
         is_trusted(&self.running().catalog.security.trusted_proxies, peer)
+    }
+
+    /// A place among all clients of the process.
+    pub fn admit(&self, peer: IpAddr) -> Result<Ticket, Full> {
+        let limits = self.limits();
+        let allowed = Allowed { in_all: limits.connections, per_address: limits.connections_per_address };
+        // Behind a trusted proxy there are many clients.
+        self.admission.admit((!self.is_trusted_proxy(peer)).then_some(peer), allowed)
     }
 
     /// Ends a client's connection that waits between two requests. False: there is none.

@@ -12,21 +12,22 @@ use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
-use http::header::CONTENT_LENGTH;
 
 use super::connection::{After, Connection};
 use super::core::Core;
 use super::exchange::exchange;
 use crate::catalog::{Limits, Scheme};
 use crate::http::frames::Frames;
+use crate::http::frames::sent::Said;
 use crate::http::serialise::HeadWriter;
 use crate::http2::FIELD_BYTES;
 use crate::http2::carrier::{Carrier, Io};
 use crate::http2::drive::Pumps;
 use crate::http2::lane::Lane;
-use crate::http2::request::write_head;
-use crate::net::stream::{Stream, readiness};
-use crate::net::{Block, Ready, Wait, Watch};
+use crate::http2::request::{comes_in_chunks, write_head};
+use crate::net::admission::Ticket;
+use crate::net::readiness::readiness;
+use crate::net::{Block, Ready, Stream, Wait, Watch};
 use crate::sys::Direction;
 
 /// What a client sends first (RFC 9113, section 3.4).
@@ -64,9 +65,14 @@ pub async fn first(c: &Connection, ready: Pin<&mut dyn Ready>) -> First {
 /// Serves a client until the connection ends. `first`: what has been received.
 pub async fn serve(c: &Connection, first: Option<Block>) {
     let core = &c.core;
-    core.counters.http2_connections.add(1);
+    core.counters.http2.connections.add(1);
     let limits = core.limits().clone();
-    let carrier = Carrier::new(&c.stream, &core.blocks, &core.clock, Frames::of_client(), limits.http2.frames, first);
+    let told = |said| match said {
+        Said::Reset(code) => core.counters.http2.reset(code),
+        Said::GoAway(code) => core.counters.http2.goaway(code),
+        Said::Message => {}
+    };
+    let carrier = Carrier::new(&c.stream, &core.blocks, &core.clock, Frames::of_client(), limits.http2.frames, &told, first);
     c.watch.from_client.arm(Wait::Head, core.clock.coarse_ms(), limits.head_timeout);
     let mut receiving = pin!(carrier.receive());
     let mut sending = pin!(carrier.send(&c.watch.to_client, Wait::Send, || core.limits().send_timeout));
@@ -93,11 +99,6 @@ async fn talk(core: &Rc<Core>, c: &Connection, carrier: &Carrier<'_>, limits: &L
     c.watch.from_client.clear();
     let (mut over, mut leaving) = (false, false);
     poll_fn(|context| {
-        if carrier.flood().is_some() && !over {
-            over = true;
-            core.counters.http2_floods.add(1);
-            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-        }
         if core.draining.get() && !leaving {
             leaving = true;
             connection.graceful_shutdown();
@@ -106,13 +107,22 @@ async fn talk(core: &Rc<Core>, c: &Connection, carrier: &Carrier<'_>, limits: &L
         streams.task.set(Some(context.waker().clone()));
         loop {
             match connection.poll_accept(context) {
-                Poll::Ready(Some(Ok((request, respond)))) => begin(core, c, &streams, limits, request, respond),
+                Poll::Ready(Some(Ok((request, mut respond)))) => match respond.poll_reset(context) {
+                    // It came and went at once: nothing is done for it.
+                    Poll::Ready(_) => core.counters.http2.given_up.add(1),
+                    Poll::Pending => begin(core, c, &streams, limits, request, respond),
+                },
                 Poll::Ready(Some(Err(error))) => {
                     let calm = error.reason() == Some(Reason::ENHANCE_YOUR_CALM) && !error.is_remote();
-                    core.counters.http2_floods.add(u64::from(calm && !over));
+                    core.counters.http2.floods.add(u64::from(calm && !over));
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending if !over && let Some(breach) = carrier.breach() => {
+                    over = true;
+                    core.counters.http2.floods.add(u64::from(breach.is_flood()));
+                    connection.abrupt_shutdown(Reason::from(breach.code()));
+                }
                 // It was ended because it waited for too long, or to make room: once the last answer has gone out.
                 Poll::Pending if c.watch.from_client.expired() == Wait::Idle && !over => {
                     over = true;
@@ -155,13 +165,23 @@ struct Streams {
 }
 
 /// One of them; dropping it is its end.
-struct Open(Rc<Streams>);
+struct Open {
+    streams: Rc<Streams>,
+    /// Where it is not the only one: its place among all clients.
+    _ticket: Option<Ticket>,
+}
 
 impl Streams {
-    fn open(self: &Rc<Self>) -> Open {
+    /// One more. As long as it is the only one, it has the place of its connection; each further one needs one of its own: an address has no more
+    /// calls under way than it could have connections.
+    fn open(self: &Rc<Self>, peer: IpAddr) -> Option<Open> {
+        let ticket = match self.open.get() {
+            0 => None,
+            _ => Some(self.core.admit(peer).ok()?),
+        };
         self.open.set(self.open.get() + 1);
         self.watch.from_client.clear();
-        Open(self.clone())
+        Some(Open { streams: self.clone(), _ticket: ticket })
     }
 
     /// Where none is left, the connection waits for the next request, like any other.
@@ -174,7 +194,7 @@ impl Streams {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let streams = &self.0;
+        let streams = &self.streams;
         streams.open.set(streams.open.get() - 1);
         streams.watch.answer_begins();
         streams.task.take().into_iter().for_each(Waker::wake);
@@ -203,14 +223,16 @@ fn begin(
         block.fill_with(write);
     }
     // Streams that the client has reset are being cleared away: more of them wait for others to be done.
-    if streams.open.get() >= limits.http2.streams.saturating_mul(2) || block.is_empty() {
+    let is_crowded = streams.open.get() >= limits.http2.streams.saturating_mul(2);
+    let open = (!is_crowded && !block.is_empty()).then(|| streams.open(c.peer)).flatten();
+    let Some(open) = open else {
         core.blocks.put(block);
         return respond.send_reset(Reason::REFUSED_STREAM);
-    }
-    core.counters.http2_requests.add(1);
-    let chunked = !ended && !parts.headers.contains_key(CONTENT_LENGTH);
+    };
+    core.counters.http2.requests.add(1);
+    let chunked = comes_in_chunks(&parts.headers, ended);
     let lane = Lane::new(body, chunked, respond, parts.method == http::Method::HEAD, c.stream.session().cloned());
-    core.spawn(serve_stream(core.clone(), lane, block, c.peer, c.scheme, streams.open()));
+    core.spawn(serve_stream(core.clone(), lane, block, c.peer, c.scheme, open));
 }
 
 async fn serve_stream(core: Rc<Core>, lane: Rc<Lane>, head: Block, peer: IpAddr, scheme: Scheme, _open: Open) {

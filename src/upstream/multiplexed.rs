@@ -149,7 +149,7 @@ async fn live(pools: Rc<Pools>, this: Rc<Multiplexed>, stream: Stream, terms: Te
     let watch = pools.multiplexed.add(stream.handle(), None);
     // Streams that a backend refuses are no flood: they are its answers to calls of ours.
     let frames = FrameLimits { resets: usize::MAX, ..terms.limits.frames };
-    let carrier = Carrier::new(&stream, &pools.blocks, &pools.clock, Frames::default(), frames, None);
+    let carrier = Carrier::new(&stream, &pools.blocks, &pools.clock, Frames::default(), frames, &|_| (), None);
     let mut receiving = pin!(carrier.receive());
     let mut sending = pin!(carrier.send(&watch.to_client, Wait::Forward, || terms.send_timeout));
     let mut pumps = Pumps::new(receiving.as_mut(), sending.as_mut());
@@ -173,10 +173,10 @@ async fn talk(this: &Multiplexed, carrier: &Carrier<'_>, terms: &Terms) {
     this.send.replace(Some(send));
     this.turn(State::Open);
     poll_fn(|context| {
-        if carrier.flood().is_some() {
+        let ended = Pin::new(&mut connection).poll(context).map(drop);
+        if carrier.breach().is_some() {
             return Poll::Ready(());
         }
-        let ended = Pin::new(&mut connection).poll(context).map(drop);
         if ended.is_pending() {
             this.tasks.borrow_mut().retain(|task| !task.will_wake(context.waker()));
             this.tasks.borrow_mut().push(context.waker().clone());

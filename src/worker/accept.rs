@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::catalog;
 use crate::net;
-use crate::net::admission::{Allowed, Full, Ticket};
+use crate::net::admission::{Full, Ticket};
 use crate::net::listen::Listener;
 use crate::proxy::{self, Core};
 
@@ -68,11 +68,8 @@ fn admit(core: &Core, descriptor: i32, peer: IpAddr) -> Result<Ticket, NoRoom> {
     if is_full() && !core.end_an_idle_client() {
         return Err(NoRoom::Full);
     }
-    let allowed = Allowed { in_all: limits.connections, per_address: limits.connections_per_address };
-    // Behind a trusted proxy there are many clients.
-    let counted = (!core.is_trusted_proxy(peer)).then_some(peer);
     loop {
-        match core.admission.admit(counted, allowed) {
+        match core.admit(peer) {
             // Another worker may take the place that has come free: as long as somebody is idle, there is another.
             Err(Full::InAll) if core.end_an_idle_client() => {}
             outcome => return outcome.map_err(|_| NoRoom::Full),

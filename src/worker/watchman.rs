@@ -18,6 +18,7 @@ pub struct Watchman {
     ill: HashMap<(String, SocketAddr), State>,
     stuck: Vec<usize>,
     turned_away: TurnedAway,
+    http2_refused: TurnedAway,
 }
 
 impl Watchman {
@@ -51,6 +52,11 @@ impl Watchman {
             None => {}
             Some(Turn::Begins) => Event::ClientsTurnedAway.tell(),
             Some(Turn::Ends(connections)) => Event::ClientsTakenAgain { connections }.tell(),
+        }
+        match self.http2_refused.look(workers.iter().map(|worker| worker.http2.refused()).sum()) {
+            None => {}
+            Some(Turn::Begins) => Event::Http2Refused.tell(),
+            Some(Turn::Ends(refused)) => Event::Http2RefusedEnough { refused }.tell(),
         }
     }
 

@@ -32,7 +32,7 @@ impl Attack<'_> {
         patient(connect_from(Ipv4Addr::new(127, 0, 2, 1 + (n % 250) as u8).into(), to).ok()?)
     }
 
-    fn plain(&self) -> Option<TcpStream> {
+    pub fn plain(&self) -> Option<TcpStream> {
         self.connect(0, self.gateway.address)
     }
 
@@ -45,7 +45,7 @@ impl Attack<'_> {
         (0..).take_while(|_| !self.over.load(Ordering::Relaxed)).for_each(&mut visit);
     }
 
-    fn says(&self, bytes: &[u8]) {
+    pub fn says(&self, bytes: &[u8]) {
         self.again(|_| self.plain().into_iter().for_each(|stream| say(stream, bytes)));
     }
 

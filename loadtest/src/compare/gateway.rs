@@ -39,12 +39,12 @@ pub fn app() -> App {
     }
 }
 
-/// Writes the documents under `directory`, publishes every API to RELEASE, and gives the config directory back.
+/// `edge`: where TLS is spoken, and HTTP/2 in clear text. Writes the documents under `directory`, publishes every API to RELEASE, and gives the config directory back.
 pub fn prepare(
     binary: &Path,
     directory: &Path,
     listen: SocketAddr,
-    secure: Option<(SocketAddr, &Certificate)>,
+    secure: Option<(SocketAddr, SocketAddr, &Certificate)>,
     backend: SocketAddr,
 ) -> Result<PathBuf> {
     let config = directory.join("config");
@@ -69,21 +69,23 @@ pub fn prepare(
 /// File names within the config directory, and their texts.
 fn documents(
     listen: SocketAddr,
-    secure: Option<(SocketAddr, &Certificate)>,
+    secure: Option<(SocketAddr, SocketAddr, &Certificate)>,
     backend: SocketAddr,
     directory: &Path,
 ) -> Vec<(String, String)> {
     let state = directory.join("state");
     // With thousands of connections, and as many to the backend.
-    let edge = secure.map_or(String::new(), |(listen, _)| {
+    let edge = secure.map_or(String::new(), |(listen, http2, _)| {
         format!(
             "[[listener]]\naddress = \"{listen}\"\nprotocol = \"https\"\n\n\
+             [[listener]]\naddress = \"{http2}\"\nprotocol = \"http\"\nhttp2 = true\n\n\
              [limits]\nconnections_per_address = 1000000\nconnections_per_worker = 100000\npool_connections = 16384\n\n"
         )
     });
     let protocols = if secure.is_some() { "[\"http\", \"https\"]" } else { "[\"http\"]" };
-    let certificate = secure
-        .map_or(String::new(), |(_, Certificate { both, .. })| format!("\n[[certificate]]\nchain = {both:?}\nkey = {both:?}\n"));
+    let certificate = secure.map_or(String::new(), |(_, _, Certificate { both, .. })| {
+        format!("\n[[certificate]]\nchain = {both:?}\nkey = {both:?}\n")
+    });
     let mut documents = vec![
         (
             "gateway.toml".to_owned(),

@@ -143,8 +143,8 @@ fn measure_all(bench: &Bench, site: &Site, scenarios: &[Scenario], started: &[St
             // Another peer goes first each round: whoever follows a pause or a heavier peer, it is not always the same.
             for turn in 0..started.len() {
                 let Some(started) = started.get((turn + round as usize) % started.len()) else { continue };
-                // A relay of bytes has no certificate.
-                if scenario.tls && started.secure.is_none() {
+                // A relay of bytes has no certificate, and one address.
+                if (scenario.tls || scenario.streams.is_some()) && started.secure.is_none() {
                     continue;
                 }
                 // Memory that it has grown by before would hide what connections cost.

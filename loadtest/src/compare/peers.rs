@@ -45,6 +45,8 @@ pub struct Started {
     pub address: SocketAddr,
     /// Where it speaks TLS, if it does.
     pub secure: Option<SocketAddr>,
+    /// Where it speaks HTTP/2 in clear text.
+    pub http2: Option<SocketAddr>,
     pub process: Running,
 }
 
@@ -61,11 +63,12 @@ pub struct Site<'a> {
 /// `None` when this machine does not have it.
 pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
     let directory = tempfile::Builder::new().prefix(peer.name()).tempdir_in(site.directory)?.keep();
-    let (address, secure) = (free_address()?, free_address()?);
+    let (address, secure, http2) = (free_address()?, free_address()?, free_address()?);
     let text = |template: &str| {
         template
             .replace("{{run}}", &directory.to_string_lossy())
             .replace("{{listen-tls}}", &secure.to_string())
+            .replace("{{listen-h2c}}", &http2.to_string())
             .replace("{{certificate}}", &site.certificate.both.to_string_lossy())
             .replace("{{listen}}", &address.to_string())
             .replace("{{backend}}", &site.backend.to_string())
@@ -98,7 +101,7 @@ pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
             let Some(version) = version_of(binary.as_os_str(), "--version") else {
                 bail!("{} --version fails", binary.display());
             };
-            let config = gateway::prepare(binary, &directory, address, Some((secure, site.certificate)), site.backend)?;
+            let config = gateway::prepare(binary, &directory, address, Some((secure, http2, site.certificate)), site.backend)?;
             let mut command = pinned(site.core, binary.as_os_str())?;
             command.args(["run", "--config"]).arg(config);
             (command, version)
@@ -106,8 +109,8 @@ pub fn start(peer: Peer, site: &Site) -> Result<Option<Started>> {
     };
     command.current_dir(&directory);
     let process = Running::server(peer.name(), &mut command, &directory, address)?;
-    let secure = (peer != Peer::Relay).then_some(secure);
-    Ok(Some(Started { peer, version, address, secure, process }))
+    let [secure, http2] = [secure, http2].map(|address| (peer != Peer::Relay).then_some(address));
+    Ok(Some(Started { peer, version, address, secure, http2, process }))
 }
 
 /// On a core, and then with the congestion control of a comparison; or anywhere.

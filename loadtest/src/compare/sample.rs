@@ -113,8 +113,12 @@ impl Bench<'_> {
         let Arguments { requests, warm_up, seconds, load_core, .. } = self.arguments;
         let connections = self.connections(scenario);
         let requests = scenario.requests.map_or(*requests, |most| most.min(*requests));
-        let warm_up = (*warm_up).min(requests / 10).max(connections as u64);
-        let target = if scenario.tls { started.secure.context("a peer with TLS")? } else { started.address };
+        let warm_up = (*warm_up).min(requests / 10).max((connections * scenario.streams.unwrap_or(1)) as u64);
+        let target = match (scenario.tls, scenario.streams) {
+            (true, _) => started.secure.context("a peer with TLS")?,
+            (false, Some(_)) => started.http2.context("a peer with HTTP/2")?,
+            (false, None) => started.address,
+        };
         let lasting = match scenario.connection {
             Lasting::Kept => "kept",
             Lasting::New => "new",
@@ -140,10 +144,13 @@ impl Bench<'_> {
         ] {
             command.args([option, &value]);
         }
-        if let Some(rate) = self.arguments.rate {
+        if let Some(rate) = self.arguments.rate.filter(|_| scenario.streams.is_none()) {
             let arrivals = if self.arguments.arrivals == Arrivals::Constant { "constant" } else { "poisson" };
             // Each round has an order of its own, the same for all peers.
             command.args(["--rate", &rate.to_string(), "--arrivals", arrivals, "--seed", &(round + 1).to_string()]);
+        }
+        if let Some(streams) = scenario.streams {
+            command.args(["--streams", &streams.to_string()]);
         }
         if scenario.connections.is_some() {
             command.arg("--one-by-one");
@@ -155,7 +162,7 @@ impl Bench<'_> {
     }
 
     fn connections(&self, scenario: &Scenario) -> usize {
-        scenario.connections.unwrap_or(self.arguments.connections)
+        scenario.connections.unwrap_or(if scenario.streams.is_some() { 1 } else { self.arguments.connections })
     }
 
     fn counters(&self, started: &Started, generator: &Running) -> Result<Counters> {

@@ -18,13 +18,20 @@ const BUILT_IN: [&str; 5] = [
 ];
 
 /// Those of connections: over TLS, short ones, and many that wait. `compare --edge` runs them.
-const EDGE: [&str; 11] = [
+const EDGE: [&str; 18] = [
     include_str!("../../scenarios/tls-128.toml"),
     include_str!("../../scenarios/tls-16k.toml"),
     include_str!("../../scenarios/tls-1m.toml"),
     include_str!("../../scenarios/tls-post-10k.toml"),
     include_str!("../../scenarios/tls-full.toml"),
     include_str!("../../scenarios/tls-resumed.toml"),
+    include_str!("../../scenarios/h2-128.toml"),
+    include_str!("../../scenarios/h2-16k.toml"),
+    include_str!("../../scenarios/h2-1m.toml"),
+    include_str!("../../scenarios/h2-post-10k.toml"),
+    include_str!("../../scenarios/h2-1000.toml"),
+    include_str!("../../scenarios/h2c-128.toml"),
+    include_str!("../../scenarios/h2c-1000.toml"),
     include_str!("../../scenarios/plain-1m.toml"),
     include_str!("../../scenarios/plain-new.toml"),
     include_str!("../../scenarios/plain-1000.toml"),
@@ -51,6 +58,8 @@ pub struct Scenario {
     /// How long a connection lasts.
     #[serde(default)]
     pub connection: Lasting,
+    /// Over HTTP/2, with so many requests under way on each connection: of which there is one, unless `connections` says otherwise.
+    pub streams: Option<usize>,
     /// Connections at a time, where it is not for the command to say.
     pub connections: Option<usize>,
     /// Requests of a round, at most: where one of them takes long.
