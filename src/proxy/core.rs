@@ -19,9 +19,8 @@ use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::net::admission::{Allowed, Full, Ticket};
 use crate::net::boxes::Boxes;
-use crate::net::guard::CatchPanic;
 use crate::net::handshake::Handshakes;
-use crate::net::{Admission, Blocks, Clock, Pipes, Tasks, Watches};
+use crate::net::{Admission, Blocks, Clock, Pipes, Watches};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Finished};
 use crate::upstream::{Pools, Upstreams};
@@ -65,7 +64,6 @@ pub struct Core {
     pub streams: Rc<Watches>,
     pub upgraded: Upgraded,
     pub clock: Clock,
-    pub tasks: Rc<Tasks>,
     pub request_ids: RequestIds,
     pub log: Sink,
     pub counters: Arc<Counters>,
@@ -123,7 +121,6 @@ impl Core {
             streams: Rc::default(),
             upgraded: Upgraded::default(),
             clock: Clock::default(),
-            tasks: Rc::default(),
             request_ids: RequestIds::new(),
             log,
             counters,
@@ -136,8 +133,7 @@ impl Core {
 
     /// Runs a task of this worker; a panic ends it alone, and is counted.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        let counters = self.counters.clone();
-        self.tasks.spawn(CatchPanic::new(task, move || counters.panics.add(1)));
+        self.pools.spawn(task);
     }
 
     /// The generation in force. Costs one relaxed load: what the order is about was handed over, and acknowledged, before.

@@ -16,6 +16,7 @@ use super::request::Request;
 use super::story::Story;
 use super::transfer::{Passed, Transfer};
 use crate::catalog::ApiId;
+use crate::catalog::limits::Limits;
 use crate::gate::map::method_to_backend;
 use crate::gate::{ErrorCode, Forward, Refusal};
 use crate::http::chunked::ChunkLimits;
@@ -155,7 +156,7 @@ pub async fn client_side(
     let mut taken = send_first_part(c, request, outgoing, backend).await.is_ok();
     story.forwarded(c);
     if taken && !outgoing.is_whole() {
-        (taken, received) = pump(c, outgoing, backend, story).await?;
+        (taken, received) = pump(c, &request.tables.catalog.limits, outgoing, backend, story).await?;
     }
     request_sent.set(taken);
     if !story.has_answer() {
@@ -194,13 +195,12 @@ async fn send_first_part(c: &Connection, request: &mut Request, outgoing: &mut O
 /// behind the body are the next request's.
 async fn pump(
     c: &Connection,
+    limits: &Limits,
     outgoing: &mut Outgoing,
     backend: &Stream,
     story: &Story,
 ) -> Result<(bool, Option<Block>), Failure> {
     let now_ms = || c.core.clock.coarse_ms();
-    let tables = c.core.running();
-    let limits = &tables.catalog.limits;
     let mut block = c.core.blocks.small();
     let mut pace = Pace::default();
     loop {
