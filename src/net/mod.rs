@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod guard;
 pub mod handshake;
 pub mod listen;
+pub mod order;
 pub mod pipe;
 pub mod readiness;
 mod room;
