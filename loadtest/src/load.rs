@@ -193,7 +193,7 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
     let run = Rc::new(RefCell::new(run));
     let mut connections = Vec::new();
     for nth in 0..arguments.connections {
-        let mut connection = Carrier::open(arguments, &route.from_source(nth, arguments.sources), &run, &wanted).await?;
+        let mut connection = Carrier::open(arguments, &route.of_source(nth, arguments.sources), &run, &wanted).await?;
         if arguments.one_by_one {
             connection.call_once(&run).await.map_err(anyhow::Error::msg)?;
         }

@@ -47,7 +47,7 @@ impl Route {
     }
 
     /// From one of so many addresses of the loopback, each of which has ports of its own. Of one, the kernel may choose.
-    pub fn from_source(&self, nth: usize, sources: u8) -> Self {
+    pub fn of_source(&self, nth: usize, sources: u8) -> Self {
         let source = (sources > 1).then(|| Ipv4Addr::new(127, 0, 0, 1 + (nth % usize::from(sources)) as u8));
         Self { source, ..self.clone() }
     }
