@@ -71,7 +71,7 @@ fn a_gateway_whose_clock_jumps_back_forgets_no_nonce_and_follows_its_files() {
     gateway.call(&fresh).assert_passed();
     gateway.call(&fresh).assert_refused("S403NU");
     // So it is for one that starts with such a clock.
-    gateway.kill_and_restart();
+    gateway.restart();
     gateway.call(&used).assert_refused("S403NU");
     gateway.call(&fresh).assert_refused("S403NU");
     gateway.call(&call("three times", 300)).assert_passed();

@@ -1,5 +1,6 @@
 //! Every deadline of `[limits]` ends what it is for, with its code, its word in the log, and nothing else.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -73,6 +74,30 @@ fn a_body_must_go_on() {
     client.assert_closed();
     ended_as(&gateway, "answered", 400);
     backend.wait_for_open_connections(0);
+}
+
+#[test]
+fn a_request_keeps_the_deadlines_it_began_with() {
+    let (backend, release) = Backend::held();
+    let gateway = Config::open(backend.address)
+        .instance("workers = 1")
+        .admin()
+        .table("limits", "pool_connections = 1\nbody_timeout_ms = 200")
+        .start();
+    let mut first = gateway.client();
+    first.send(Request::get("/").bytes());
+    backend.next();
+    let mut second = gateway.client();
+    second.send("POST / HTTP/1.1\r\nHost: api.test\r\nContent-Length: 100\r\n\r\nsome");
+    eventually("it waits for the connection", || {
+        (gateway.metric("lockgate_upstream_queued_total{vpc_access=\"backend\"}")? > 0.0).then_some(())
+    });
+    let settings = fs::read_to_string(gateway.path().join("gateway.toml")).expect("a document");
+    gateway.write("gateway.toml", &settings.replace("body_timeout_ms = 200", "body_timeout_ms = 3600000"));
+    gateway.ok(&["reload"]);
+    release.send(()).expect("the backend waits");
+    first.response("GET").assert_passed();
+    second.response("POST").assert_refused("I400BD");
 }
 
 #[test]

@@ -2,16 +2,15 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command};
+use std::process::Command;
 
-use lockgate_test_support::{Client, Port, eventually, lockgate, repository, reserve, sh, succeeds};
+use lockgate_test_support::{Port, Process, eventually, lockgate, repository, reserve, sh, succeeds};
 use tempfile::TempDir;
 
 struct Demo {
-    child: Child,
+    process: Process,
     directory: TempDir,
-    port: Port,
-    _others: [Port; 2],
+    _ports: [Port; 3],
 }
 
 impl Demo {
@@ -30,15 +29,12 @@ impl Demo {
         fs::write(&access, text).expect("the copy can be written");
         let output = File::create(directory.path().join("output")).expect("the output file can be made");
         let errors = File::create(directory.path().join("errors")).expect("the output file can be made");
-        let child = lockgate(&config)
-            .args(["demo", "--https", &https.address.to_string()])
-            .current_dir(directory.path())
-            .stdout(output)
-            .stderr(errors)
-            .spawn();
-        let demo = Self { child: child.expect("the demo runs"), directory, port, _others: [backend, https] };
-        eventually("the demo listens", || Client::try_connect(demo.port.address).ok());
-        demo
+        let mut run = lockgate(&config);
+        run.args(["demo", "--https", &https.address.to_string()]);
+        run.current_dir(directory.path()).stdout(output).stderr(errors);
+        let mut process = Process::serving(run, [port.address]);
+        process.wait_until_it_listens();
+        Self { process, directory, _ports: [port, backend, https] }
     }
 
     fn output(&self) -> String {
@@ -51,13 +47,6 @@ impl Demo {
         let begins =
             |line: &str| ["curl ", "lockgate ", "cargo run"].iter().any(|p| line.starts_with(p)) || line.contains("/lockgate ");
         self.output().lines().map(|l| l.trim().trim_start_matches("$ ").to_owned()).filter(|l| begins(l)).collect()
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -96,8 +85,8 @@ fn the_printed_calls_work_as_printed_and_ctrl_c_ends_it() {
     let output = succeeds(sh(over_https).current_dir(demo.directory.path()));
     assert!(String::from_utf8_lossy(&output.stdout).contains("<h1>Welcome"));
     assert!(!demo.output().contains("started anew"), "{}", demo.output());
-    succeeds(Command::new("kill").args(["-s", "INT", &demo.child.id().to_string()]));
-    let status = eventually("the demo ends", || demo.child.try_wait().expect("a child can be waited for"));
+    demo.process.signal("INT");
+    let status = demo.process.wait();
     let output = demo.output();
     assert_eq!(status.code(), Some(0), "{output}");
     let summary = format!("stopped after {} requests (0 panics, 0 log lines dropped)", calls.len() + 1);

@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
-use lockgate_test_support::{Api, Backend, Gateway, curl, h2load, nghttp, python_client, repository, secured, succeeds};
+use lockgate_test_support::{Api, Backend, Gateway, Process, curl, h2load, nghttp, python_client, repository, secured, succeeds};
 
 /// Over TLS; with the file of the authority.
 fn start(backend: &Backend) -> (Gateway, String) {
@@ -61,23 +61,13 @@ fn httpx() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), r#"[["HTTP/2"], "I405UM"]"#);
 }
 
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn grpc_from_end_to_end() {
     let mut server = python_client("grpcio");
-    let mut server =
-        server.arg(repository().join("tests/clients/grpc_server.py")).stdout(Stdio::piped()).spawn().expect("Python runs");
+    server.arg(repository().join("tests/clients/grpc_server.py")).stdout(Stdio::piped());
+    let mut server = Process::start(server);
     let mut said = String::new();
-    BufReader::new(server.stdout.take().expect("piped")).read_line(&mut said).expect("the server says its port");
-    let _server = Server(server);
+    BufReader::new(server.stdout()).read_line(&mut said).expect("the server says its port");
     let address: SocketAddr = ([127, 0, 0, 1], said.trim().parse().expect("a port")).into();
     let (config, authority) = secured(address, "", "");
     let ca = config.write("ca.pem", &authority.pem).to_string_lossy().into_owned();

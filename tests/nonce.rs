@@ -56,7 +56,7 @@ fn what_was_accepted_before_a_kill_is_refused_after_it() {
         let mut client = gateway.client();
         round.iter().for_each(|request| client.call(request).assert_passed());
         accepted += round.len();
-        gateway.kill_and_restart();
+        gateway.restart();
         let mut client = gateway.client();
         requests[..accepted].iter().for_each(|request| client.call(request).assert_refused("S403NU"));
     }
@@ -97,7 +97,7 @@ fn what_was_accepted_under_load_before_a_kill_is_refused_after_it() {
             }
             let enough = 40 + kill * 37 % 300;
             eventually("calls have passed", || (accepted.lock().expect("no caller panics").len() >= enough).then_some(()));
-            gateway.kill_and_restart();
+            gateway.restart();
         });
         let accepted = accepted.into_inner().expect("no caller panics");
         let mut client = gateway.client();

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lockgate_test_support::{
-    Api, App, Backend, Client, Config, Gateway, Request, Signer, eventually, lockgate, read_log, succeeds,
-};
+use lockgate_test_support::{Api, App, Backend, Client, Config, Gateway, Process, Request, Signer, lockgate, read_log, succeeds};
 use serde_json::Value;
 
 /// Requests of one run, over connections that are kept.
@@ -68,26 +66,17 @@ fn outcomes(lines: &[Value]) -> BTreeMap<String, String> {
     lines.iter().map(|line| (line["requestId"].as_str().unwrap_or_default().to_owned(), outcome(line))).collect()
 }
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The gateway once more, on the same directory and address.
-fn again(gateway: &mut Gateway) -> Running {
+fn again(gateway: &mut Gateway) -> Process {
     gateway.signal("TERM");
     gateway.wait();
     // Used nonces outlive a process: forgotten here, so that the same requests can come again.
     fs::remove_file(gateway.path().join("state/nonces")).expect("nonces are kept");
     fs::rename(gateway.path().join("access.log"), gateway.path().join("access.log.1")).expect("the log can be moved");
     let mut command = lockgate(gateway.path());
-    let child = command.arg("run").current_dir(gateway.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let running = Running(child.expect("the gateway runs"));
-    eventually("the gateway listens again", || Client::try_connect(gateway.address).ok());
+    command.arg("run").current_dir(gateway.path()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut running = Process::serving(command, [gateway.address]);
+    running.wait_until_it_listens();
     running
 }
 

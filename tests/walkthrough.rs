@@ -3,20 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
-use lockgate_test_support::{Client, Nginx, curl, eventually, lockgate, repository, reserve, succeeds};
+use lockgate_test_support::{Nginx, Process, curl, lockgate, repository, reserve, succeeds};
 
 const WELCOME: &str = "<h1>Welcome to nginx!</h1>";
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[track_caller]
 fn run(config: &Path, line: &[&str]) -> String {
@@ -107,9 +98,10 @@ fn an_nginx_in_a_vpc_is_reached_through_the_gateway() {
     assert!(!run(config, &["egress"]).trim().is_empty());
 
     let log = fs::File::create(config.join("output")).expect("the output file can be made");
-    let child = lockgate(config).arg("run").stdout(Stdio::null()).stderr(log).spawn().expect("the gateway runs");
-    let mut gateway = Running(child);
-    eventually("the gateway listens", || Client::try_connect(port.address).ok());
+    let mut command = lockgate(config);
+    command.arg("run").stdout(Stdio::null()).stderr(log);
+    let mut gateway = Process::serving(command, [port.address]);
+    gateway.wait_until_it_listens();
 
     // Step 6: debug from the command line.
     for way in ["--app-code", "--signature"] {
@@ -136,9 +128,8 @@ fn an_nginx_in_a_vpc_is_reached_through_the_gateway() {
     let requests = nginx.log();
     assert!(requests.lines().count() == 8 && requests.lines().all(|l| l.starts_with("GET / 200")), "{requests}");
 
-    succeeds(std::process::Command::new("kill").args(["-s", "TERM", &gateway.0.id().to_string()]));
-    let status = eventually("the gateway ends", || gateway.0.try_wait().expect("a child can be waited for"));
-    assert_eq!(status.code(), Some(0));
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().code(), Some(0));
 }
 
 #[test]

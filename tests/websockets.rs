@@ -3,33 +3,27 @@
 
 use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use lockgate_test_support::{
-    Api, App, Authority, CERTIFICATE, Config, DOMAINS, KeyKind, node, python_client, repository, succeeds,
+    Api, App, Authority, CERTIFICATE, Config, DOMAINS, KeyKind, Process, node, python_client, repository, succeeds,
 };
 
 /// A server of one of the scripts.
 struct Server {
     address: SocketAddr,
-    child: Child,
+    _process: Process,
     said: Lines<BufReader<ChildStdout>>,
 }
 
 impl Server {
     fn start(mut interpreter: Command, script: &str) -> Self {
         let script = repository().join("tests/clients").join(script);
-        let mut child = interpreter.arg(script).stdout(Stdio::piped()).spawn().expect("the interpreter runs");
-        let mut said = BufReader::new(child.stdout.take().expect("piped")).lines();
+        interpreter.arg(script).stdout(Stdio::piped());
+        let mut process = Process::start(interpreter);
+        let mut said = BufReader::new(process.stdout()).lines();
         let port = said.next().expect("the server says its port").expect("a line").parse::<u16>().expect("a number");
-        Self { address: ([127, 0, 0, 1], port).into(), child, said }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Self { address: ([127, 0, 0, 1], port).into(), _process: process, said }
     }
 }
 

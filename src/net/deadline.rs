@@ -86,7 +86,7 @@ pub struct Watch {
     pub(super) leaving: Cell<bool>,
     /// The client's session, where it has one.
     session: OnceCell<Rc<Secure>>,
-    /// Serves many requests at once, and has to be told when no more are wanted.
+    /// Serves many requests at once, and has to be told when one of them ends, and when no more are wanted.
     task: Cell<Option<Waker>>,
 }
 
@@ -200,9 +200,14 @@ impl Watch {
         self.leaving.get()
     }
 
-    /// `task` is woken when the connections that wait between two requests are ended.
-    pub fn wake_to_leave(&self, task: &Waker) {
+    /// `task` is woken at the next [`Watch::wake`], and when the connections that wait between two requests are ended.
+    pub fn keep_task(&self, task: &Waker) {
         self.task.set(Some(task.clone()));
+    }
+
+    /// Wakes the task that serves many requests at once.
+    pub fn wake(&self) {
+        self.task.take().into_iter().for_each(Waker::wake);
     }
 
     /// What is still being received from the client is of no more use: it must end soon.
@@ -342,7 +347,7 @@ impl Watches {
     /// Ends every connection that waits between two requests; those that serve many at once are told.
     pub fn end_idle(&self) {
         for watch in self.slots.borrow().watches.iter().flatten() {
-            watch.task.take().into_iter().for_each(Waker::wake);
+            watch.wake();
             if watch.from_client.wait.get() == Wait::Idle {
                 watch.end_wait();
             }

@@ -36,11 +36,6 @@ impl<F: Future<Output = ()>, P: Fn()> Future for CatchPanic<F, P> {
     }
 }
 
-/// Runs a task on this thread's event loop, beside a worker's own ([`super::tasks`]).
-pub fn spawn(task: impl Future<Output = ()> + 'static, panicked: impl Fn() + 'static) {
-    monoio::spawn(CatchPanic::new(task, panicked));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,9 +18,8 @@ use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::net::admission::{Allowed, Full, Ticket};
-use crate::net::guard::CatchPanic;
 use crate::net::handshake::Handshakes;
-use crate::net::{Admission, Blocks, Clock, Tasks, Watches};
+use crate::net::{Admission, Blocks, Clock, Watches};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Finished};
 use crate::upstream::{Pools, Upstreams};
@@ -61,7 +60,6 @@ pub struct Core {
     pub streams: Rc<Watches>,
     pub upgraded: Upgraded,
     pub clock: Clock,
-    pub tasks: Rc<Tasks>,
     pub request_ids: RequestIds,
     pub log: Sink,
     pub counters: Arc<Counters>,
@@ -117,7 +115,6 @@ impl Core {
             streams: Rc::default(),
             upgraded: Upgraded::default(),
             clock: Clock::default(),
-            tasks: Rc::default(),
             request_ids: RequestIds::new(),
             log,
             counters,
@@ -130,9 +127,7 @@ impl Core {
 
     /// Runs a task of this worker; a panic ends it alone, and is counted.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        let counters = self.counters.clone();
-        // Put into its place at once: it is large, and every move of it is a copy.
-        self.tasks.spawn(Box::pin(CatchPanic::new(task, move || counters.panics.add(1))));
+        self.pools.spawn(task);
     }
 
     /// The generation in force. Costs one relaxed load: what the order is about was handed over, and acknowledged, before.

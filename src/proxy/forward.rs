@@ -16,11 +16,13 @@ use super::request::Request;
 use super::story::Story;
 use super::transfer::{Passed, Transfer};
 use crate::catalog::ApiId;
+use crate::catalog::limits::Limits;
 use crate::gate::map::method_to_backend;
 use crate::gate::{ErrorCode, Forward, Refusal};
 use crate::http::chunked::ChunkLimits;
 use crate::http::head::Version;
 use crate::net::deadline::HALF_CLOSE_PROBE;
+use crate::net::order::sends;
 use crate::net::{Block, Ready, Stream, Wait};
 use crate::observe::record::Ended;
 use crate::sys::Peeked;
@@ -123,8 +125,9 @@ impl Outgoing {
         Ok(passed)
     }
 
-    pub fn give_back(self, c: &Connection<'_>) {
-        if let Some(head) = self.head {
+    /// Its head, where it has not gone out.
+    pub fn give_back(&mut self, c: &Connection<'_>) {
+        if let Some(head) = self.head.take() {
             c.core.blocks.put(head);
         }
     }
@@ -155,13 +158,14 @@ pub async fn client_side(
     let mut taken = send_first_part(c, request, outgoing, backend).await.is_ok();
     story.forwarded(c);
     if taken && !outgoing.is_whole() {
-        (taken, received) = pump(c, outgoing, backend, story).await?;
+        (taken, received) = pump(c, &request.tables.catalog.limits, outgoing, backend, story).await?;
     }
     request_sent.set(taken);
     if !story.has_answer() {
         c.watch.from_backend.arm(Wait::FirstByte, c.core.clock.coarse_ms(), outgoing.timeout);
     }
-    if taken && received.is_none() && !request.has_another() {
+    // Where the backend's side has given up already, nobody waits for the client.
+    if taken && received.is_none() && !request.has_another() && !c.watch.is_over() {
         watch_client(c, ready, request, story).await?;
     }
     Ok(ClientSide { received })
@@ -173,13 +177,13 @@ async fn send_first_part(c: &Connection<'_>, request: &mut Request, outgoing: &m
     head.append(outgoing.first.prefix.as_bytes());
     c.watch.to_backend.arm(Wait::Forward, c.core.clock.coarse_ms(), outgoing.timeout);
     let result = if outgoing.first.output.is_empty() {
-        let (result, back) = backend.send(head).await;
+        let (result, back) = sends(backend.send(head)).await;
         head = back;
         result
     } else {
         let mut body = std::mem::replace(&mut request.block, Block::with_room(0));
         let whole = body.window(outgoing.first.output.clone());
-        let (result, back, mut body) = backend.send_two(head, body).await;
+        let (result, back, mut body) = sends(backend.send_two(head, body)).await;
         head = back;
         body.restore(whole);
         request.block = body;
@@ -194,13 +198,12 @@ async fn send_first_part(c: &Connection<'_>, request: &mut Request, outgoing: &m
 /// behind the body are the next request's.
 async fn pump(
     c: &Connection<'_>,
+    limits: &Limits,
     outgoing: &mut Outgoing,
     backend: &Stream,
     story: &Story,
 ) -> Result<(bool, Option<Block>), Failure> {
     let now_ms = || c.core.clock.coarse_ms();
-    let tables = c.core.running();
-    let limits = &tables.catalog.limits;
     let mut block = c.core.blocks.small();
     let mut pace = Pace::default();
     loop {

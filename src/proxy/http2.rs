@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
@@ -93,7 +93,7 @@ pub async fn serve(core: &Rc<Core>, c: &Connection<'_>, first: Option<Block>) {
 /// Takes streams until the connection is over; the last word is then with the carrier.
 async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits: &Limits) {
     let watch = c.watch.share();
-    let streams = Rc::new(Streams { open: Cell::new(0), watch, core: core.clone(), task: Cell::default() });
+    let streams = Rc::new(Streams { open: Cell::new(0), watch, core: core.clone() });
     let Ok(mut connection) = builder(limits).handshake::<_, Bytes>(Io(carrier)).await else { return };
     c.watch.from_client.clear();
     let (mut over, mut leaving) = (false, false);
@@ -102,8 +102,7 @@ async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits
             leaving = true;
             connection.graceful_shutdown();
         }
-        c.watch.wake_to_leave(context.waker());
-        streams.task.set(Some(context.waker().clone()));
+        c.watch.keep_task(context.waker());
         loop {
             match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, mut respond)))) => match respond.poll_reset(context) {
@@ -159,8 +158,6 @@ struct Streams {
     open: Cell<usize>,
     watch: Rc<Watch>,
     core: Rc<Core>,
-    /// The connection's: it looks whether it rests when one of them ends.
-    task: Cell<Option<Waker>>,
 }
 
 /// One of them; dropping it is its end.
@@ -196,7 +193,8 @@ impl Drop for Open {
         let streams = &self.streams;
         streams.open.set(streams.open.get() - 1);
         streams.watch.answer_begins();
-        streams.task.take().into_iter().for_each(Waker::wake);
+        // The connection looks whether it rests.
+        streams.watch.wake();
     }
 }
 

@@ -18,7 +18,6 @@ use crate::http2::FIELD_BYTES;
 use crate::http2::call::Call;
 use crate::http2::carrier::{Carrier, Io};
 use crate::http2::drive::Pumps;
-use crate::net::guard;
 use crate::net::{Stream, Wait};
 use crate::sys::Direction;
 
@@ -81,8 +80,7 @@ impl Multiplexed {
             since_us: Cell::new(pools.clock.now_us()),
             tasks: RefCell::default(),
         });
-        let counters = pools.counters.clone();
-        guard::spawn(live(pools.clone(), this.clone(), stream, terms), move || counters.panics.add(1));
+        pools.spawn(live(pools.clone(), this.clone(), stream, terms));
         this
     }
 

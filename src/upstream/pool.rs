@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::Future;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Waker;
@@ -9,9 +10,10 @@ use std::task::Waker;
 use super::Instance;
 use super::board::Key;
 use super::multiplexed::Multiplexed;
+use crate::net::guard::CatchPanic;
 use crate::net::stream::Stream;
 use crate::net::turn::Turns;
-use crate::net::{Blocks, Clock, Watches};
+use crate::net::{Blocks, Clock, Tasks, Watches};
 use crate::observe::counters::{Counters, VpcAccessCells};
 use crate::observe::series::Place;
 use crate::sys::Peeked;
@@ -25,8 +27,9 @@ const TRUSTED_FOR_US: u64 = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     Clean,
-    /// Bytes may be on their way that nobody asked for, or the answer came before its request can have been read: it is
-    /// looked at before it is used, however soon. So one answer too many is found out at the next request.
+    /// Bytes may be on their way that nobody asked for, or the answer may have come before its request (where
+    /// [`crate::net::order`] does not tell): it is looked at before it is used, however soon. So one answer too many is found
+    /// out at the next request.
     Look,
 }
 
@@ -64,12 +67,21 @@ pub struct Pools {
     pub(super) multiplexed: Rc<Watches>,
     pub(super) clock: Clock,
     pub blocks: Rc<Blocks>,
+    /// The worker's.
+    pub tasks: Rc<Tasks>,
     pub(super) counters: Arc<Counters>,
 }
 
 impl Pools {
     pub fn new(counters: Arc<Counters>) -> Self {
         Self { counters, ..Self::default() }
+    }
+
+    /// Runs a task of this worker; a panic ends it alone, and is counted.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let counters = self.counters.clone();
+        // Put into its place at once: it is large, and every move of it is a copy.
+        self.tasks.spawn(Box::pin(CatchPanic::new(task, move || counters.panics.add(1))));
     }
 
     /// The pool of an instance: the one there is, or a new one.

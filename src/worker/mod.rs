@@ -97,7 +97,7 @@ async fn live(provision: Provision) {
     }
     core.spawn(follow(core.clone(), handover, number, bell));
     let clock = core.clone();
-    monoio::spawn(core.tasks.clone().run(move || clock.clock.new_turn()));
+    monoio::spawn(core.pools.tasks.clone().run(move || clock.clock.new_turn()));
 
     let mut last_call_ms = u64::MAX;
     loop {

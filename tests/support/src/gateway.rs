@@ -3,15 +3,17 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
 use crate::client::{Client, Request};
 use crate::message::Message;
 use crate::ports::Port;
-use crate::wait::{DEADLINE, Deadline, eventually};
+use crate::process::Process;
+use crate::wait::eventually;
 
 /// The program under test: Cargo puts it beside the directory of the test programs.
 fn program() -> PathBuf {
@@ -49,12 +51,14 @@ pub fn succeeds(command: &mut Command) -> Output {
     output
 }
 
+/// Lines of its access log that are printed when a test fails.
+const LINES_SHOWN: usize = 20;
+
 /// A running gateway; ended, with its directory, when dropped. What it wrote is printed when the test fails.
 pub struct Gateway {
     pub address: SocketAddr,
+    process: Process,
     directory: TempDir,
-    child: Child,
-    run: Command,
     admin: Option<Port>,
     _port: Port,
     https: Option<Port>,
@@ -65,37 +69,12 @@ impl Gateway {
     pub(crate) fn start(directory: TempDir, port: Port, (admin, https): (Option<Port>, Option<Port>), mut run: Command) -> Self {
         let output = File::create(directory.path().join("output")).expect("the output file can be made");
         let errors = output.try_clone().expect("a file can be duplicated");
-        let child = run.current_dir(directory.path()).stdout(output).stderr(errors).spawn().expect("the gateway runs");
-        let mut gateway = Self { address: port.address, directory, child, run, admin, _port: port, https };
+        run.current_dir(directory.path()).stdout(output).stderr(errors);
+        let addresses = std::iter::once(port.address).chain(https.as_ref().map(|port| port.address));
+        let process = Process::serving(run, addresses);
+        let mut gateway = Self { address: port.address, process, directory, admin, _port: port, https };
         gateway.wait_until_it_listens();
         gateway
-    }
-
-    #[track_caller]
-    fn wait_until_it_listens(&mut self) {
-        let deadline = Deadline::after(DEADLINE);
-        for address in std::iter::once(self.address).chain(self.https.as_ref().map(|port| port.address)) {
-            while Client::try_connect(address).is_err() {
-                if let Ok(Some(status)) = self.child.try_wait() {
-                    panic!("the gateway ended: {status}");
-                }
-                assert!(deadline.look_again(), "the gateway does not listen on {address}");
-            }
-        }
-    }
-
-    /// Kills the process (SIGKILL), and starts it again on the same directory.
-    #[track_caller]
-    pub fn kill_and_restart(&mut self) {
-        self.child.kill().expect("the process can be killed");
-        self.child.wait().expect("a child can be waited for");
-        // The kernel takes a ring down after its process: until then the old sockets still take connections, to reset them.
-        let deadline = Deadline::after(DEADLINE);
-        while Client::try_connect(self.address).is_ok() {
-            assert!(deadline.look_again(), "a killed gateway still listens on {}", self.address);
-        }
-        self.child = self.run.spawn().expect("the gateway runs");
-        self.wait_until_it_listens();
     }
 
     /// The address of the HTTPS listener.
@@ -106,11 +85,6 @@ impl Gateway {
 
     pub fn path(&self) -> &Path {
         self.directory.path()
-    }
-
-    /// The process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// What the process wrote to standard output and standard error.
@@ -187,21 +161,6 @@ impl Gateway {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    /// Sends a signal, by the name that `kill` knows.
-    pub fn signal(&self, name: &str) {
-        succeeds(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
-    }
-
-    /// Waits for the end of the process.
-    #[track_caller]
-    pub fn wait(&mut self) -> ExitStatus {
-        eventually("the gateway ends", || self.child.try_wait().expect("a child can be waited for"))
-    }
-
-    pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
     /// The access log's lines, once there are at least `n` of them.
     #[track_caller]
     pub fn access_log(&self, n: usize) -> Vec<serde_json::Value> {
@@ -220,12 +179,27 @@ pub fn read_log(file: &Path, n: usize) -> Vec<serde_json::Value> {
     })
 }
 
+impl Deref for Gateway {
+    type Target = Process;
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Gateway {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.kill();
         if std::thread::panicking() {
-            eprintln!("--- the gateway wrote:\n{}---", self.output());
+            let log = fs::read_to_string(self.path().join("access.log")).unwrap_or_default();
+            let last: Vec<_> = log.lines().rev().take(LINES_SHOWN).collect();
+            let last: String = last.iter().rev().map(|line| format!("{line}\n")).collect();
+            eprintln!("--- the gateway wrote:\n{}--- its access log ends:\n{last}---", self.output());
         }
     }
 }

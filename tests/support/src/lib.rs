@@ -16,6 +16,7 @@ mod http2;
 mod message;
 mod nginx;
 mod ports;
+mod process;
 mod redis;
 mod sign;
 mod source;
@@ -37,6 +38,7 @@ pub use http2::{Answering, Begun, Frame, FrameClient, FramePeer, Http2Client, fi
 pub use message::{Message, Reader, chunked, split_head};
 pub use nginx::Nginx;
 pub use ports::{Port, reserve};
+pub use process::Process;
 pub use redis::Redis;
 pub use sign::{Digest, Signer, hex_md5, md5_base64};
 pub use source::Source;

@@ -2,22 +2,21 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::client::Client;
-use crate::gateway::succeeds;
 use crate::ports::{Port, reserve};
+use crate::process::Process;
 use crate::tls::Identity;
 use crate::tools;
-use crate::wait::eventually;
 
 pub struct Nginx {
     pub address: SocketAddr,
+    process: Process,
     directory: TempDir,
-    child: Child,
     _port: Port,
 }
 
@@ -46,40 +45,9 @@ impl Nginx {
         let config = prefix.join("nginx.conf");
         prepare(prefix);
         fs::write(&config, configuration(port.address, how, lines)).expect("the configuration can be written");
-        let child = spawn(prefix);
-        let nginx = Self { address: port.address, directory, child, _port: port };
-        nginx.wait();
-        nginx
-    }
-
-    fn wait(&self) {
-        eventually("nginx listens", || Client::try_connect(self.address).ok());
-    }
-
-    /// Ends it at once, connections and all.
-    pub fn kill(&mut self) {
-        self.child.kill().expect("a child can be killed");
-        self.child.wait().expect("a child can be waited for");
-    }
-
-    /// Starts it again on its port.
-    pub fn restart(&mut self) {
-        self.kill();
-        self.child = spawn(self.directory.path());
-        self.wait();
-    }
-
-    /// Stops it where it is: the kernel still takes connections for it, and nobody answers.
-    pub fn pause(&self) {
-        self.signal("STOP");
-    }
-
-    pub fn resume(&self) {
-        self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        succeeds(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
+        let mut process = Process::serving(command(prefix), [port.address]);
+        process.wait_until_it_listens();
+        Self { address: port.address, process, directory, _port: port }
     }
 
     /// From now on it shows this certificate; connections that there are end.
@@ -99,16 +67,23 @@ impl Nginx {
     }
 }
 
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Nginx {
+    type Target = Process;
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 
-fn spawn(prefix: &Path) -> Child {
+impl DerefMut for Nginx {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+fn command(prefix: &Path) -> Command {
     let log = fs::File::options().create(true).append(true).open(prefix.join("error.log")).expect("the log can be made");
-    tools::nginx()
+    let mut command = tools::nginx();
+    command
         .arg("-p")
         .arg(prefix)
         .arg("-c")
@@ -116,9 +91,8 @@ fn spawn(prefix: &Path) -> Child {
         .args(["-e", "stderr", "-g", "daemon off; master_process off;"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("nginx runs; tests/run installs it")
+        .stderr(log);
+    command
 }
 
 fn configuration(address: SocketAddr, how: &str, lines: &str) -> String {
@@ -157,7 +131,8 @@ http {{
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Request;
+    use crate::client::{Client, Request};
+    use crate::wait::eventually;
 
     #[test]
     fn nginx_answers_and_keeps_a_log() {

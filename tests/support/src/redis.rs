@@ -2,22 +2,20 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use tempfile::TempDir;
 
-use crate::client::Client;
-use crate::gateway::succeeds;
 use crate::ports::{Port, reserve};
+use crate::process::Process;
 use crate::tools::redis_server;
-use crate::wait::eventually;
 
 pub struct Redis {
     pub address: SocketAddr,
+    process: Process,
     directory: TempDir,
-    arguments: Vec<String>,
-    child: Child,
     _port: Port,
 }
 
@@ -35,10 +33,7 @@ impl Redis {
         // Nothing is saved.
         arguments.extend(["--save", ""].map(str::to_owned));
         arguments.extend(further.iter().map(|&word| word.to_owned()));
-        let child = spawn(directory.path(), &arguments);
-        let redis = Self { address: port.address, directory, arguments, child, _port: port };
-        redis.wait();
-        redis
+        Self::run(port, directory, &arguments)
     }
 
     /// A Sentinel that looks after an engine by itself.
@@ -48,11 +43,16 @@ impl Redis {
         let (own, port_of_engine) = (port.address.port(), engine.port());
         let settings = format!("port {own}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {port_of_engine} 1\n");
         std::fs::write(directory.path().join("sentinel.conf"), settings).expect("a file can be written");
-        let arguments = ["sentinel.conf", "--sentinel"].map(str::to_owned).to_vec();
-        let child = spawn(directory.path(), &arguments);
-        let sentinel = Self { address: port.address, directory, arguments, child, _port: port };
-        sentinel.wait();
-        sentinel
+        Self::run(port, directory, &["sentinel.conf", "--sentinel"].map(str::to_owned))
+    }
+
+    fn run(port: Port, directory: TempDir, arguments: &[String]) -> Self {
+        let mut command = redis_server();
+        command.args(arguments).current_dir(directory.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = Process::serving(command, [port.address]);
+        process.wait_until_it_listens();
+        Self { address: port.address, process, directory, _port: port }
     }
 
     /// What it says to a command, as it is on the wire.
@@ -67,50 +67,20 @@ impl Redis {
         String::from_utf8_lossy(&said).into_owned()
     }
 
-    fn wait(&self) {
-        eventually("redis listens", || Client::try_connect(self.address).ok());
-    }
-
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
+}
 
-    /// Ends it at once, with all that it knew.
-    pub fn kill(&mut self) {
-        self.child.kill().expect("a child can be killed");
-        self.child.wait().expect("a child can be waited for");
-    }
-
-    /// Starts it again on its port, empty.
-    pub fn restart(&mut self) {
-        self.kill();
-        self.child = spawn(self.directory.path(), &self.arguments);
-        self.wait();
-    }
-
-    /// Stops it where it is: the kernel still takes connections for it, and nobody answers.
-    pub fn pause(&self) {
-        self.signal("STOP");
-    }
-
-    pub fn resume(&self) {
-        self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        succeeds(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
+impl Deref for Redis {
+    type Target = Process;
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 
-fn spawn(directory: &Path, arguments: &[String]) -> Child {
-    let mut command = redis_server();
-    command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("redis-server runs")
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl DerefMut for Redis {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
     }
 }
