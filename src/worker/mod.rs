@@ -133,6 +133,7 @@ fn sweep(core: &Core) {
     core.streams.sweep(now_ms);
     core.handshakes.sweep(now_ms);
     core.pools.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
+    core.pipes.sweep(now_ms);
     core.relieve();
     core.log.hand_over();
     let counters = &core.counters;
