@@ -274,7 +274,7 @@ fn read_switch(a: &Answer<'_>, block: &mut Block, head: &ResponseHead) -> Result
     a.c.watch.answer_begins();
     let buffer = &mut a.c.core.head_buffer.borrow_mut()[..];
     let mut writer = HeadWriter::new(&mut *buffer);
-    write_switch(&view, protocol, &a.id, &mut writer);
+    write_switch(&view, protocol, &a.id, a.story.told.get(), &mut writer);
     let len = writer.finish().ok_or_else(too_large)?;
     block.advance(head.len);
     if block.prepend(&buffer[..len]) { Ok(Head::Switch) } else { Err(too_large()) }

@@ -42,6 +42,7 @@ pub async fn own_turn(
         if c.watch.client_gone.get() {
             let call = request.call(c, form)?;
             gate::give_place_up(&call, &request.tables, &c.core.shared, &mut c.core.scratch.borrow_mut(), forward);
+            c.core.ask_engine();
             return Err(Failure::End(Ended::ClientGone));
         }
     }
