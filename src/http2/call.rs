@@ -18,6 +18,7 @@ use super::failure;
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::request::comes_in_chunks;
+use super::response::Values;
 use crate::http::field::FieldId;
 use crate::http::framing::{BodyLength, request_framing};
 use crate::http::head::{HeadLimits, MAX_FIELDS, Parsed, RequestHead, RequestView, parse_request};
@@ -206,9 +207,11 @@ fn request(view: &RequestView<'_>, https: bool) -> Option<Request<()>> {
     *request.method_mut() = Method::from_bytes(view.method()).ok()?;
     let fields = request.headers_mut();
     fields.reserve(view.head.fields.len());
-    for (id, name, value) in view.fields() {
-        if !id.is_hop_by_hop() && !matches!(id, FieldId::Host | FieldId::TransferEncoding) {
-            fields.try_append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?).ok()?;
+    let values = Values::of(view.buffer, view.head.len);
+    for field in view.head.fields.iter() {
+        if !field.id.is_hop_by_hop() && !matches!(field.id, FieldId::Host | FieldId::TransferEncoding) {
+            let name = HeaderName::from_bytes(field.name.of(view.buffer)).ok()?;
+            fields.try_append(name, values.value(field)?).ok()?;
         }
     }
     // The gateway takes them, whoever has asked; gRPC wants it said.

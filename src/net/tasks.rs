@@ -76,14 +76,14 @@ fn saying(waker: &Waker, table: &'static RawWakerVTable) -> Waker {
 
 impl Tasks {
     /// Starts a task. It is polled for the first time when the event loop comes round to it.
-    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+    pub fn spawn(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
         let mut places = self.places.borrow_mut();
         let place = self.free.borrow_mut().pop().unwrap_or_else(|| {
             places.push(None);
             places.len() - 1
         });
         if let Some(free) = places.get_mut(place) {
-            *free = Some(Box::pin(task));
+            *free = Some(task);
         }
         QUEUE.with_borrow_mut(|queue| {
             queue.marks.resize(places.len(), None);
@@ -240,8 +240,8 @@ mod tests {
     fn who_is_woken_is_polled_once_a_round() {
         let runner = Runner::new();
         let (one, other) = (Rc::<Cell<usize>>::default(), Rc::<Cell<usize>>::default());
-        runner.tasks.spawn(again(3, one.clone()));
-        runner.tasks.spawn(again(5, other.clone()));
+        runner.tasks.spawn(Box::pin(again(3, one.clone())));
+        runner.tasks.spawn(Box::pin(again(5, other.clone())));
         // The last wakes found their tasks at their ends.
         assert_eq!(runner.rounds(), 6);
         assert_eq!((one.get(), other.get()), (3, 5));
@@ -252,17 +252,17 @@ mod tests {
         let runner = Runner::new();
         let old = Rc::<RefCell<Option<Waker>>>::default();
         let keep = old.clone();
-        runner.tasks.spawn(poll_fn(move |context| {
+        runner.tasks.spawn(Box::pin(poll_fn(move |context| {
             *keep.borrow_mut() = Some(context.waker().clone());
             Poll::Ready(())
-        }));
+        })));
         assert_eq!(runner.rounds(), 1);
         let polled = Rc::<Cell<usize>>::default();
         let count = polled.clone();
-        runner.tasks.spawn(poll_fn(move |_| {
+        runner.tasks.spawn(Box::pin(poll_fn(move |_| {
             count.set(count.get() + 1);
             Poll::Pending
-        }));
+        })));
         assert_eq!((runner.rounds(), polled.get()), (1, 1));
         old.take().expect("kept").wake();
         assert_eq!((runner.rounds(), polled.get()), (1, 2));
@@ -274,9 +274,9 @@ mod tests {
         let runner = Runner::new();
         let polled = Rc::<Cell<usize>>::default();
         let (tasks, count) = (runner.tasks.clone(), polled.clone());
-        runner.tasks.spawn(async move {
-            (0..3).for_each(|_| tasks.spawn(again(1, count.clone())));
-        });
+        runner.tasks.spawn(Box::pin(async move {
+            (0..3).for_each(|_| tasks.spawn(Box::pin(again(1, count.clone()))));
+        }));
         runner.rounds();
         assert_eq!((polled.get(), runner.tasks.free.borrow().len()), (3, 4));
     }
@@ -287,11 +287,11 @@ mod tests {
         let causes = Rc::<RefCell<Vec<Cause>>>::default();
         let wakers = Rc::<RefCell<Vec<Waker>>>::default();
         let (seen, kept) = (causes.clone(), wakers.clone());
-        runner.tasks.spawn(poll_fn(move |context| {
+        runner.tasks.spawn(Box::pin(poll_fn(move |context| {
             seen.borrow_mut().push(cause());
             *kept.borrow_mut() = vec![context.waker().clone(), sender(context.waker()), receiver(context.waker())];
             Poll::Pending
-        }));
+        })));
         runner.rounds();
         for (wakes, cause) in [
             (&[0][..], Cause::Unsaid),
@@ -312,10 +312,10 @@ mod tests {
         let runner = Runner::new();
         let kept = Rc::<RefCell<Option<Waker>>>::default();
         let keep = kept.clone();
-        runner.tasks.spawn(poll_fn(move |context| {
+        runner.tasks.spawn(Box::pin(poll_fn(move |context| {
             *keep.borrow_mut() = Some(context.waker().clone());
             Poll::Pending
-        }));
+        })));
         runner.rounds();
         let waker = kept.take().expect("kept");
         std::thread::spawn(move || waker.wake()).join().expect("nothing panics");

@@ -80,7 +80,8 @@ impl Pools {
     /// Runs a task of this worker; a panic ends it alone, and is counted.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         let counters = self.counters.clone();
-        self.tasks.spawn(CatchPanic::new(task, move || counters.panics.add(1)));
+        // Put into its place at once: it is large, and every move of it is a copy.
+        self.tasks.spawn(Box::pin(CatchPanic::new(task, move || counters.panics.add(1))));
     }
 
     /// The pool of an instance: the one there is, or a new one.

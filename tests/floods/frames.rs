@@ -80,7 +80,7 @@ impl Attack<'_> {
     pub fn zero_windows(&self) {
         let settings = Frame::new(Frame::SETTINGS, 0, 0, [0, 4, 0, 0, 0, 0]);
         let mut frames = vec![settings];
-        frames.extend((0..100).map(|n| Frame::get(2 * n + 1, "/large")));
+        frames.extend((0..20).map(|n| Frame::get(2 * n + 1, "/large")));
         hold(self.over, 5, || self.plain(), &begun(&frames), b"");
     }
 }
