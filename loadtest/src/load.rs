@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{self, Expected, Fault};
 use crate::arrivals::{Arrivals, Due};
+use crate::mark::{Mark, Marks};
 use crate::multiplex::{self, Multiplexed, Wanted};
 use crate::payload::Pattern;
 use crate::request::{App, Credential, Requests, Template};
@@ -174,6 +175,7 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
         credential: arguments.credential,
         app: &app,
         body: &body,
+        marked: true,
     })?;
     let short = arguments.connection != Lasting::Kept;
     let authority = arguments.authority.as_deref();
@@ -189,7 +191,16 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
     let tally = Tally::new(arguments.warm_up)?;
     let wanted = Rc::new(Wanted { body, answer_bytes: arguments.answer_bytes, pattern: pattern.clone() });
     let expected = arguments.refusal.clone().unwrap_or_else(|| Expected::answer(arguments.answer_bytes));
-    let run = Run { pattern, expected, lasting: arguments.connection, warm: false, due: None, requests, tally };
+    let run = Run {
+        pattern,
+        expected,
+        lasting: arguments.connection,
+        warm: false,
+        due: None,
+        requests,
+        marks: Marks::default(),
+        tally,
+    };
     let run = Rc::new(RefCell::new(run));
     let mut connections = Vec::new();
     for nth in 0..arguments.connections {
@@ -249,7 +260,10 @@ async fn drive(mut carrier: Carrier, run: Rc<RefCell<Run>>, stop: Instant) -> Op
     let result = match &mut carrier {
         Carrier::One(connection) => one_by_one(connection, &run, stop).await,
         Carrier::Many(connection) => {
-            let take = || clock::now() < stop && run.borrow_mut().tally.take();
+            let take = || {
+                let run = &mut *run.borrow_mut();
+                (clock::now() < stop && run.tally.take()).then(|| run.marks.draw())
+            };
             connection.run(take, |elapsed| run.borrow_mut().tally.good(elapsed)).await
         }
     };
@@ -291,10 +305,10 @@ impl Carrier {
     }
 
     async fn call_once(&mut self, run: &RefCell<Run>) -> Result<(), String> {
-        let mut once = Some(());
+        let mut once = Some(run.borrow_mut().marks.draw());
         match self {
             Self::One(connection) => connection.exchange(run).await,
-            Self::Many(connection) => connection.run(|| once.take().is_some(), |_| ()).await,
+            Self::Many(connection) => connection.run(|| once.take(), |_| ()).await,
         }
     }
 }
@@ -309,7 +323,20 @@ struct Run {
     /// Of an open loop: when requests come.
     due: Option<Due>,
     requests: Requests,
+    marks: Marks,
     tally: Tally,
+}
+
+impl Run {
+    /// The next request, in place of the one before, and its mark.
+    fn write_next(&mut self, request: &mut Vec<u8>) -> Mark {
+        if request.is_empty() || !self.requests.constant() {
+            self.requests.write_next(request);
+        }
+        let mark = self.marks.draw();
+        self.requests.set_mark(request, &mark);
+        mark
+    }
 }
 
 struct Connection {
@@ -342,12 +369,7 @@ impl Connection {
             self.renew(run).await?;
         }
         let mut request = std::mem::take(&mut self.request);
-        {
-            let requests = &mut run.borrow_mut().requests;
-            if request.is_empty() || !requests.constant() {
-                requests.write_next(&mut request);
-            }
-        }
+        let mark = run.borrow_mut().write_next(&mut request);
         let (result, request) = self.transport.send(request).await;
         self.request = request;
         result.map_err(|error| format!("send: {error}"))?;
@@ -365,7 +387,7 @@ impl Connection {
                 Err(error) => return Err(format!("receive: {error}")),
             }
             let run = run.borrow();
-            if answer::check(&self.answer, &run.expected, &run.pattern).map_err(|fault: Fault| fault.to_string())? {
+            if answer::check(&self.answer, &run.expected, Some(&mark), &run.pattern).map_err(|fault: Fault| fault.to_string())? {
                 return Ok(());
             }
         }

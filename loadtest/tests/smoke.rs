@@ -1,6 +1,7 @@
 //! The parts together: a backend, the relay before it, and the generator, as processes, over real sockets.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_loadtest");
@@ -185,7 +186,7 @@ fn a_comparison_of_the_gateway_over_tls_is_without_faults() {
     if !has_two_cores() {
         return;
     }
-    let (samples, markdown, _) = comparison(&["tls-16k", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000"]);
+    let (samples, markdown, _) = comparison(&["h2-128", "tls-16k", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000"]);
     let waiting = samples.iter().find(|sample| sample["scenario"] == "tls-1000").unwrap();
     assert!(waiting["kib_per_connection"].as_f64().unwrap() > 0.1, "{waiting:#}");
     assert!(markdown.contains("`loadtest/scenarios/tls-resumed.toml` |"), "{markdown}");
@@ -223,4 +224,47 @@ fn connections_come_from_several_addresses() {
     let output = load(&backend, &["--sources", "3"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(outcome(&output)["requests"], REQUESTS);
+}
+
+/// Between two clients and the backend, it gives each of them what was for the other; both answers are good ones.
+#[test]
+fn answers_that_are_swapped_are_found() {
+    for bytes in ["0", "128", "100000"] {
+        let backend = backend();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        let to = backend.address.clone();
+        let swap = std::thread::spawn(move || {
+            let mut clients = [listener.accept().unwrap().0, listener.accept().unwrap().0];
+            let answers: Vec<Vec<u8>> = clients.iter_mut().map(|client| answered(client, &to)).collect();
+            for (client, answer) in clients.iter_mut().rev().zip(&answers) {
+                // Whoever has found the first one out may be gone.
+                let _ = client.write_all(answer);
+            }
+        });
+        let mut command = Command::new(PROGRAM);
+        command.args(["load", "--json", "--connections", "2", "--warm-up", "2", "--seconds", "20", "--target", &target]);
+        let output = command.args(["--path", &format!("/plain/{bytes}"), "--answer-bytes", bytes]).output().unwrap();
+        swap.join().unwrap();
+        assert!(!output.status.success(), "{bytes} B");
+        let outcome = outcome(&output);
+        assert_eq!(outcome["faults"], 2, "{outcome:#}");
+        assert!(outcome["told"][0].as_str().unwrap().starts_with("somebody else's answer: its mark is "), "{outcome:#}");
+    }
+}
+
+/// The backend's answer to the request that a client has sent.
+fn answered(client: &mut TcpStream, backend: &str) -> Vec<u8> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().replace("Connection: keep-alive", "Connection: close");
+    let mut backend = TcpStream::connect(backend).unwrap();
+    backend.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    backend.read_to_end(&mut answer).unwrap();
+    answer
 }

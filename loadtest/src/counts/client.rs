@@ -36,6 +36,7 @@ impl Clients {
             credential: scenario.credential,
             app: &gateway::app(),
             body: &pattern.body(scenario.request_bytes),
+            marked: false,
         })?;
         let open = || -> Result<TcpStream> {
             let stream = TcpStream::connect(address)?;
@@ -67,7 +68,7 @@ impl Clients {
         loop {
             let n = self.connections[connection].read(&mut self.answer[len..]).context("an answer")?;
             len += n;
-            match answer::check(&self.answer[..len], &self.expected, &self.pattern) {
+            match answer::check(&self.answer[..len], &self.expected, None, &self.pattern) {
                 Ok(true) => return Ok(()),
                 Ok(false) if n > 0 => {}
                 Ok(false) => bail!("the connection was closed"),
