@@ -29,11 +29,16 @@ pub fn run<F: Future>(main: F) -> Result<F::Output> {
 
 /// A listener whose accepted sockets inherit the congestion control, when one is named.
 pub fn listen(address: SocketAddr, congestion: Option<&str>) -> Result<TcpListener> {
+    Ok(TcpListener::from_std(listening(address, congestion)?)?)
+}
+
+/// The same, on no ring.
+pub fn listening(address: SocketAddr, congestion: Option<&str>) -> Result<StdListener> {
     let socket = stream_socket(address, congestion)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into()).with_context(|| format!("binding {address}"))?;
     socket.listen(LISTEN_BACKLOG)?;
-    Ok(TcpListener::from_std(StdListener::from(socket))?)
+    Ok(socket.into())
 }
 
 /// Connects on the loopback, where the call blocks for no time worth measuring. `linger`: how long the connection's end is seen

@@ -34,15 +34,19 @@ fn backend() -> Server {
     Server::start(&["backend", "--listen", "127.0.0.1:0"])
 }
 
-fn relay(backend: &Server) -> Server {
-    Server::start(&["relay", "--listen", "127.0.0.1:0", "--backend", &backend.address])
+fn relay(backend: &Server, how: &[&str]) -> Server {
+    Server::start(&[&["relay", "--listen", "127.0.0.1:0", "--backend", &backend.address], how].concat())
 }
 
 /// 8 connections, 1,000 requests after 100 that do not count.
 fn load(target: &Server, arguments: &[&str]) -> Output {
+    load_of(REQUESTS, target, arguments)
+}
+
+fn load_of(requests: u64, target: &Server, arguments: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM);
-    command.args(["load", "--json", "--connections", "8", "--warm-up", "100", "--seconds", "20"]);
-    command.args(["--target", &target.address, "--requests", &REQUESTS.to_string()]).args(arguments);
+    command.args(["load", "--json", "--connections", "8", "--seconds", "20", "--warm-up", &(requests / 10).to_string()]);
+    command.args(["--target", &target.address, "--requests", &requests.to_string()]).args(arguments);
     command.output().unwrap()
 }
 
@@ -53,12 +57,22 @@ fn outcome(output: &Output) -> serde_json::Value {
 
 #[test]
 fn every_answer_through_the_relay_is_good() {
+    is_good_through(&[]);
+}
+
+#[test]
+fn every_answer_through_the_relay_on_epoll_is_good() {
+    is_good_through(&["--epoll"]);
+}
+
+fn is_good_through(how: &[&str]) {
     let backend = backend();
-    let relay = relay(&backend);
+    let relay = relay(&backend, how);
     for arguments in [
         &["--path", "/plain/128"][..],
         &["--path", "/plain/0", "--answer-bytes", "0"],
         &["--path", "/plain/100000", "--answer-bytes", "100000"],
+        &["--path", "/plain/128", "--connection", "new"],
         &["--method", "POST", "--path", "/upload/128", "--request-bytes", "200000"],
         &["--path", "/app-code/128", "--credential", "app-code", "--app-code", "code"],
         &["--path", "/signature/128", "--credential", "signature", "--app-secret", "secret"],
@@ -70,6 +84,9 @@ fn every_answer_through_the_relay_is_good() {
         assert_eq!(outcome["faults"], 0, "{arguments:?}");
         assert!(outcome["latency_us"]["p50"].as_f64().unwrap() > 0.0);
     }
+    // More than the sockets between them hold.
+    let output = load_of(20, &relay, &["--path", "/plain/8000000", "--answer-bytes", "8000000"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// 1,000 a second for a second are as many as they are, however late a connection is there for them.
@@ -148,14 +165,14 @@ fn a_comparison_of_the_relay_with_itself_prints_figures_and_writes_them() {
     assert!(page.starts_with("<!doctype html>") && page.matches("<svg ").count() == 2 && !page.contains("NaN"), "{page}");
 }
 
-/// One round of the gateway's, over four connections where a scenario does not say.
-fn comparison(scenarios: &[&str]) -> (Vec<serde_json::Value>, String, String) {
+/// One round of a peer's, and of a relay, over four connections where a scenario does not say.
+fn comparison(peer: &str, scenarios: &[&str]) -> (Vec<serde_json::Value>, String, String) {
     let out = tempfile::tempdir().unwrap();
     let mut command = Command::new(PROGRAM);
     command.args([
         "compare",
         "--peers",
-        "lockgate,relay",
+        &format!("{peer},relay-epoll"),
         "--rounds",
         "1",
         "--requests",
@@ -170,7 +187,7 @@ fn comparison(scenarios: &[&str]) -> (Vec<serde_json::Value>, String, String) {
     assert!(output.status.success(), "{said}");
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("compare.json")).unwrap()).unwrap();
     let mut samples = json["samples"].as_array().unwrap().clone();
-    samples.retain(|sample| sample["peer"] == "lockgate");
+    samples.retain(|sample| sample["peer"] == peer);
     assert_eq!(samples.len(), scenarios.len());
     assert!(samples.iter().all(|sample| sample["faults"] == 0), "{samples:#?}");
     (samples, std::fs::read_to_string(out.path().join("compare.md")).unwrap(), said)
@@ -186,7 +203,8 @@ fn a_comparison_of_the_gateway_over_tls_is_without_faults() {
     if !has_two_cores() {
         return;
     }
-    let (samples, markdown, _) = comparison(&["h2-128", "tls-16k", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000"]);
+    let (samples, markdown, _) =
+        comparison("lockgate", &["h2-128", "tls-16k", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000"]);
     let waiting = samples.iter().find(|sample| sample["scenario"] == "tls-1000").unwrap();
     assert!(waiting["kib_per_connection"].as_f64().unwrap() > 0.1, "{waiting:#}");
     assert!(markdown.contains("`loadtest/scenarios/tls-resumed.toml` |"), "{markdown}");
@@ -202,11 +220,19 @@ fn a_comparison_of_what_the_gateway_does_beside_is_without_faults() {
     let text = include_str!("../scenarios/apis-100000.toml").replace("100000", "200");
     std::fs::write(among.path(), text).unwrap();
     let among = among.path().to_str().unwrap();
-    let (_, markdown, said) = comparison(&["plain-0", "everything-128", "refused", "throttled", "reload-128", among]);
+    let (_, markdown, said) = comparison("lockgate", &["plain-0", "everything-128", "refused", "throttled", "reload-128", among]);
     let loads = said.lines().find_map(|line| line.strip_prefix("documents loaded ")?.strip_suffix(" times meanwhile"));
     assert!(loads.is_some_and(|loads| loads != "0"), "{said}");
     // A relay has no part in refusals.
-    assert!(markdown.contains("| relay | - | - | - |"), "{markdown}");
+    assert!(markdown.contains("| relay-epoll | - | - | - |"), "{markdown}");
+}
+
+/// nginx that checks in Lua lets through what the gateway lets through, and refuses what it refuses.
+#[test]
+fn a_comparison_of_nginx_with_lua_is_without_faults() {
+    if has_two_cores() {
+        comparison("nginx-lua", &["plain-128", "appcode-128", "signature-128", "everything-128", "refused", "throttled"]);
+    }
 }
 
 /// A refusal is only what it was to be with its status and its code.

@@ -10,6 +10,7 @@ mod certificate;
 pub mod gateway;
 mod machine;
 mod network;
+mod nginx;
 pub mod page;
 pub mod peers;
 mod plot;

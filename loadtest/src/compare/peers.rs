@@ -12,21 +12,25 @@ use serde::{Deserialize, Serialize};
 
 use super::certificate::Certificate;
 use super::gateway::{self, Place};
+use super::nginx;
 use super::process::{Running, free_address, launched, pinned};
 use super::scenario::{Scenario, Setting};
 use crate::launch;
 
 /// Of a relay, beside those of connections.
 const OTHER_DESCRIPTORS: u64 = 64;
-const NGINX_CONF: &str = include_str!("../../peers/nginx.conf");
 const HAPROXY_CFG: &str = include_str!("../../peers/haproxy.cfg");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Peer {
     Nginx,
+    /// nginx that checks who calls, and counts, in Lua.
+    NginxLua,
     Haproxy,
+    /// On a ring, as the gateway.
     Relay,
+    RelayEpoll,
     Lockgate,
 }
 
@@ -34,26 +38,28 @@ impl Peer {
     pub fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
+            Self::NginxLua => "nginx-lua",
             Self::Haproxy => "haproxy",
             Self::Relay => "relay",
+            Self::RelayEpoll => "relay-epoll",
             Self::Lockgate => "lockgate",
         }
     }
 
     /// It looks at who calls, and refuses.
     pub fn authenticates(self) -> bool {
-        self == Self::Lockgate
+        matches!(self, Self::NginxLua | Self::Lockgate)
     }
 
-    /// It has a descriptor for each connection beside that of the client.
-    fn carries_each_alone(self) -> bool {
-        self == Self::Relay
+    /// It carries bytes, of each client over a connection of its own.
+    fn is_relay(self) -> bool {
+        matches!(self, Self::Relay | Self::RelayEpoll)
     }
 
     /// Whether it can do what a scenario asks for; what it cannot is not measured of it.
     pub fn takes_part(self, scenario: &Scenario) -> bool {
-        let bytes_alone = self == Self::Relay && (scenario.tls || scenario.streams.is_some());
-        let enough = !self.carries_each_alone()
+        let bytes_alone = self.is_relay() && (scenario.tls || scenario.streams.is_some());
+        let enough = !self.is_relay()
             || scenario.connections.is_none_or(|connections| 2 * connections as u64 + OTHER_DESCRIPTORS < launch::descriptors());
         !bytes_alone && enough && (self.authenticates() || scenario.refusal.is_none())
     }
@@ -102,10 +108,10 @@ pub fn start(peer: Peer, site: &Site, setting: &Setting) -> Result<Option<Starte
     };
     let (mut admin, mut config) = (None, None);
     let (mut command, version) = match peer {
-        Peer::Nginx => {
+        Peer::NginxLua if !nginx::has_lua() => return Ok(None),
+        Peer::Nginx | Peer::NginxLua => {
             let Some(version) = version_of("nginx".as_ref(), "-v") else { return Ok(None) };
-            let file = directory.join("nginx.conf");
-            fs::write(&file, text(NGINX_CONF))?;
+            let file = nginx::write(&directory, peer == Peer::NginxLua, text)?;
             let mut command = pinned(site.core, "nginx".as_ref())?;
             command.arg("-p").arg(&directory).arg("-c").arg(file);
             (command, version)
@@ -118,10 +124,13 @@ pub fn start(peer: Peer, site: &Site, setting: &Setting) -> Result<Option<Starte
             command.args(["-q", "-db", "-f"]).arg(file);
             (command, version)
         }
-        Peer::Relay => {
+        Peer::Relay | Peer::RelayEpoll => {
             let mut command = pinned(site.core, std::env::current_exe()?.as_os_str())?;
             command.args(["relay", "--listen", &address.to_string(), "--backend", &site.backend.to_string()]);
             command.args(["--congestion", super::network::CONGESTION]);
+            if peer == Peer::RelayEpoll {
+                command.arg("--epoll");
+            }
             (command, format!("loadtest {}", env!("CARGO_PKG_VERSION")))
         }
         Peer::Lockgate => {
@@ -143,7 +152,7 @@ pub fn start(peer: Peer, site: &Site, setting: &Setting) -> Result<Option<Starte
     };
     command.current_dir(&directory);
     let process = Running::server(peer.name(), &mut command, &directory, address)?;
-    let [secure, http2] = [secure, http2].map(|address| (peer != Peer::Relay).then_some(address));
+    let [secure, http2] = [secure, http2].map(|address| (!peer.is_relay()).then_some(address));
     Ok(Some(Started { peer, version, address, secure, http2, admin, config, process }))
 }
 
