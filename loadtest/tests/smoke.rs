@@ -158,11 +158,20 @@ fn a_comparison_of_the_relay_with_itself_prints_figures_and_writes_them() {
     // And a page of it.
     let page = out.path().join("report.html");
     let mut report = Command::new(PROGRAM);
-    let output = report.arg("report").arg(out.path().join("compare.json")).arg("--out").arg(&page).output().unwrap();
+    let profile = out.path().join("plain.perf");
+    std::fs::write(&profile, "worker-0 7 1.0: 1 cycles:\n\t 55aa lockgate::relay+0x1f (/x/lockgate)\n\n").unwrap();
+    report.arg("report").arg(out.path().join("compare.json")).arg("--profile").arg(&profile);
+    let output = report.arg("--out").arg(&page).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).contains("`loadtest/scenarios/plain-128.toml` |"));
     let page = std::fs::read_to_string(page).unwrap();
-    assert!(page.starts_with("<!doctype html>") && page.matches("<svg ").count() == 2 && !page.contains("NaN"), "{page}");
+    assert!(
+        page.starts_with("<!doctype html>")
+            && page.matches("<svg ").count() == 3
+            && page.contains("<title>lockgate::relay: 100.0 %")
+            && !page.contains("NaN"),
+        "{page}"
+    );
 }
 
 /// One round of a peer's, and of a relay, over four connections where a scenario does not say.

@@ -7,6 +7,7 @@
 
 mod beside;
 mod certificate;
+mod flames;
 pub mod gateway;
 mod machine;
 mod network;
@@ -16,9 +17,11 @@ pub mod peers;
 mod plot;
 mod proc_files;
 pub mod process;
+mod profile;
 mod report;
 mod sample;
 pub mod scenario;
+mod stacks;
 mod summary;
 
 use std::fs;
@@ -80,6 +83,9 @@ pub struct Arguments {
     load_core: usize,
     #[arg(long, value_enum, default_value = "auto", overrides_with = "network")]
     network: Network,
+    /// One more turn of the gateway in each scenario, with perf looking on: SCENARIO.perf, which `report --profile` draws
+    #[arg(long)]
+    profile: bool,
     /// Where compare.json and compare.md are written
     #[arg(long, default_value = "target/loadtest")]
     out: PathBuf,
@@ -120,6 +126,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let bench = Bench { arguments, backend: &backend, authority: &certificate.authority };
     let samples = measure_all(&bench, &site, &scenarios, &started)?;
+    if arguments.profile {
+        profile_all(&bench, &site, &scenarios)?;
+    }
     let setup = Setup {
         machine,
         network,
@@ -166,6 +175,18 @@ fn measure_all(bench: &Bench, site: &Site, scenarios: &[Scenario], started: &[St
         }
     }
     Ok(samples)
+}
+
+fn profile_all(bench: &Bench, site: &Site, scenarios: &[Scenario]) -> Result<()> {
+    let out = &bench.arguments.out;
+    fs::create_dir_all(out)?;
+    for scenario in scenarios {
+        let setting = scenario.gateway.clone().unwrap_or_default();
+        let started = peers::start(Peer::Lockgate, site, &setting)?.context("--profile is of the gateway, which is not here")?;
+        let turn = || bench.measure(&started, scenario, 0).map(drop);
+        profile::record(&started, &out.join(format!("{}.perf", scenario.name)), turn)?;
+    }
+    Ok(())
 }
 
 /// What was named must be there; what is only usual may be missing.

@@ -2,15 +2,17 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::flames::flames;
 use super::peers::Peer;
 use super::plot::{Bar, Line, bars, escaped, lines};
 use super::report::Report;
 use super::scenario::Scenario;
+use super::stacks;
 use super::summary::Spread;
 
 #[derive(Args)]
@@ -18,13 +20,16 @@ pub struct Arguments {
     /// What `compare` has written; several, of different rates, are drawn over their rates
     #[arg(default_value = "target/loadtest/compare.json")]
     from: Vec<PathBuf>,
+    /// Profiles of the gateway to draw as flame graphs: what `compare --profile` has written, or `counts --profiles`
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    profile: Vec<PathBuf>,
     /// Where the page is written
     #[arg(long, default_value = "target/loadtest/report.html")]
     out: PathBuf,
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\
-    svg{width:100%;height:auto;font-size:13px}svg text{fill:currentColor}h2{margin-top:3rem}table{border-collapse:collapse}\
+    svg{width:100%;height:auto;font-size:13px}svg text{fill:currentColor}svg.flames text{fill:#000;font:11px monospace;pointer-events:none}svg.flames{background:#fff}h2{margin-top:3rem}table{border-collapse:collapse}\
     td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8884}td:first-child,th:first-child{text-align:left}small{opacity:.7}";
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -36,12 +41,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for report in &reports {
         println!("{}", report.record());
     }
-    fs::write(&arguments.out, page(&reports)).with_context(|| arguments.out.display().to_string())?;
+    let flames = arguments.profile.iter().map(|file| flame_graph(file)).collect::<Result<String>>()?;
+    fs::write(&arguments.out, page(&reports, &flames)).with_context(|| arguments.out.display().to_string())?;
     eprintln!("written to {}", arguments.out.display());
     Ok(())
 }
 
-fn page(reports: &[Report]) -> String {
+/// Of a profile, under the name of its file.
+fn flame_graph(file: &Path) -> Result<String> {
+    let text = fs::read(file).with_context(|| file.display().to_string())?;
+    let all = stacks::read(&String::from_utf8_lossy(&text));
+    let all = all.with_context(|| format!("{}: neither the text of perf script nor a file of callgrind", file.display()))?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("<h2>Where the gateway's time goes: {}</h2>{}", escaped(&name), flames(&all)))
+}
+
+fn page(reports: &[Report], flames: &str) -> String {
     let mut out = format!(
         "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>\
          <title>Lockgate side by side</title><style>{STYLE}</style><h1>Lockgate side by side</h1>"
@@ -54,7 +69,7 @@ fn page(reports: &[Report]) -> String {
         let _ = write!(out, "<p>{}</p><p><small>{}</small></p>", escaped(&report.setup.described()), versions.join("; "));
         report.scenarios.iter().for_each(|scenario| out += &section(report, scenario));
     }
-    out + "</html>\n"
+    out + flames + "</html>\n"
 }
 
 /// Of one scenario: processor time, and latencies.
