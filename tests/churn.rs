@@ -170,6 +170,10 @@ fn change(gateway: &Gateway, histories: &[History], changes: usize, walk: &mut W
         let (history, versions) = (&histories[api_number], &mut versions[api_number]);
         let name = format!("g/a{api_number}");
         let kept = versions.len().min(5);
+        // While it reads all of its files.
+        if walk.below(4) == 0 {
+            gateway.signal("HUP");
+        }
         match walk.below(8) {
             0 if history.now() != Outcome::Offline => {
                 history.announce(Outcome::Offline);

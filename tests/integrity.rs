@@ -48,6 +48,32 @@ fn a_damaged_version_is_named_and_publishing_mends_it() {
     sample.ok(&["check"]);
 }
 
+/// Versions of other APIs are read where one of them may be in the way, and not for every publication.
+#[test]
+fn a_publication_reads_other_versions_where_they_may_be_in_the_way() {
+    let sample = Sample::new();
+    let draft = "groups/nginx-demo/apis/other.toml";
+    let other = sample.read("groups/nginx-demo/apis/nginx-test.toml").replace("name = \"nginx-test\"", "name = \"other\"");
+    let path = "path = \"/";
+    fs::write(sample.path(draft), other.replacen(path, "path = \"/other/", 1)).unwrap();
+    sample.ok(&["publish", "nginx-demo/other"]);
+    let first = version_path(&sample);
+    sample.edit(&first, "timeout_ms = 10000", "timeout_ms = 10001");
+    // It answers as it did.
+    sample.edit(draft, "timeout_ms = 10000", "timeout_ms = 500");
+    sample.ok(&["publish", "nginx-demo/other"]);
+    sample.ok(&["rollback", "nginx-demo/other"]);
+    // It would answer elsewhere, or by another method.
+    for (from, to) in [("/other/", "/another/"), ("\"GET\"  ", "\"ANY\"  ")] {
+        sample.edit(draft, from, to);
+        let said = sample.fails(&["publish", "nginx-demo/other"]);
+        assert!(said.contains("this published file is damaged") && said.contains(&first), "{said}");
+        sample.edit(draft, to, from);
+    }
+    sample.ok(&["publish", "nginx-demo/nginx-test"]);
+    sample.ok(&["check"]);
+}
+
 #[test]
 fn a_version_that_is_gone_is_named() {
     let sample = Sample::new();

@@ -73,6 +73,37 @@ fn a_rollback_and_an_api_taken_offline_are_waited_for_with_their_receipts() {
     }
 }
 
+#[test]
+fn a_receipt_says_what_was_done_and_has_the_one_digest_that_the_status_has() {
+    let backend = echo();
+    let gateway = Config::open(backend.address).admin().start();
+    gateway.write("groups/h/group.toml", "name = \"h\"\n");
+    gateway.write("groups/h/apis/other.toml", &Api::open("other", "/other").document());
+    gateway.ok(&["publish", "h/other", "--wait"]);
+    let one = "2 published files and 0 documents of apps read, 1 of 2 groups built";
+    let is_told = |arguments: &[&str], work: &str| {
+        let said = gateway.ok(&[arguments, &["--wait"]].concat());
+        // Where the gateway has seen the change before it was asked, it ran already.
+        let nothing = "0 published files and 0 documents of apps read, 0 of ";
+        assert!(said.lines().last().is_some_and(|last| last == work || last.starts_with(nothing)), "{said}");
+        let digests: Vec<&str> = said.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64).collect();
+        let page: serde_json::Value = serde_json::from_str(&gateway.admin("/status").text()).unwrap();
+        assert_eq!(digests, [page["generation"]["sha256"].as_str().unwrap()], "{said}");
+        let status = gateway.ok(&["status"]);
+        assert!(status.contains(&digests[0][..12]), "{status}");
+        status
+    };
+    draft(&gateway, &Api::open("all", "/*").backend_path("/new/*"));
+    assert!(is_told(&["publish", "g/all"], one).contains(one));
+    assert!(is_told(&["rollback", "g/all"], one).contains(one));
+    // A group without an API has no tables.
+    let offline = "1 published files and 0 documents of apps read, 0 of 1 groups built";
+    assert!(is_told(&["offline", "g/all"], offline).contains(offline));
+    // Everything is read, and is what runs: nothing is built, and the status says what was done for what runs.
+    let all = "3 published files and 0 documents of apps read, 0 of 1 groups built";
+    assert!(is_told(&["reload"], all).contains(offline));
+}
+
 /// The files are changed, and what the gateway made of that is the error.
 #[test]
 fn a_wait_fails_with_the_reason_when_the_gateway_does_not_serve_it() {
@@ -399,6 +430,31 @@ fn a_directory_that_is_none_is_named() {
     let said = gateway.fails(&["reload", "--wait"]);
     assert!(said.contains("apps") && said.contains("cannot be read"), "{said}");
     assert_eq!(gateway.get("/x").text(), "/x");
+}
+
+/// Not by one rename, so that for a moment there is none.
+#[test]
+fn a_config_directory_that_is_replaced_as_a_whole_is_seen() {
+    let backend = echo();
+    let gateway = Config::open(backend.address).start();
+    let (config, aside) = (gateway.path().to_path_buf(), gateway.path().with_extension("aside"));
+    publish(&gateway, &Api::open("all", "/*").backend_path("/new/*"));
+    fs::rename(&config, &aside).unwrap();
+    let told = |text: &str| fs::read_to_string(aside.join("output")).unwrap().contains(text).then_some(());
+    eventually("it is told", || told("there is no such config directory"));
+    eventually("commands do not find it", || told("the state directory "));
+    assert_eq!(gateway.get("/x").text(), "/new/x", "it goes on");
+    // The next one, without state.
+    assert!(std::process::Command::new("cp").arg("-r").args([&aside, &config]).status().unwrap().success());
+    fs::remove_dir_all(config.join("state")).unwrap();
+    let draft = Api::open("all", "/*").backend_path("/newer/*");
+    gateway.write("groups/g/apis/all.toml", &draft.document());
+    succeeds(lockgate(&config).args(["publish", "g/all"]));
+    eventually("the next one is served", || (gateway.get("/x").text() == "/newer/x").then_some(()));
+    // Put back, commands find it again.
+    fs::rename(aside.join("state"), config.join("state")).unwrap();
+    assert!(gateway.ok(&["reload", "--wait"]).starts_with("generation 3, "));
+    fs::remove_dir_all(&aside).unwrap();
 }
 
 #[test]

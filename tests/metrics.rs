@@ -105,7 +105,7 @@ fn every_metric_moves() {
         peer.close()
     });
     let gone = [reserve(), reserve()];
-    let gateway = Config::new()
+    let config = Config::new()
         .vpc_access("backend", backend.address, "")
         .vpc_access_of("pair", &[gone[0].address, gone[1].address], "")
         .group("g", &["*"], "default_domain_calls_per_day = 1")
@@ -115,9 +115,9 @@ fn every_metric_moves() {
         .access_log()
         .published(&Api::open("all", "/*").backend_path("/*"))
         .published(&Api::open("nowhere", "/nowhere").vpc_access("pair"))
-        .published(&Api::app("app", "/app"))
-        .admin()
-        .start();
+        .published(&Api::app("app", "/app"));
+    config.write("policies/one.toml", &traffic_control("one", "api = 1", "nowhere"));
+    let gateway = config.admin().start();
     let mut seen = BTreeSet::new();
     let mut client = gateway.client();
     // The second call finds its connection closed, and is sent again.
@@ -238,6 +238,49 @@ fn every_metric_moves() {
         .filter(|n| !n.ends_with("_sum") && !n.ends_with("_bucket"))
         .collect();
     assert!(unlisted.is_empty(), "{unlisted:?}");
+}
+
+/// A policy by the day, bound to an API of `g`.
+fn traffic_control(name: &str, limits: &str, api: &str) -> String {
+    let head = format!("name = \"{name}\"\ntype = \"traffic-control\"\nunit = \"day\"\n{limits}\n");
+    format!("{head}\n[[bind]]\napi = \"g/{api}\"\nstages = [\"RELEASE\"]\n")
+}
+
+#[test]
+fn what_policies_have_given_out_is_shown_by_rule() {
+    let backend = Backend::ok();
+    let mut config =
+        Config::with_backend(backend.address).published(&Api::app("one", "/one")).published(&Api::open("two", "/two"));
+    for name in ["a", "b"] {
+        let app = App::new(name, &format!("key-of-{name}"), &format!("secret-of-{name}"), &format!("code-of-{name}"));
+        config = config.app(&app.may_call("g/one", &["RELEASE"]));
+    }
+    let special = "api = 100\napp = 40\n\n[[special]]\napp = \"b\"\nlimit = 7";
+    config.write("policies/gold.toml", &traffic_control("gold", special, "one"));
+    config.write("policies/two.toml", &traffic_control("two", "api = 1000", "two"));
+    let gateway = config.admin().start();
+    let metric = |metric: &str, policy: &str, rule: &str| {
+        gateway.metric(&format!("lockgate_quota_{metric}{{policy=\"{policy}\",rule=\"{rule}\"}}"))
+    };
+    assert_eq!(metric("calls", "gold", "api"), None, "nothing is used");
+    let call = |app: &str| gateway.call(&Request::get("/one").app_code(&format!("code-of-{app}")));
+    (0..25).for_each(|_| call("a").assert_passed());
+    (0..7).for_each(|_| call("b").assert_passed());
+    call("b").assert_refused("T429PA");
+    gateway.get("/two").assert_passed();
+    for (rule, calls, subjects, exhausted) in [("api", 32.0, 1.0, 0.0), ("app", 32.0, 2.0, 1.0)] {
+        assert_eq!(metric("calls", "gold", rule), Some(calls), "{rule}");
+        assert_eq!(metric("subjects", "gold", rule), Some(subjects), "{rule}");
+        assert_eq!(metric("exhausted_subjects", "gold", rule), Some(exhausted), "{rule}");
+    }
+    assert_eq!((metric("calls", "two", "api"), metric("calls", "two", "app")), (Some(1.0), None));
+    // By the policies in force.
+    gateway.write("policies/gold.toml", &traffic_control("gold", "api = 100\napp = 25", "one"));
+    gateway.ok(&["reload", "--wait"]);
+    assert_eq!(metric("exhausted_subjects", "gold", "app"), Some(1.0), "it is the other app by now");
+    std::fs::remove_file(gateway.path().join("policies/gold.toml")).unwrap();
+    gateway.ok(&["reload", "--wait"]);
+    assert_eq!((metric("calls", "gold", "api"), metric("calls", "two", "api")), (None, Some(1.0)));
 }
 
 #[test]

@@ -79,3 +79,26 @@ fn it_says_what_there_is_not() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("nothing has been counted"), "{said}");
 }
+
+/// What no policy is about is not looked into: neither apps, of which there may be a million, nor other groups.
+#[test]
+fn it_reads_what_policies_are_about_and_nothing_else() {
+    let backend = Backend::ok();
+    let gateway = gateway(&backend);
+    (0..7).for_each(|_| gateway.call(&by("b")).assert_passed());
+    gateway.call(&by("a")).assert_passed();
+    gateway.write("groups/other/group.toml", "name = \"other\"\n");
+    gateway.write("groups/other/apis/more.toml", &Api::open("more", "/more").document());
+    gateway.ok(&["publish", "other/more", "--wait"]);
+    let version = std::fs::read_dir(gateway.path().join("published/RELEASE/other/more")).unwrap().next().unwrap().unwrap();
+    std::fs::write(version.path(), "damaged").unwrap();
+    gateway.write("apps/a.toml", "not = [");
+    gateway.write("app-lists/many.toml", "not = [");
+    assert!(gateway.fails(&["check"]).contains("3 errors"));
+    assert_eq!(used(&gateway, "app", "b"), Some((7, 0)), "a limit of its own");
+    assert_eq!(used(&gateway, "app", "a"), Some((1, 39)));
+    assert_eq!(gateway.ok(&["quota", "reset", "gold", "b"]).trim(), "1 counter of b begun anew");
+    // What they are about is.
+    gateway.write("policies/gold.toml", &POLICY.replace("g/one", "g/two"));
+    assert!(gateway.fails(&["quota"]).contains("there is no API `two` in group `g`"));
+}

@@ -5,6 +5,7 @@
 
 mod pages;
 mod process;
+mod quotas;
 mod scrape;
 mod server;
 pub mod status;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use crate::cluster::Engine;
 use crate::gate::Shared;
+use crate::gate::policy::used::InForce;
 use crate::net::Clock;
 use crate::observe::access_log::Lines;
 use crate::observe::counters::{Counters, stuck};
@@ -34,6 +36,8 @@ pub struct Sources {
     pub board: Arc<Board>,
     /// The counters of quotas.
     pub shared: Arc<Shared>,
+    /// What they are counted by.
+    pub policies: Box<dyn Fn() -> InForce + Send + Sync>,
     /// `None`: this gateway counts alone.
     pub engine: Option<Engine>,
     /// `None`: there is no access log.

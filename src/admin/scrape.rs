@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::quotas::Quotas;
 use super::{Sources, process};
 use crate::cluster::Engine;
 use crate::gate::ErrorCode;
+use crate::gate::policy::used::Used;
 use crate::gate::quota::allowance::Standing;
-use crate::gate::quota::look::Level;
-use crate::gate::quota::quotas::DEFAULT_DOMAIN;
-use crate::net::clock;
 use crate::observe::counters::{ApiCells, Count, Counters, STATUS_CLASSES, Timeout, VpcAccessCells};
 use crate::observe::exposition::{Page, Samples};
 use crate::observe::histogram::Distribution;
@@ -22,10 +21,7 @@ use crate::upstream::health::State;
 
 /// Labels of what has no API, and of what is beyond the limit. No name has brackets.
 const NONE: &str = "(none)";
-const OTHER: &str = "(other)";
-
-/// Groups whose default domains have a sample of their own.
-const DEFAULT_DOMAINS: usize = 1000;
+pub const OTHER: &str = "(other)";
 
 /// The page that Prometheus reads.
 pub fn metrics(sources: &Sources) -> String {
@@ -43,6 +39,7 @@ struct Sums {
     vpc_accesses: BTreeMap<[String; 1], VpcAccessSum>,
     /// By error code.
     refused: Vec<u64>,
+    quotas: Quotas,
     view: View,
 }
 
@@ -91,7 +88,7 @@ impl Sums {
             sum.instances[seen.state as usize] += 1;
         }
         vpc_accesses.retain(|labels, sum| labels[0] != OTHER || sum.instances.iter().any(|n| *n > 0));
-        Self { apis, vpc_accesses, refused, view: sources.status.view() }
+        Self { apis, vpc_accesses, refused, quotas: Quotas::of(sources), view: sources.status.view() }
     }
 }
 
@@ -140,35 +137,6 @@ fn cluster(metric: Metric, engine: &Engine) -> f64 {
         _ => counted.nonces.load(Relaxed),
     };
     count as f64
-}
-
-/// What has been used of the quotas of default domains, by group.
-fn default_domain_calls(sources: &Sources) -> BTreeMap<String, u64> {
-    let now_ms = clock::unix_ms();
-    let counters = sources.shared.quotas.counters().filter(|seen| seen.rule == DEFAULT_DOMAIN);
-    let used = counters.filter_map(|seen| match seen.level {
-        Level::Window { window, used } if used > 0 && window.end_ms(0) > now_ms => {
-            Some((String::from_utf8_lossy(&seen.subject).into_owned(), used))
-        }
-        _ => None,
-    });
-    bounded(used, DEFAULT_DOMAINS)
-}
-
-/// Sums by name: of the names that come first, so many; the rest together.
-fn bounded(used: impl Iterator<Item = (String, u64)>, names: usize) -> BTreeMap<String, u64> {
-    let mut sums = BTreeMap::new();
-    let mut others = 0;
-    for (name, used) in used {
-        match sums.len() < names || sums.contains_key(&name) {
-            true => *sums.entry(name).or_default() += used,
-            false => others += used,
-        }
-    }
-    if others > 0 {
-        sums.insert(OTHER.to_owned(), others);
-    }
-    sums
 }
 
 fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>) {
@@ -252,8 +220,11 @@ fn samples(metric: Metric, sources: &Sources, sums: &Sums, out: &mut Samples<'_>
         Metric::NoncesWithoutRoom => out.sample(&[], sources.sum(|counters| counters.nonces_without_room.get())),
         Metric::QuotaQueued => out.sample(&[], sources.sum(|counters| counters.quota_queued.get())),
         Metric::DefaultDomainCalls => {
-            default_domain_calls(sources).iter().for_each(|(group, calls)| out.sample(&[group], *calls));
+            sums.quotas.default_domains.iter().for_each(|(group, calls)| out.sample(&[group], *calls));
         }
+        Metric::QuotaCalls => policies(sums, out, |used| used.calls),
+        Metric::QuotaSubjects => policies(sums, out, |used| used.subjects),
+        Metric::QuotaExhausted => policies(sums, out, |used| used.exhausted),
         Metric::QuotaWithoutRoom => out.sample(&[], sources.sum(|counters| counters.quota_without_room.get())),
         Metric::ClusterUp
         | Metric::ClusterGateways
@@ -311,6 +282,12 @@ fn durations(sums: &Sums, out: &mut Samples<'_>, of: fn(&ApiSum) -> &Distributio
     }
 }
 
+fn policies(sums: &Sums, out: &mut Samples<'_>, of: fn(&Used) -> u64) {
+    for ([policy, rule], used) in &sums.quotas.policies {
+        out.sample(&[policy, rule], of(used));
+    }
+}
+
 fn upstream(sums: &Sums, out: &mut Samples<'_>, of: fn(&VpcAccessSum) -> u64) {
     for ([name], sum) in &sums.vpc_accesses {
         out.sample(&[name], of(sum));
@@ -358,18 +335,4 @@ fn quota(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::T429MR => "other",
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bounded;
-
-    #[test]
-    fn default_domains_beyond_the_bound_are_one_sample() {
-        let used = (0..2_500).map(|n| (format!("group-{}", n % 1_250), 1));
-        let sums = bounded(used, 1_000);
-        assert_eq!(sums.len(), 1_001);
-        assert_eq!((sums["group-0"], sums["group-999"], sums["(other)"]), (2, 2, 500));
-        assert_eq!(bounded([("g".to_owned(), 3)].into_iter(), 1_000).into_iter().collect::<Vec<_>>(), [("g".to_owned(), 3)]);
-    }
 }

@@ -2,6 +2,7 @@
 //! kept ([`Kept`]) is not read again; what is read is read on all cores.
 
 pub mod apps;
+mod counted;
 mod drafts;
 mod kept;
 mod parts;
@@ -27,6 +28,8 @@ use crate::document::manifest::Manifest;
 use crate::document::{Diagnostic, Document, Entry, Layout, Parsed, Place, Report, Stamps, gateway};
 use apps::List;
 pub use apps::{AppDocument, app_documents};
+use counted::Counted;
+pub use counted::load_counted;
 use kept::Places;
 pub use kept::{Effort, Kept};
 use parts::Part;
@@ -91,6 +94,8 @@ struct Loader<'p> {
     layout: Layout,
     report: Report,
     judges_drafts: bool,
+    /// `None`: all of it is looked into.
+    counted: Option<Counted>,
     progress: Progress<'p>,
 }
 
@@ -106,7 +111,7 @@ struct Groups {
 impl Loader<'_> {
     /// Of what a gateway serves, in which drafts have no part.
     fn served(layout: Layout) -> Self {
-        Self { layout, report: Report::default(), judges_drafts: false, progress: &|_, _, _| () }
+        Self { layout, report: Report::default(), judges_drafts: false, counted: None, progress: &|_, _, _| () }
     }
 
     fn finish(mut self, catalog: Option<Catalog>) -> Result<Catalog, Report> {
@@ -122,6 +127,8 @@ impl Loader<'_> {
     fn catalog(&mut self, kept: &mut Kept) -> Option<Catalog> {
         let _reading = self.layout.reading();
         if !self.layout.exists() {
+            // It is seen when it is there again.
+            self.layout.note_directory(&self.layout.root, None);
             let diagnostic = Diagnostic::file(&self.layout.root, "there is no such config directory");
             self.report.push(diagnostic.help("`lockgate init DIR` makes one; `--config DIR` names another"));
             return None;
@@ -131,8 +138,9 @@ impl Loader<'_> {
         let suffix =
             settings.as_ref().map_or(DEFAULT_DOMAIN_SUFFIX, |settings| &settings.instance.default_domain_suffix).to_owned();
         let (vpc_accesses, vpc_access_names) = self.vpc_accesses();
-        let directories = self.layout.directories(&self.layout.groups(), &mut self.report);
+        let mut directories = self.layout.directories(&self.layout.groups(), &mut self.report);
         let groups = self.groups(&directories, &suffix);
+        directories.retain(|entry| self.looks_into(&entry.name));
         let mut known = Known::default();
         self.drafts(&directories, &vpc_access_names, &groups.stages_of, kept, &mut known);
         let mut apis = Vec::new();
@@ -142,7 +150,10 @@ impl Loader<'_> {
             let places = places(&groups.list, &vpc_accesses, &groups.stages);
             apis = self.published(&manifest, &groups, &vpc_access_names, places, kept, &mut known);
         }
-        let (apps, broken) = self.apps(&groups, kept, &known.0);
+        let (apps, broken) = match &self.counted {
+            Some(counted) => (counted.apps(), Vec::new()),
+            None => self.apps(&groups, kept, &known.0),
+        };
         let context = groups.context(&kept.names, &known.0);
         let loss = settings.as_ref().map(|settings| settings.quota.on_engine_loss).unwrap_or_default();
         let policies = self.policies(&context, &apps, broken, loss, &mut kept.callers);
@@ -175,6 +186,10 @@ impl Loader<'_> {
             apps,
             policies,
         })
+    }
+
+    fn looks_into(&self, group: &str) -> bool {
+        self.counted.as_ref().is_none_or(|counted| counted.has(group))
     }
 
     fn settings(&mut self) -> Option<Settings> {
@@ -253,7 +268,8 @@ impl Loader<'_> {
         let mut wanted = Vec::new();
         for (stage, of_stage) in &manifest.document.stage {
             let stage_id = groups.stages.find(stage);
-            wanted.extend(of_stage.iter().map(|(group, entry)| parts::Wanted {
+            let of_stage = of_stage.iter().filter(|(group, _)| self.looks_into(group));
+            wanted.extend(of_stage.map(|(group, entry)| parts::Wanted {
                 stage,
                 stage_id,
                 group,

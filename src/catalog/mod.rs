@@ -41,8 +41,8 @@ pub use instance::{
 };
 pub use limits::{Http2Limits, Limits};
 pub use load::{
-    AppDocument, Effort, Kept, Progress, admin_address, app_documents, load, load_layout, load_served, load_watched,
-    state_directory,
+    AppDocument, Effort, Kept, Progress, admin_address, app_documents, load, load_counted, load_layout, load_served,
+    load_watched, state_directory,
 };
 pub use names::ApiNames;
 pub use parallel::{both, each};

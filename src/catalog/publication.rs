@@ -1,6 +1,6 @@
 //! What a publication touches, checked as it would be: the definitions, their groups, the VPC accesses they name, and
-//! the paths that other APIs of these groups answer on in the stage. Nothing else is read, so that one API among many is
-//! published as fast as one alone.
+//! the paths that other APIs of these groups answer on in the stage, where one of them may be in the way. Nothing else is
+//! read, so that one API among many is published as fast as one alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,13 +10,14 @@ use super::check::conflicts::{Claim, Conflicts};
 use super::check::domains::Claims;
 use super::check::files::Files;
 use super::check::gateway::{Settings, settings};
-use super::check::published::{group_manifest, version_of};
+use super::check::published::{Published, group_manifest, version_of};
 use super::check::stages::{GroupStages, Stages, stages};
 use super::check::tls::SystemTrust;
 use super::check::{Checked, Names, group, vpc_access};
+use super::parallel::each;
 use super::{Backend, GroupId, StageId, VpcAccessId};
-use crate::document::manifest::Manifest;
-use crate::document::{Entry, Layout, Parsed, Place, Report, Source, api, gateway};
+use crate::document::manifest::{Current, GroupManifest, Manifest};
+use crate::document::{At, Entry, Layout, Parsed, Place, Report, Source, api, gateway};
 
 /// A definition that is to become current: a draft, or an older version.
 pub struct Candidate {
@@ -95,29 +96,42 @@ impl Touched<'_> {
         }
     }
 
-    /// The paths of the APIs that stay as they are.
+    /// The paths of the APIs that stay as they are. They are read only where a candidate answers otherwise than the version that
+    /// it replaces, to which they have been compared.
     fn others(&mut self, group: &str, candidates: &[&Candidate], stages: &GroupStages, conflicts: &mut Conflicts) {
-        let replaced: BTreeSet<&str> = candidates.iter().map(|candidate| candidate.api.as_str()).collect();
         let Some(root) = self.root else { return };
         let Some(entry) = root.document.stage.get(self.stage).and_then(|groups| groups.get(group)) else { return };
         let place = Place::of(&root.source, entry);
         let Some(manifest) = group_manifest(self.layout, self.stage, group, entry, &place, self.report) else { return };
-        for (name, current) in &manifest.document.current {
-            if replaced.contains(name.as_str()) {
-                continue;
-            }
-            let place = Place::of(&manifest.source, current);
-            let Some(version) = version_of(self.layout, self.stage, group, name, current, &place, self.report) else { continue };
-            let mut checked = Checked { source: &version.source, report: self.report };
-            let document = &version.document.definition;
-            let (vpc_accesses, variables) = (&self.vpc_accesses, stages.variables(self.stage));
-            let within = Within { vpc_accesses, variables, manifest: Some(&place) };
-            if let Some(good) = definition(document, name, &within, &mut checked) {
-                let place = checked.place(&document.request.path);
-                let claim = claim(self.stage, name, &good.methods, &good.path, place);
-                conflicts.claim(claim, self.report);
+        if candidates.iter().all(|candidate| self.answers_as_before(candidate, &manifest)) {
+            return;
+        }
+        let replaced: BTreeSet<&str> = candidates.iter().map(|candidate| candidate.api.as_str()).collect();
+        let others = manifest.document.current.iter().filter(|(name, _)| !replaced.contains(name.as_str()));
+        let others: Vec<_> = others.collect();
+        let (layout, stage, vpc_accesses) = (self.layout, self.stage, &self.vpc_accesses);
+        let read = |(name, current): &(&String, &At<Current>)| {
+            let (mut report, place) = (Report::default(), Place::of(&manifest.source, current));
+            let within = Within { vpc_accesses, variables: stages.variables(stage), manifest: Some(&place) };
+            let published = Published { layout, stage, group };
+            (published.definition(name, current, &within, &mut Vec::new(), &mut report), report)
+        };
+        for ((name, _), (definition, report)) in others.iter().zip(each(&others, read, |_| ())) {
+            self.report.extend(report);
+            if let Some((good, place)) = definition {
+                conflicts.claim(claim(stage, name, &good.methods, &good.path, place), self.report);
             }
         }
+    }
+
+    /// The methods and the path are those of the current version.
+    fn answers_as_before(&self, candidate: &Candidate, manifest: &Parsed<GroupManifest>) -> bool {
+        let Some(current) = manifest.document.current.get(&candidate.api) else { return false };
+        // One that is damaged is about to be replaced.
+        let (place, mut unsaid) = (Place::of(&manifest.source, current), Report::default());
+        let before = version_of(self.layout, self.stage, &candidate.group, &candidate.api, current, &place, &mut unsaid);
+        let (next, before) = (&candidate.definition.request, before.map(|before| before.document.definition.request));
+        before.is_some_and(|before| before.path == next.path && before.method == next.method)
     }
 
     fn candidate(&mut self, candidate: &Candidate, stages: &GroupStages, conflicts: &mut Conflicts) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
+use super::progress::Progress;
 use super::{Failure, draft};
 use crate::catalog::each;
 use crate::document::app::{App, AppList};
@@ -48,7 +49,10 @@ impl Authorize {
         let lists = layout.documents(&layout.app_lists(), &mut report);
         let may_have = |path: &PathBuf| read_text(path, AppList::BYTES).is_ok_and(|text| text.contains(&self.app));
         let paths: Vec<PathBuf> = lists.into_iter().map(|entry| entry.path).collect();
-        for (path, may_have) in paths.iter().zip(each(&paths, may_have, |_| ())) {
+        let progress = Progress::new();
+        let found = each(&paths, may_have, |done| progress.show("lists", done, paths.len()));
+        drop(progress);
+        for (path, may_have) in paths.iter().zip(found) {
             if !may_have {
                 continue;
             }

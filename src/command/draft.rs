@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use super::progress::Progress;
 use crate::catalog;
 use crate::document::Layout;
 use crate::document::kind::Kind;
@@ -58,7 +59,8 @@ fn exists(path: &Path) -> Failure {
 
 /// The checks of `lockgate check`, for what they say of this file: other files may be unfinished.
 fn check(layout: &Layout, path: &Path, text: &str) -> Result<(), Failure> {
-    match catalog::load_layout(layout.clone().with(path.to_path_buf(), text.to_owned())) {
+    let (layout, progress) = (layout.clone().with(path.to_path_buf(), text.to_owned()), Progress::new());
+    match catalog::load_watched(layout, &|what, done, all| progress.show(what, done, all)) {
         Ok(_) => Ok(()),
         Err(report) => match report.about(path) {
             report if report.is_empty() => Ok(()),

@@ -43,3 +43,21 @@ impl Drop for Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // as above
+    fn a_bar_appears_on_a_terminal_when_the_work_takes_longer() {
+        let after = |took: Duration, wanted: bool| {
+            let progress = Progress { since: Instant::now() - took, bar: RefCell::default(), wanted };
+            progress.show("apps", 30, 100);
+            progress.bar.take().map(|bar| (bar.message(), bar.position(), bar.length()))
+        };
+        assert_eq!(after(AFTER * 2, true), Some(("apps".to_owned(), 30, Some(100))));
+        assert_eq!(after(Duration::ZERO, true), None);
+        assert_eq!(after(AFTER * 2, false), None);
+    }
+}

@@ -11,10 +11,9 @@ use serde::Serialize;
 use super::{Failure, now_ms, plain};
 use crate::catalog::{self, Catalog, Cluster};
 use crate::cluster::Outside;
-use crate::gate::policy::Pace;
 use crate::gate::policy::list::Listed;
+use crate::gate::policy::used::Standing;
 use crate::gate::quota::Quotas;
-use crate::gate::quota::bucket;
 use crate::gate::quota::look::{Level, Reset, Seen};
 use crate::gate::quota::window::Window;
 use crate::gate::{Shared, Tables};
@@ -94,8 +93,7 @@ impl Quota {
     pub fn run(self, config: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let directory = catalog::state_directory(config)?;
         let counters = state::counters(&directory).map_err(|error| Failure::new(error.to_string()))?;
-        let (served, _) = catalog::load_served(config, &mut catalog::Kept::default(), &|_, _, _| ());
-        let catalog = Arc::new(served?);
+        let catalog = Arc::new(catalog::load_counted(config)?);
         let cluster = catalog.cluster.clone();
         let counters = match &cluster {
             Some(cluster) => counters.of_node(cluster.key.0, Arc::default()),
@@ -168,23 +166,11 @@ fn no_policy(name: &str) -> Failure {
     Failure::new(text + "\n  help: `lockgate policy list` has them; `default-domain` stands for the quotas of default domains")
 }
 
-/// `None`: its window is over, and nothing is used of the present one.
+/// `None`: nothing is used of it now.
 fn row(rule: &Listed<'_>, subject: &[u8], level: Level, catalog: &Catalog, now_ms: u64) -> Option<Row> {
     let limit = rule.limit(subject, catalog);
-    let (used, left, resets_in_ms) = match (level, limit.pace) {
-        (Level::Window { window, used }, Pace::Window { zone_ms }) => {
-            let ends_in_ms = window.end_ms(zone_ms).checked_sub(now_ms).filter(|&ms| ms > 0)?;
-            (used, limit.limit.saturating_sub(used), ends_in_ms)
-        }
-        (Level::Bucket(word), Pace::Bucket { .. }) => {
-            let left = bucket::left(word, limit.limit, now_ms);
-            let used = limit.limit - left;
-            (used, left, (used * 1000).checked_div(limit.limit).unwrap_or(0))
-        }
-        // Counted before the policy was changed.
-        _ => return None,
-    };
-    (used > 0).then(|| Row {
+    let Standing { used, left, whole_in_ms } = limit.standing(level, now_ms)?;
+    Some(Row {
         policy: rule.policy.to_owned(),
         rule: rule.name().to_owned(),
         target: rule.target.clone(),
@@ -195,7 +181,7 @@ fn row(rule: &Listed<'_>, subject: &[u8], level: Level, catalog: &Catalog, now_m
         limit: limit.limit,
         used,
         left,
-        resets_in_s: resets_in_ms.div_ceil(1000),
+        resets_in_s: whole_in_ms.div_ceil(1000),
     })
 }
 

@@ -134,6 +134,7 @@ fn sources(fleet: &Fleet, catalog: &Catalog) -> Sources {
         status: fleet.status.clone(),
         board: fleet.board(),
         shared: fleet.shared(),
+        policies: fleet.policies(),
         engine: fleet.engine(),
         log: fleet.log_lines(),
     }

@@ -36,5 +36,5 @@ pub use layout::{Entry, Layout};
 pub use parse::{Document, Parsed, parse_text};
 pub use reading::{Reading, Removing};
 pub use source::{Source, read_text};
-pub use stamp::{Files, Stamp, Stamps};
+pub use stamp::{Files, Look, Stamp, Stamps};
 pub use suggest::nearest;

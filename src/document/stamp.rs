@@ -83,11 +83,38 @@ impl Stamps {
         self.files.keys().map(PathBuf::as_path)
     }
 
-    /// Anything looks different now.
-    pub fn have_changed(&self) -> bool {
-        let published = self.published.iter().flat_map(|files| files.iter()).map(|(path, stamp)| (path, stamp));
-        self.files.iter().chain(&self.directories).chain(published).any(|(path, stamp)| Stamp::of(path) != *stamp)
+    /// Anything looks different now, of what people edit: files of what is published are written once, and another root says
+    /// so when others take their places.
+    pub fn were_edited(&self) -> bool {
+        self.edited().any(|(path, stamp)| Stamp::of(path) != *stamp)
     }
+
+    /// Looks at everything from this place on, published files too, until something looks different or is more urgent.
+    pub fn look(&self, from: usize, mut is_urgent: impl FnMut() -> bool) -> Look {
+        let published = self.published.iter().flat_map(|files| files.iter()).map(|(path, stamp)| (path, stamp));
+        for (place, (path, stamp)) in self.edited().chain(published).enumerate().skip(from) {
+            if is_urgent() {
+                return Look::Interrupted(place);
+            }
+            if Stamp::of(path) != *stamp {
+                return Look::Changed;
+            }
+        }
+        Look::Same
+    }
+
+    fn edited(&self) -> impl Iterator<Item = (&PathBuf, &Option<Stamp>)> {
+        self.files.iter().chain(&self.directories)
+    }
+}
+
+/// What a look at everything found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Same,
+    Changed,
+    /// The same so far; the rest begins here.
+    Interrupted(usize),
 }
 
 #[cfg(test)]
@@ -106,18 +133,43 @@ mod tests {
         };
         std::fs::write(path("a"), "1").unwrap();
         let before = looked();
-        assert!(!before.have_changed());
+        assert!(!before.were_edited());
         std::fs::write(path("a"), "12").unwrap();
-        assert!(before.have_changed());
+        assert!(before.were_edited());
         let before = looked();
         std::fs::write(path("b"), "").unwrap();
-        assert!(before.have_changed());
+        assert!(before.were_edited());
         let before = looked();
         std::fs::write(path("c"), "12").unwrap();
         std::fs::rename(path("c"), path("a")).unwrap();
-        assert!(before.have_changed());
+        assert!(before.were_edited());
         let before = looked();
         std::fs::remove_file(path("b")).unwrap();
-        assert!(before.have_changed());
+        assert!(before.were_edited());
+    }
+
+    #[test]
+    fn a_look_gives_way_and_goes_on_where_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: usize| directory.path().join(name.to_string());
+        (0..9).for_each(|name| std::fs::write(path(name), "1").unwrap());
+        let of = |name: usize| (path(name), Stamp::of(&path(name)));
+        let mut stamps = Stamps::default();
+        (0..3).map(of).for_each(|(path, look)| stamps.file(&path, look));
+        stamps.published(vec![Arc::new((3..6).map(of).collect()), Arc::new((6..9).map(of).collect())]);
+        let after = |looks: usize| {
+            let mut looks = 0..looks;
+            move || looks.next().is_none()
+        };
+        assert_eq!(stamps.look(0, || false), Look::Same);
+        assert_eq!(stamps.look(0, after(5)), Look::Interrupted(5));
+        assert_eq!(stamps.look(5, after(2)), Look::Interrupted(7));
+        assert_eq!(stamps.look(7, || false), Look::Same);
+        std::fs::write(path(8), "12").unwrap();
+        assert!(!stamps.were_edited(), "the root says when published files are others");
+        assert_eq!(stamps.look(0, after(8)), Look::Interrupted(8));
+        assert_eq!(stamps.look(8, || false), Look::Changed);
+        // There are fewer files by now.
+        assert_eq!(stamps.look(10, || false), Look::Same);
     }
 }

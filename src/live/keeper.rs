@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::policies;
 use super::socket::{Answer, Order, Receipt};
+use super::state::State;
 use super::watch::Watch;
 use super::{Amend, ERRORS_KEPT};
 use crate::catalog::{Catalog, Effort, Kept, load_served};
-use crate::document::{Report, Stamps};
+use crate::document::{Look, Report, Stamps};
 use crate::net::Clock;
 use crate::net::clock::unix_ms;
 use crate::observe::event::Event as Said;
@@ -49,8 +50,21 @@ pub struct Keeper {
     kept: Kept,
     amend: Amend,
     clock: Clock,
-    look_every: Duration,
+    looking: Looking,
     restart_needed: Vec<&'static str>,
+    state: Arc<State>,
+    /// That it is gone has been told.
+    is_stateless: bool,
+}
+
+/// The slow look at everything: it goes on while nothing else is to be done.
+#[derive(Default)]
+struct Looking {
+    /// When it begins, and goes on.
+    due_us: u64,
+    /// How far it has come.
+    place: usize,
+    took: Duration,
 }
 
 /// What a load came to.
@@ -87,34 +101,47 @@ impl Keeper {
         events: Receiver<Event>,
         watch: Watch,
         swap: Swap,
-        status: Arc<Status>,
+        (status, state): (Arc<Status>, Arc<State>),
         (stamps, kept): (Stamps, Kept),
         amend: Amend,
     ) -> Self {
-        let (clock, restart_needed) = (Clock::default(), Vec::new());
-        Self { config_dir, events, watch, swap, status, stamps, kept, amend, clock, look_every: LOOK_EVERY, restart_needed }
+        let (clock, looking, restart_needed) = (Clock::default(), Looking::default(), Vec::new());
+        let is_stateless = false;
+        Self { config_dir, events, watch, swap, status, stamps, kept, amend, clock, looking, restart_needed, state, is_stateless }
     }
 
     /// Follows the files until the gateway drains.
     pub fn run(mut self) {
         self.watch.follow(&self.stamps);
-        if self.stamps.have_changed() {
-            self.load();
-        }
-        loop {
-            match self.events.recv_timeout(self.look_every) {
-                Ok(Event::Changed) => match self.quiet() {
+        while let Some(event) = self.next() {
+            match event {
+                Event::Changed => match self.quiet() {
                     Ok(None) => drop(self.load()),
                     Ok(Some((order, reply))) => self.obey(order, &reply),
                     Err(Stopped) => return,
                 },
-                Ok(Event::Reload) => drop(self.reload()),
-                Ok(Event::Asked(order, reply)) => self.obey(order, &reply),
-                Err(RecvTimeoutError::Timeout) => self.look(),
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Event::Reload => drop(self.reload()),
+                Event::Asked(order, reply) => self.obey(order, &reply),
+                Event::Stop => return,
             }
             // Who asked has the answer: there is time to free what nobody runs any more.
             self.swap.tidy();
+        }
+    }
+
+    /// Waits for what is to be done next, and looks at everything meanwhile, when it is time. `None`: nothing will come.
+    fn next(&mut self) -> Option<Event> {
+        loop {
+            let now_us = self.clock.now_us();
+            match self.events.recv_timeout(Duration::from_micros(self.looking.due_us.saturating_sub(now_us))) {
+                Ok(event) => return Some(event),
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(event) = self.look() {
+                        return Some(event);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
         }
     }
 
@@ -132,14 +159,39 @@ impl Keeper {
         }
     }
 
-    /// What no event tells: files on a network, the targets of links, a kernel without inotify.
-    fn look(&mut self) {
+    /// What no event tells: files on a network, the targets of links, a kernel without inotify, and what has changed before it
+    /// was watched. Returns the event that comes meanwhile, and goes on when that is dealt with: nobody waits for a look.
+    fn look(&mut self) -> Option<Event> {
         let began_us = self.clock.now_us();
-        let changed = self.stamps.have_changed();
-        self.look_every = LOOK_EVERY.max(self.since(began_us) * LOOK_SHARE);
-        if changed {
-            self.reload();
+        let mut came = None;
+        let look = self.stamps.look(self.looking.place, || {
+            came = self.events.try_recv().ok();
+            came.is_some()
+        });
+        self.looking.took += self.since(began_us);
+        match look {
+            Look::Interrupted(place) => self.looking.place = place,
+            Look::Same | Look::Changed => {
+                self.look_after_state();
+                let pause = LOOK_EVERY.max(self.looking.took * LOOK_SHARE);
+                let due_us = self.clock.now_us() + pause.as_micros() as u64;
+                self.looking = Looking { due_us, ..Looking::default() };
+                if look == Look::Changed {
+                    self.reload();
+                    self.swap.tidy();
+                }
+            }
         }
+        came
+    }
+
+    /// The state directory may have gone with the config directory, which is replaced as a whole.
+    fn look_after_state(&mut self) {
+        let is_gone = !self.state.is_in_place();
+        if is_gone && !self.is_stateless {
+            Said::StateGone { directory: &self.state.directory }.tell();
+        }
+        self.is_stateless = is_gone;
     }
 
     fn obey(&mut self, order: Order, reply: &SyncSender<Answer>) {
@@ -186,9 +238,10 @@ impl Keeper {
             return Outcome::Refused(error("the gateway drains", &self.config_dir));
         }
         self.watch.rearm();
+        self.look_after_state();
         let mut loaded = self.read();
         // What was written into a directory before it was watched has not been told.
-        if self.watch.follow(&self.stamps) && self.stamps.have_changed() {
+        if self.watch.follow(&self.stamps) && self.stamps.were_edited() {
             loaded = self.read();
         }
         let put = loaded.and_then(|catalog| self.put_in_force(catalog, began_us));

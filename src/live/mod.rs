@@ -35,7 +35,7 @@ pub struct Control {
 pub struct Live {
     events: Sender<Event>,
     /// Held for as long as the gateway runs: nobody else may use the directory.
-    _state: State,
+    _state: Arc<State>,
 }
 
 impl Control {
@@ -72,7 +72,8 @@ impl Control {
             status.refused(damage);
         }
         let watch = Watch::start(config_dir, events.clone());
-        let keeper = Keeper::new(config_dir.to_path_buf(), incoming, watch, swap, status, read, amend);
+        let state = Arc::new(state);
+        let keeper = Keeper::new(config_dir.to_path_buf(), incoming, watch, swap, (status, state.clone()), read, amend);
         std::thread::Builder::new().name("keeper".into()).spawn(move || keeper.run())?;
         Ok(Live { events, _state: state })
     }

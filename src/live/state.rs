@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The lock of the one gateway that uses the directory; says who that is.
@@ -14,7 +14,7 @@ const SOCKET: &str = "control.sock";
 pub struct State {
     pub directory: PathBuf,
     /// The kernel releases it when the process ends, in whatever way.
-    _lock: File,
+    lock: File,
 }
 
 /// Why a state directory cannot be used.
@@ -70,7 +70,13 @@ impl State {
         }
         let said = lock.set_len(0).and_then(|()| lock.rewind());
         said.and_then(|()| writeln!(lock, "process {}", std::process::id())).map_err(io(&path))?;
-        Ok(Self { directory: directory.to_path_buf(), _lock: lock })
+        Ok(Self { directory: directory.to_path_buf(), lock })
+    }
+
+    /// It is where it was. False: commands do not find this gateway any more, and another one may start beside it.
+    pub fn is_in_place(&self) -> bool {
+        let there = fs::metadata(self.directory.join(LOCK)).and_then(|there| Ok((there, self.lock.metadata()?)));
+        there.is_ok_and(|(there, own)| (there.dev(), there.ino()) == (own.dev(), own.ino()))
     }
 }
 
@@ -125,6 +131,15 @@ mod tests {
         assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
         let error = State::take(&directory).err().expect("it is taken").to_string();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(state.is_in_place());
+        let aside = parent.path().join("aside");
+        fs::rename(&directory, &aside).unwrap();
+        assert!(!state.is_in_place(), "it is gone");
+        let other = State::take(&directory).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!state.is_in_place() && other.is_in_place(), "it is another");
+        fs::remove_dir_all(&directory).unwrap();
+        fs::rename(&aside, &directory).unwrap();
+        assert!(state.is_in_place());
         drop(state);
         assert!(State::take(&directory).is_ok());
     }

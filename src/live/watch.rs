@@ -107,8 +107,8 @@ fn directories(root: &Path, stamps: &Stamps) -> Vec<PathBuf> {
     let mut wanted: Vec<PathBuf> = stamps.directories().chain(of_files).map(Path::to_path_buf).collect();
     wanted.push(root.to_path_buf());
     wanted.push(published);
-    // The root may be a link that is swapped as a whole.
-    if root.is_symlink() {
+    // The root may be a link that is swapped as a whole, or gone, to be there again.
+    if root.is_symlink() || !root.is_dir() {
         wanted.push(root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf());
     }
     wanted.sort();

@@ -9,6 +9,7 @@ pub mod deadline;
 pub mod guard;
 pub mod handshake;
 pub mod listen;
+pub mod order;
 mod room;
 pub mod runtime;
 pub mod secure;

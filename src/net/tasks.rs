@@ -29,15 +29,49 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 #[derive(Default)]
 struct Queue {
     waiting: Vec<usize>,
-    /// By place: it is in the queue.
-    marks: Vec<bool>,
+    /// By place: it is in the queue, and what for.
+    marks: Vec<Option<Cause>>,
+    /// What the task at hand was woken for.
+    at_hand: Cause,
     /// Of the runtime's task. Kept to the end of the process, as the runtime is: with the last waker of its task would go
     /// every task here, and with them buffers that the kernel may still write to.
     runner: Option<ManuallyDrop<Waker>>,
 }
 
+/// What a task is woken for, as far as its wakers say ([`sender`], [`receiver`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    #[default]
+    Unsaid,
+    Sent,
+    Received,
+}
+
 thread_local! {
-    static QUEUE: RefCell<Queue> = const { RefCell::new(Queue { waiting: Vec::new(), marks: Vec::new(), runner: None }) };
+    static QUEUE: RefCell<Queue> = const {
+        RefCell::new(Queue { waiting: Vec::new(), marks: Vec::new(), at_hand: Cause::Unsaid, runner: None })
+    };
+}
+
+/// What the task that is being polled was woken for: the first that was said since it was polled last. Operations are told of
+/// in the order in which the kernel has ended them.
+pub fn cause() -> Cause {
+    QUEUE.with_borrow(|queue| queue.at_hand)
+}
+
+/// A waker of the same task, for an operation that sends.
+pub fn sender(waker: &Waker) -> Waker {
+    saying(waker, &SENT)
+}
+
+/// A waker of the same task, for an operation that receives.
+pub fn receiver(waker: &Waker) -> Waker {
+    saying(waker, &RECEIVED)
+}
+
+/// Of tasks that are not a worker's the waker says nothing.
+fn saying(waker: &Waker, table: &'static RawWakerVTable) -> Waker {
+    if std::ptr::eq(waker.vtable(), &UNSAID) { with_table(waker.data().addr(), table) } else { waker.clone() }
 }
 
 impl Tasks {
@@ -52,8 +86,8 @@ impl Tasks {
             *free = Some(Box::pin(task));
         }
         QUEUE.with_borrow_mut(|queue| {
-            queue.marks.resize(places.len(), false);
-            queue.push(place);
+            queue.marks.resize(places.len(), None);
+            queue.push(place, Cause::Unsaid);
         });
     }
 
@@ -72,7 +106,7 @@ impl Tasks {
         let mut round = self.round.take();
         QUEUE.with_borrow_mut(|queue| queue.take(context.waker(), &mut round));
         for place in round.drain(..) {
-            QUEUE.with_borrow_mut(|queue| queue.unmark(place));
+            QUEUE.with_borrow_mut(|queue| queue.take_up(place));
             // Taken out while it is polled: it may start others.
             let task = self.places.borrow_mut().get_mut(place).and_then(Option::take);
             let Some(mut task) = task else { continue };
@@ -90,21 +124,26 @@ impl Tasks {
 
 impl Queue {
     #[inline]
-    fn push(&mut self, place: usize) {
-        let Some(mark) = self.marks.get_mut(place).filter(|mark| !**mark) else { return };
-        *mark = true;
-        self.waiting.push(place);
-        if self.waiting.len() == 1
-            && let Some(runner) = &self.runner
-        {
-            runner.wake_by_ref();
+    fn push(&mut self, place: usize, cause: Cause) {
+        let Some(mark) = self.marks.get_mut(place) else { return };
+        match mark {
+            Some(Cause::Unsaid) => *mark = Some(cause),
+            Some(_) => {}
+            None => {
+                *mark = Some(cause);
+                self.waiting.push(place);
+                if self.waiting.len() == 1
+                    && let Some(runner) = &self.runner
+                {
+                    runner.wake_by_ref();
+                }
+            }
         }
     }
 
-    fn unmark(&mut self, place: usize) {
-        if let Some(mark) = self.marks.get_mut(place) {
-            *mark = false;
-        }
+    /// Its task is about to be polled.
+    fn take_up(&mut self, place: usize) {
+        self.at_hand = self.marks.get_mut(place).and_then(Option::take).unwrap_or_default();
     }
 
     /// Swaps the queue for an empty one. `runner` is woken by the next that comes.
@@ -118,13 +157,35 @@ impl Queue {
 
 /// A waker of the task at this place, for the thread it is made on; on another it wakes nobody it is meant for.
 fn waker(place: usize) -> Waker {
-    const TABLE: RawWakerVTable = RawWakerVTable::new(|place| RawWaker::new(place, &TABLE), wake, wake, |_| {});
-    fn wake(place: *const ()) {
-        // A thread that ends wakes nobody.
-        let _ = QUEUE.try_with(|queue| queue.borrow_mut().push(place.addr()));
-    }
-    // SAFETY: the pointer is a number that is never followed, owned by nobody; what `wake` changes is its own thread's.
-    unsafe { Waker::from_raw(RawWaker::new(std::ptr::without_provenance(place), &TABLE)) }
+    with_table(place, &UNSAID)
+}
+
+fn with_table(place: usize, table: &'static RawWakerVTable) -> Waker {
+    // SAFETY: the pointer is a number that is never followed, owned by nobody; what the tables' functions change is their
+    // own thread's.
+    unsafe { Waker::from_raw(RawWaker::new(std::ptr::without_provenance(place), table)) }
+}
+
+static UNSAID: RawWakerVTable = RawWakerVTable::new(|place| RawWaker::new(place, &UNSAID), unsaid, unsaid, |_| {});
+static SENT: RawWakerVTable = RawWakerVTable::new(|place| RawWaker::new(place, &SENT), sent, sent, |_| {});
+static RECEIVED: RawWakerVTable = RawWakerVTable::new(|place| RawWaker::new(place, &RECEIVED), received, received, |_| {});
+
+fn unsaid(place: *const ()) {
+    wake(place, Cause::Unsaid);
+}
+
+fn sent(place: *const ()) {
+    wake(place, Cause::Sent);
+}
+
+fn received(place: *const ()) {
+    wake(place, Cause::Received);
+}
+
+#[inline]
+fn wake(place: *const (), cause: Cause) {
+    // A thread that ends wakes nobody.
+    let _ = QUEUE.try_with(|queue| queue.borrow_mut().push(place.addr(), cause));
 }
 
 #[cfg(test)]
@@ -218,6 +279,32 @@ mod tests {
         });
         runner.rounds();
         assert_eq!((polled.get(), runner.tasks.free.borrow().len()), (3, 4));
+    }
+
+    #[test]
+    fn a_task_knows_what_it_was_woken_for_first() {
+        let runner = Runner::new();
+        let causes = Rc::<RefCell<Vec<Cause>>>::default();
+        let wakers = Rc::<RefCell<Vec<Waker>>>::default();
+        let (seen, kept) = (causes.clone(), wakers.clone());
+        runner.tasks.spawn(poll_fn(move |context| {
+            seen.borrow_mut().push(cause());
+            *kept.borrow_mut() = vec![context.waker().clone(), sender(context.waker()), receiver(context.waker())];
+            Poll::Pending
+        }));
+        runner.rounds();
+        for (wakes, cause) in [
+            (&[0][..], Cause::Unsaid),
+            (&[1, 2], Cause::Sent),
+            (&[2, 1], Cause::Received),
+            (&[0, 2, 0, 1], Cause::Received),
+            (&[0, 0], Cause::Unsaid),
+        ] {
+            wakes.iter().for_each(|&n| wakers.borrow()[n].wake_by_ref());
+            assert_eq!((runner.rounds(), causes.borrow().last()), (1, Some(&cause)), "{wakes:?}");
+        }
+        receiver(&runner.woken.clone().into()).wake();
+        assert!(runner.woken.0.load(std::sync::atomic::Ordering::Relaxed), "a waker of no worker's task wakes it as well");
     }
 
     #[test]

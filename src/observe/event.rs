@@ -60,6 +60,10 @@ pub enum Event<'a> {
     ChangesNotTold {
         error: &'a std::io::Error,
     },
+    /// The state directory is not where it was.
+    StateGone {
+        directory: &'a std::path::Path,
+    },
     /// What an operator should know of the kernel's driver, or of files of the state directory.
     Notice {
         text: &'a str,
@@ -182,6 +186,13 @@ impl Event<'_> {
                 "changes of files are not told by the kernel ({error}): they are seen by a look at all of them every now and \
                  then, and `lockgate reload` makes it now; `sysctl fs.inotify.max_user_watches` and \
                  `fs.inotify.max_user_instances` may be too low"
+            ),
+            Self::StateGone { directory } => tracing::error!(
+                event = "state-gone",
+                directory = %directory.display(),
+                "the state directory {} is gone, or another: commands do not find this gateway, and what it counts and \
+                 remembers ends with it; put it back, or start the gateway anew",
+                directory.display()
             ),
             Self::Notice { text } => tracing::warn!(event = "notice", "{text}"),
             Self::FewDescriptors { allowed, wanted } => tracing::warn!(

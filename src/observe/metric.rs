@@ -140,6 +140,13 @@ metrics! {
     QuotaQueued: Counter "lockgate_quota_queued_total" [];
     /// Calls under the default domain of a group, of its quota of today (UTC); a group without any is left out.
     DefaultDomainCalls: Gauge "lockgate_default_domain_calls" ["group"];
+    /// Calls that this gateway has admitted in the windows under way, by the policy and the rule that counts them. Each rule counts
+    /// for itself: a call may be in several.
+    QuotaCalls: Gauge "lockgate_quota_calls" ["policy", "rule"];
+    /// Subjects (APIs, groups, owners, apps, values) that have used some of their limit in the windows under way.
+    QuotaSubjects: Gauge "lockgate_quota_subjects" ["policy", "rule"];
+    /// Those of them that have nothing left.
+    QuotaExhausted: Gauge "lockgate_quota_exhausted_subjects" ["policy", "rule"];
     /// Requests that needed a counter of a quota for which there was no room (`counter_capacity`).
     QuotaWithoutRoom: Counter "lockgate_quota_without_room_total" [];
     /// In a cluster: whether its engine can be reached, 1 or 0.

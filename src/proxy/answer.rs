@@ -20,6 +20,7 @@ use crate::http::connection::switches_to;
 use crate::http::framing::{BodyLength, response_framing};
 use crate::http::head::{Parsed, ResponseHead, ResponseView, Version, parse_response};
 use crate::http::serialise::HeadWriter;
+use crate::net::order::{Early, receives};
 use crate::net::{Block, Blocks, Stream, Wait};
 use crate::observe::record::Ended;
 use crate::upstream::pool::Trust;
@@ -33,6 +34,7 @@ pub struct Answer<'a> {
     c: &'a Connection<'a>,
     backend: &'a Stream,
     request_sent: &'a Cell<bool>,
+    early: &'a Early,
     story: &'a Story,
     tables: Rc<Running>,
     id: RequestId,
@@ -62,12 +64,14 @@ impl<'a> Answer<'a> {
         outgoing: &Outgoing,
         backend: &'a Stream,
         request_sent: &'a Cell<bool>,
+        early: &'a Early,
         story: &'a Story,
     ) -> Self {
         let (version, keep_alive) = (request.head.version, request.framing.keep_alive);
         let to_head = request.view().method() == b"HEAD";
         let (tables, asked_head, upgrade) = (request.tables.clone(), outgoing.asks_head(), outgoing.upgrade());
-        Self { c, backend, request_sent, story, tables, id: request.id, to_head, asked_head, version, keep_alive, upgrade }
+        let id = request.id;
+        Self { c, backend, request_sent, early, story, tables, id, to_head, asked_head, version, keep_alive, upgrade }
     }
 
     /// The answer breaks off. A client that would take the end of its connection for the end of the body is sent a reset.
@@ -124,8 +128,12 @@ async fn read_head(a: &Answer<'_>) -> Result<(Option<Plan>, Block), AttemptFailu
     let mut scanned = 0;
     let mut silent = true;
     loop {
-        let (result, back) = a.backend.recv(block).await;
+        let (result, back) = receives(a.backend.recv(block)).await;
         block = back;
+        if silent && a.early.came() && !a.c.watch.is_over() {
+            a.c.core.blocks.put(block);
+            return Err(AttemptFailure::stale());
+        }
         if !matches!(result, Ok(n) if n > 0) {
             let error = result.err();
             let failure = Failure::before_answer(&a.c.watch, error.as_ref(), silent);

@@ -18,6 +18,7 @@ use super::story::Story;
 use super::tunnel::tunnel;
 use crate::gate::map::backend_of;
 use crate::gate::{ErrorCode, Forward, Refusal, Verdict};
+use crate::net::order::Early;
 use crate::net::stream::Handle;
 use crate::net::{Block, Ready, Stream, Wait};
 use crate::upstream::health::Fault;
@@ -171,7 +172,10 @@ async fn attempt(
 ) -> Result<Passed, AttemptFailure> {
     c.watch.set_backend(stream.handle());
     let request_sent = Cell::new(false);
-    let answer = Answer::new(c, request, outgoing, &stream, &request_sent, story);
+    // Where there is a session, what comes first may be the session's.
+    let tells = story.reused.get() && !stream.is_lane() && stream.session().is_none();
+    let early = if tells { Early::unknown() } else { Early::untold() };
+    let answer = Answer::new(c, request, outgoing, &stream, &request_sent, &early, story);
     let mut at_once = false;
     let (client_end, answered) = {
         let mut client_side = pin!(client_side(c, ready, request, outgoing, &stream, &request_sent, story));
@@ -191,15 +195,16 @@ async fn attempt(
             // An answer must find its request sent, when it is. Once it is, the answer comes first: what the client
             // sends after it is the next request, and not looked at here. Neither is polled twice.
             let was_sent = request_sent.get();
-            if !was_sent {
+            let receive_first = early.begin_poll();
+            if !was_sent && !receive_first {
                 poll_client_side(context);
             }
             let answered = backend_side.as_mut().poll(context);
             if story.has_answer() {
-                at_once |= !was_sent;
+                at_once |= !was_sent && !tells;
                 pick.answered(c.core.clock.coarse_ms());
             }
-            if answered.is_pending() && was_sent {
+            if answered.is_pending() && (was_sent || receive_first) {
                 poll_client_side(context);
             }
             answered

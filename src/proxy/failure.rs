@@ -27,6 +27,14 @@ pub struct AttemptFailure {
     pub refused: bool,
 }
 
+impl AttemptFailure {
+    /// What there was on the connection had come before the request: the end, or an answer to another.
+    pub fn stale() -> Self {
+        let refusal = Refusal::because(ErrorCode::N502RE, "the backend answered before it was asked");
+        Self { failure: Failure::Tell(refusal), unanswered: true, refused: false }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Tell(refusal)

@@ -22,6 +22,7 @@ use crate::gate::{ErrorCode, Forward, Refusal};
 use crate::http::chunked::ChunkLimits;
 use crate::http::head::Version;
 use crate::net::deadline::HALF_CLOSE_PROBE;
+use crate::net::order::sends;
 use crate::net::{Block, Ready, Stream, Wait};
 use crate::observe::record::Ended;
 use crate::sys::Peeked;
@@ -124,8 +125,9 @@ impl Outgoing {
         Ok(passed)
     }
 
-    pub fn give_back(self, c: &Connection<'_>) {
-        if let Some(head) = self.head {
+    /// Its head, where it has not gone out.
+    pub fn give_back(&mut self, c: &Connection<'_>) {
+        if let Some(head) = self.head.take() {
             c.core.blocks.put(head);
         }
     }
@@ -162,7 +164,8 @@ pub async fn client_side(
     if !story.has_answer() {
         c.watch.from_backend.arm(Wait::FirstByte, c.core.clock.coarse_ms(), outgoing.timeout);
     }
-    if taken && received.is_none() && !request.has_another() {
+    // Where the backend's side has given up already, nobody waits for the client.
+    if taken && received.is_none() && !request.has_another() && !c.watch.is_over() {
         watch_client(c, ready, request, story).await?;
     }
     Ok(ClientSide { received })
@@ -174,13 +177,13 @@ async fn send_first_part(c: &Connection<'_>, request: &mut Request, outgoing: &m
     head.append(outgoing.first.prefix.as_bytes());
     c.watch.to_backend.arm(Wait::Forward, c.core.clock.coarse_ms(), outgoing.timeout);
     let result = if outgoing.first.output.is_empty() {
-        let (result, back) = backend.send(head).await;
+        let (result, back) = sends(backend.send(head)).await;
         head = back;
         result
     } else {
         let mut body = std::mem::replace(&mut request.block, Block::with_room(0));
         let whole = body.window(outgoing.first.output.clone());
-        let (result, back, mut body) = backend.send_two(head, body).await;
+        let (result, back, mut body) = sends(backend.send_two(head, body)).await;
         head = back;
         body.restore(whole);
         request.block = body;

@@ -12,8 +12,6 @@ use super::StateError;
 use crate::sys::map;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"LOCKGATE");
-/// Of the layout of the words, `gate::quota::map`'s seats and leases and `nonce`'s bins included. One that is not known is not read.
-const VERSION: u64 = 2;
 /// One page, so that what follows begins on one.
 const HEADER_WORDS: usize = 512;
 
@@ -22,6 +20,18 @@ const HEADER_WORDS: usize = 512;
 pub enum Kind {
     Nonces = 2,
     Counters = 3,
+}
+
+impl Kind {
+    /// Of the layout of the words. One that is not known is not read.
+    fn version(self) -> u64 {
+        match self {
+            // `gate::authenticate::nonce`: its bins.
+            Self::Nonces => 3,
+            // `gate::quota::map`: its seats and leases.
+            Self::Counters => 2,
+        }
+    }
 }
 
 /// What a file must be to be of use.
@@ -146,8 +156,9 @@ fn read(path: &Path, kind: Kind) -> io::Result<Found> {
     if header.magic != MAGIC {
         return foreign("this is no state file of Lockgate");
     }
-    if header.version != VERSION {
-        return Ok(Found::Foreign(format!("this is a state file of version {}, and version {VERSION} is known", header.version)));
+    let (version, known) = (header.version, kind.version());
+    if version != known {
+        return Ok(Found::Foreign(format!("this is a state file of version {version}, and version {known} is known")));
     }
     if header.checksum != header.sum() || header.kind != kind as u64 {
         return foreign("the header of this state file is damaged");
@@ -180,7 +191,7 @@ fn make(path: &Path, shape: &Shape, key: Option<[u8; 16]>) -> Result<Region, Fil
     let half = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
     let mut header = Header {
         magic: MAGIC,
-        version: VERSION,
+        version: shape.kind.version(),
         kind: shape.kind as u64,
         words: shape.words as u64,
         sizes: shape.sizes,

@@ -61,7 +61,7 @@ fn a_damaged_or_foreign_file_is_set_aside_and_never_a_crash() {
         ("no state file of Lockgate: it is too short", &|path| fs::write(path, "").unwrap()),
         ("no state file of Lockgate", &|path| fs::write(path, vec![7; 100_000]).unwrap()),
         ("no state file of Lockgate", &|path| flip(path, 0)),
-        ("of version 3, and version 2 is known", &|path| flip(path, 8)),
+        ("of version 2, and version 3 is known", &|path| flip(path, 8)),
         ("the header of this state file is damaged", &|path| flip(path, 16)),
         ("the header of this state file is damaged", &|path| flip(path, 50)),
         ("this state file has been cut", &|path| {

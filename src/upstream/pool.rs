@@ -27,8 +27,9 @@ const TRUSTED_FOR_US: u64 = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
     Clean,
-    /// Bytes may be on their way that nobody asked for, or the answer came before its request can have been read: it is
-    /// looked at before it is used, however soon. So one answer too many is found out at the next request.
+    /// Bytes may be on their way that nobody asked for, or the answer may have come before its request (where
+    /// [`crate::net::order`] does not tell): it is looked at before it is used, however soon. So one answer too many is found
+    /// out at the next request.
     Look,
 }
 

@@ -13,6 +13,7 @@ use super::handover::{Generation, Handover, Swap};
 use super::watchman::Watchman;
 use crate::catalog::{AccessLog, Catalog, Cluster, Driver};
 use crate::cluster::{self, Engine};
+use crate::gate::policy::used::InForce;
 use crate::gate::quota::allowance::Standing;
 use crate::gate::{ErrorCode, Shared};
 use crate::net::bell::{Ringer, bell};
@@ -51,6 +52,7 @@ pub struct Fleet {
     watchman: Watchman,
     engine: Option<Engine>,
     swap: Option<Swap>,
+    handover: Arc<Handover>,
     pub status: Arc<Status>,
     stop: Arc<AtomicBool>,
     log: Option<Writer>,
@@ -144,6 +146,7 @@ impl Fleet {
             watchman: Watchman::default(),
             engine: engine.clone(),
             swap: Some(Swap::new(handover.clone(), shared.clone(), board.clone(), generation.clone())),
+            handover: handover.clone(),
             status: status.clone(),
             stop: stop.clone(),
             log,
@@ -225,6 +228,12 @@ impl Fleet {
     /// Counters and sets that the workers share.
     pub fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
+    }
+
+    /// What calls are counted by, asked at any time.
+    pub fn policies(&self) -> Box<dyn Fn() -> InForce + Send + Sync> {
+        let handover = self.handover.clone();
+        Box::new(move || handover.policies())
     }
 
     /// What has become of the access log's lines; `None`: there is no log.

@@ -7,6 +7,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, SystemTime};
 
 use crate::catalog::Catalog;
+use crate::gate::policy::used::InForce;
 use crate::gate::{Shared, Tables};
 use crate::net::bell::Ringer;
 use crate::net::clock;
@@ -31,6 +32,7 @@ pub struct Handover {
     prepared: Box<[AtomicU64]>,
     ringers: Arc<[Ringer]>,
     waiting: Mutex<Option<Thread>>,
+    policies: Mutex<InForce>,
     status: Arc<Status>,
 }
 
@@ -58,6 +60,11 @@ impl Generation {
         let (seating, before) = (board.seats(&catalog), before.map(|before| &before.tables));
         Arc::new(Self { load, tables: Tables::after(before, catalog, shared), seating })
     }
+
+    fn policies(&self) -> InForce {
+        let Tables { catalog, policies, .. } = &self.tables;
+        InForce { catalog: catalog.clone(), policies: policies.clone() }
+    }
 }
 
 impl Handover {
@@ -68,8 +75,14 @@ impl Handover {
             prepared: ringers.iter().map(|_| AtomicU64::new(first.load)).collect(),
             ringers,
             waiting: Mutex::default(),
+            policies: Mutex::new(first.policies()),
             status,
         }
+    }
+
+    /// The policies of the generation in force.
+    pub fn policies(&self) -> InForce {
+        self.policies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The generation that a worker has not prepared yet, if there is one.
@@ -158,6 +171,7 @@ impl Swap {
         }
         self.retired.push(std::mem::replace(&mut self.current, next));
         handover.order.store(load, Ordering::Release);
+        *handover.policies.lock().unwrap_or_else(PoisonError::into_inner) = self.current.policies();
         if self.shared.quotas.standing().is_some() {
             self.shared.quotas.reopen();
         }

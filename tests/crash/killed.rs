@@ -6,7 +6,7 @@ use std::path::Path;
 use lockgate_test_support::{Backend, Call, Config, Fault, Request, counted, with_fault};
 
 use crate::sample::{Chance, all, sample};
-use crate::scene::{Scene, copy, copy_into, in_every_scene};
+use crate::scene::{self, Scene, copy, copy_into, in_every_scene};
 
 /// Points of a scene without `LOCKGATE_CRASH=all`.
 const FEW: usize = 10;
@@ -17,13 +17,7 @@ in_every_scene!(whatever_call_it_dies_at_the_set_is_whole);
 
 fn whatever_call_it_dies_at_the_set_is_whole(scene: &Scene) {
     let calls = counted(&scene.trace, false);
-    let mut points = Vec::new();
-    for (at, &call) in calls.iter().enumerate() {
-        points.extend([Fault::KilledBefore, Fault::KilledAfter].map(|fault| (at + 1, fault)));
-        if matches!(scene.trace[call], Call::Write(..)) {
-            points.push((at + 1, Fault::Torn));
-        }
-    }
+    let points = points(scene);
     let (count, mut chance) = (points.len(), Chance::new(scene.name));
     let points = sample(points, FEW, &mut chance);
     let (mut was_done, mut started) = (false, [false; 2]);
@@ -59,4 +53,32 @@ fn serves(scene: &Scene, directory: &Path, done: bool, what: &str) {
         let is_served = served.contains_key(&format!("{} {api}", scene.stage));
         assert_eq!(answer.status() == 200, is_served, "{}: {what}: {api}: {}", scene.name, answer.status());
     }
+}
+
+/// Before and after every call that changes a file, and amid each that writes: the number of the call, and what happens there.
+fn points(scene: &Scene) -> Vec<(usize, Fault)> {
+    let mut points = Vec::new();
+    for (at, call) in counted(&scene.trace, false).into_iter().enumerate() {
+        points.extend([Fault::KilledBefore, Fault::KilledAfter].map(|fault| (at + 1, fault)));
+        if matches!(scene.trace[call], Call::Write(..)) {
+            points.push((at + 1, Fault::Torn));
+        }
+    }
+    points
+}
+
+#[test]
+fn there_are_more_than_five_hundred_points() {
+    let scenes = [
+        scene::first,
+        scene::many,
+        scene::later,
+        scene::another_stage,
+        scene::after_one_that_died,
+        scene::rollback,
+        scene::offline,
+    ];
+    let counts: Vec<usize> = scenes.iter().map(|scene| points(&scene()).len()).collect();
+    println!("{counts:?}");
+    assert!(counts.iter().sum::<usize>() > 500, "{counts:?}");
 }

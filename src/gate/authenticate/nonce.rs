@@ -16,13 +16,18 @@
 //! The words may be those of a file that several processes have mapped: then a nonce passes once over all of them, and a
 //! process that is killed takes nothing with it. One of them moves the window on.
 //!
-//! What it costs: 72 bytes for each nonce of `capacity`, for good. Capacity is spread over time: a slice (half a window)
+//! What it costs: 77 bytes for each nonce of `capacity`, for good. Capacity is spread over time: a slice (half a window)
 //! has room for half of it, and slots to spare. When an insert meets only taken slots the set is full for that nonce.
 //!
 //! How the slots lie: in bins, one beside the other. A bin has a line of a cache for each slice, so that all that a call
-//! looks at is in six lines of one page: a set is far larger than what a processor has addresses of at hand.
+//! looks at is in six lines of one page: a set is far larger than what a processor has addresses of at hand. A few bins are
+//! near: they are looked at before the far ones. As long as they have room, the pages that are used of a large set are few:
+//! they are touched for the first time soon, and a processor has their addresses at hand, and most of them in its caches.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 
 use crate::gate::fingerprint::fingerprint;
 use crate::gate::quota::memory::Words;
@@ -34,9 +39,13 @@ const LOOK_BACK: u64 = 4;
 const SLICES: u64 = LOOK_BACK + 2;
 /// Slots of a slice in a bin: a line of a cache.
 const LINE: usize = 8;
-/// The most bins that are looked at for one fingerprint. With two thirds of the slots taken, a run of this length comes up
+/// Slots of all slices in a bin.
+const BIN: usize = LINE * SLICES as usize;
+/// The most far bins that are looked at for one fingerprint. With two thirds of the slots taken, a run of this length comes up
 /// once in some ten million inserts.
 const PROBES: usize = 32;
+/// Far bins for each near one.
+const FAR: usize = 16;
 /// The mark of a slot never written in its slice.
 const EMPTY: u64 = 0;
 /// Which slice of time is current, counted so that the first has `SLICES` before it; 0: the words are new.
@@ -50,19 +59,26 @@ pub struct NonceSet {
     shared_key: Option<[u8; 16]>,
     slice_ms: u64,
     advancing: AtomicBool,
-    /// Which slice is current; then the bins.
+    /// Near bins have been found full: far ones are needed.
+    overflows: AtomicBool,
+    /// Which slice is current; then the near bins; then the far ones.
     words: Words,
-    bins: usize,
+    near: usize,
+    far: usize,
 }
 
 /// Words of a set with room for `capacity` nonces.
 pub fn words(capacity: usize) -> usize {
-    SLOTS + bins(capacity) * LINE * SLICES as usize
+    (near_bins(capacity) + far_bins(capacity)) * BIN + SLOTS
 }
 
 /// Half the capacity in a slice, each nonce also in the slice before it, two thirds of the slots taken.
-fn bins(capacity: usize) -> usize {
+fn far_bins(capacity: usize) -> usize {
     (capacity + capacity / 2).div_ceil(LINE).max(PROBES)
+}
+
+fn near_bins(capacity: usize) -> usize {
+    far_bins(capacity).div_ceil(FAR)
 }
 
 /// What makes a nonce unique: the product counts a nonce by app key and API, whatever the stage.
@@ -101,7 +117,16 @@ impl NonceSet {
         let slice_ms = window_ms.div_ceil(LOOK_BACK / 2).max(1);
         // Whoever is first says what the time is.
         let _ = words[CURRENT].compare_exchange(0, now_ms / slice_ms + SLICES, SeqCst, SeqCst);
-        Self { fingerprint_key, shared_key: None, slice_ms, advancing: AtomicBool::new(false), words, bins: bins(capacity) }
+        Self {
+            fingerprint_key,
+            shared_key: None,
+            slice_ms,
+            advancing: AtomicBool::new(false),
+            overflows: AtomicBool::new(false),
+            words,
+            near: near_bins(capacity),
+            far: far_bins(capacity),
+        }
     }
 
     /// As a node of a cluster, in which all have the key `shared`.
@@ -130,8 +155,11 @@ impl NonceSet {
     #[inline]
     pub fn seek(&self, key: &NonceKey<'_>) -> Sought {
         let fingerprint = self.fingerprint(key);
-        for line in self.bin(self.first_bin(fingerprint)).as_chunks::<LINE>().0 {
-            prefetch(&line[0]);
+        let fetch = |bin: usize| self.bin(bin).as_chunks::<LINE>().0.iter().for_each(|line| prefetch(&line[0]));
+        fetch(place(fingerprint, self.near));
+        // A hint: it may be late.
+        if self.overflows.load(Relaxed) {
+            fetch(self.near + place(fingerprint, self.far));
         }
         Sought { fingerprint, shared: self.shared_key.map(|shared| shared_name(&shared, key)) }
     }
@@ -165,6 +193,7 @@ impl NonceSet {
                 }
             }
             self.words[CURRENT].store(current, SeqCst);
+            self.overflows.store(false, Relaxed);
         }
         self.advancing.store(false, SeqCst);
     }
@@ -194,7 +223,10 @@ impl NonceSet {
     }
 
     fn insert_into(&self, slice: u64, fingerprint: u64) -> Insert {
-        for slot in self.probes(slice, fingerprint) {
+        for (looked_at, slot) in self.probes(slice, fingerprint).enumerate() {
+            if looked_at == LINE && !self.overflows.load(Relaxed) {
+                self.overflows.store(true, Relaxed);
+            }
             let mut found = slot.load(SeqCst);
             if found == EMPTY {
                 match slot.compare_exchange(EMPTY, fingerprint, SeqCst, SeqCst) {
@@ -211,13 +243,14 @@ impl NonceSet {
 
     /// The slots in which a fingerprint may stand, in order.
     fn probes(&self, slice: u64, fingerprint: u64) -> impl Iterator<Item = &AtomicU64> {
-        let first = self.first_bin(fingerprint);
-        (first..self.bins).chain(0..first).take(PROBES).flat_map(move |bin| self.line(bin, slice))
+        let (near, first) = (place(fingerprint, self.near), place(fingerprint, self.far));
+        let far = (first..self.far).chain(0..first).take(PROBES).map(|bin| self.near + bin);
+        std::iter::once(near).chain(far).flat_map(move |bin| self.line(bin, slice))
     }
 
     /// All slots of a slice.
     fn all_of(&self, slice: u64) -> impl Iterator<Item = &AtomicU64> {
-        (0..self.bins).flat_map(move |bin| self.line(bin, slice))
+        (0..self.near + self.far).flat_map(move |bin| self.line(bin, slice))
     }
 
     fn line(&self, bin: usize, slice: u64) -> &[AtomicU64] {
@@ -226,17 +259,17 @@ impl NonceSet {
     }
 
     fn bin(&self, bin: usize) -> &[AtomicU64] {
-        const BIN: usize = LINE * SLICES as usize;
         &self.words[SLOTS + bin * BIN..][..BIN]
-    }
-
-    fn first_bin(&self, fingerprint: u64) -> usize {
-        ((u128::from(fingerprint) * self.bins as u128) >> 64) as usize
     }
 
     fn fingerprint(&self, key: &NonceKey<'_>) -> u64 {
         fingerprint(&self.fingerprint_key, &[key.app_key, key.group, key.api, key.nonce]).max(EMPTY + 1)
     }
+}
+
+/// Which of so many bins a fingerprint belongs to.
+fn place(fingerprint: u64, bins: usize) -> usize {
+    ((u128::from(fingerprint) * bins as u128) >> 64) as usize
 }
 
 /// Of 128 bits, because all nonces of all gateways are told apart by it.

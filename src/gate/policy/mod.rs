@@ -8,6 +8,7 @@ mod build;
 mod draw;
 pub mod list;
 mod told;
+pub mod used;
 mod values;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::catalog::parameter::{Location, System};
 use crate::catalog::policy::*;
 use crate::catalog::{AppCodePlace, AppId, Authentication, Condition, GroupId, Parameter, Period, Policy, SignatureMethods};
 use crate::gate::error::{Detail, Limited};
+use crate::gate::policy::used::{InForce, Used};
 use crate::gate::sample::{Request, Sample};
 use crate::gate::{Decision, ErrorCode, Scratch, Shared, Tables, Verdict, decide};
 
@@ -173,6 +174,41 @@ fn a_special_app_is_free_of_the_limits_of_apps_and_users_and_a_special_user_of_t
     let out = ByCaller { special_apps: vec![(AppId { list: 0, nth: 0 }, 0)], ..limits() };
     let mut gate = Gate::new(sample(Control::Callers(out), &[Some("one")], |_| {}));
     assert_eq!([gate.of("one", "a", 5), gate.of("one", "b", 5)], [0, 3], "a limit of 0 keeps an app out");
+}
+
+#[test]
+fn what_was_given_out_adds_up_by_rule() {
+    let used = |gate: &Gate| -> Vec<(String, u64, u64, u64)> {
+        let Tables { catalog, policies, .. } = &gate.tables;
+        let in_force = InForce { catalog: catalog.clone(), policies: policies.clone() };
+        let mut sums = in_force.sums();
+        gate.shared.quotas.counters().for_each(|seen| sums.add(&seen, gate.now_ms));
+        let sum = |(policy, rule, used): (&str, &str, Used)| {
+            assert_eq!(policy, "gold");
+            (rule.to_owned(), used.calls, used.subjects, used.exhausted)
+        };
+        sums.used().map(sum).collect()
+    };
+    let is = |rule: &str, calls, subjects, exhausted| (rule.to_owned(), calls, subjects, exhausted);
+    let special = ByCaller {
+        group: Some(30),
+        special_apps: vec![(AppId { list: 2, nth: 0 }, 2)],
+        special_owners: vec![("owner".into(), 5)],
+        ..callers(Period::Minute, 20, Some(6), Some(4))
+    };
+    let mut gate = Gate::new(sample(Control::Callers(special), &[None], |_| {}));
+    assert_eq!(used(&gate), []);
+    // a and b have one owner; c is special.
+    assert_eq!([gate.of("one", "a", 9), gate.of("one", "b", 9), gate.of("one", "c", 9), gate.of("two", "a", 3)], [4, 1, 2, 3]);
+    let of_apis = [is("api", 10, 2, 0), is("user", 8, 2, 1), is("app", 10, 4, 2), is("group", 10, 1, 0)];
+    assert_eq!(used(&gate), of_apis);
+    gate.now_ms += MINUTE;
+    assert_eq!(used(&gate), [], "a window that is over");
+
+    let by_address = parameters(Scope::Policy, vec![Location::System(System::ClientIp)], vec![rule("per-ip", &[0], 3)]);
+    let mut gate = Gate::new(sample(by_address, &[Some("one"), Some("two")], |_| {}));
+    assert_eq!([gate.of("one", "a", 2), gate.of("two", "b", 9)], [2, 1]);
+    assert_eq!(used(&gate), [is("default", 3, 1, 0), is("rule per-ip", 3, 1, 1)]);
 }
 
 #[test]

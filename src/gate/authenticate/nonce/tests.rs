@@ -88,6 +88,21 @@ fn the_capacity_of_a_slice_fits_and_the_bound_is_told() {
 }
 
 #[test]
+fn a_set_that_holds_little_lies_in_few_pages() {
+    let set = NonceSet::new(100_000, WINDOW_MS, NOW_MS, [7; 16]);
+    (0..1000).for_each(|n| assert_eq!(insert(&set, &format!("{n}")), Insert::Fresh));
+    let far = &set.words[SLOTS + set.near * BIN..];
+    assert_eq!(far.iter().filter(|slot| slot.load(SeqCst) != EMPTY).count(), 0);
+    assert!(set.near * 15 < set.far && !set.overflows.load(Relaxed));
+    // What no longer fits is among the far, and known as well.
+    (1000..30_000).for_each(|n| assert_eq!(insert(&set, &format!("{n}")), Insert::Fresh));
+    assert!(set.overflows.load(Relaxed) && far.iter().any(|slot| slot.load(SeqCst) != EMPTY));
+    (0..30_000).for_each(|n| assert_eq!(insert(&set, &format!("{n}")), Insert::Seen));
+    set.advance(NOW_MS + SLICE_MS);
+    assert!(!set.overflows.load(Relaxed), "the near ones of a new slice are free");
+}
+
+#[test]
 fn a_set_is_what_its_words_are_and_is_carried_over_to_others() {
     let words: &'static [AtomicU64] = Box::leak((0..words(1000)).map(|_| AtomicU64::new(0)).collect());
     let open = |now_ms| NonceSet::over(Words::Mapped(words), 1000, WINDOW_MS, now_ms, [7; 16]);
