@@ -217,6 +217,55 @@ fn of_any_arrivals_exactly_as_many_pass_as_may() {
     }
 }
 
+/// The largest limit of the campaign, used up to its last unit: `LOCKGATE_QUOTA_LIMIT=1000000 tests/run quotas::a_large`, and
+/// `LOCKGATE_QUOTA_LIMIT_RUNS=100` times for each number of workers.
+#[test]
+fn a_large_limit_is_used_up_to_its_last_unit() {
+    let limit = setting("LOCKGATE_QUOTA_LIMIT").unwrap_or(10_000);
+    let runs = setting("LOCKGATE_QUOTA_LIMIT_RUNS").unwrap_or(1);
+    for workers in [2, 4] {
+        let mut random = Random::new(100 + workers);
+        let backend = Backend::ok();
+        let gateway = gateway(&backend, workers, &vec![limit; runs as usize]);
+        for run in 0..runs {
+            let connections = random.within(64, 256) as usize;
+            let calls = limit + random.within(1, limit / 10);
+            let arrivals = Arrivals { calls, connections, burst: random.within(1, 64) };
+            let passed = storm(&gateway, &format!("g{run}.localhost"), arrivals, &mut random);
+            assert_eq!(passed, limit, "{workers} workers, {arrivals:?}");
+            println!("{workers} workers: limit {limit}, {arrivals:?}: {passed} passed");
+        }
+    }
+}
+
+/// Every value of a parameter has a counter of its own. Where there is no room for another, the setting decides, and it is
+/// counted; those that are there go on.
+#[test]
+fn without_room_for_a_counter_a_running_gateway_does_what_the_setting_says() {
+    const VALUES: usize = 2000;
+    let rules = "default_limit = 1000000\ndefault_period = \"day\"\n[parameters]\nClient = \"Query:c\"\n\
+        [[rule]]\nname = \"each\"\nby_parameters = [\"Client\"]\nlimit = 2\nperiod = \"day\"\n";
+    for (word, refuses) in [("refuse", true), ("accept", false)] {
+        let backend = Backend::ok();
+        let config = limited(&backend, 2, rules).at(1_800_003_600);
+        let gateway = config.table("quota", &format!("counter_capacity = 1024\ncounter_full = \"{word}\"")).start();
+        let mut client = gateway.client();
+        let mut call = |n: usize| client.call(&Request::get(&format!("/x?c={n}"))).code().to_owned();
+        let codes: Vec<String> = (0..VALUES).map(&mut call).collect();
+        // Those that have a counter are held to their limit; the others are refused, or not counted.
+        let again: Vec<String> = (0..2 * VALUES).map(|n| call(n % VALUES)).collect();
+        let of = |codes: &[String], code: &str| codes.iter().filter(|known| *known == code).count();
+        let (refused, passed) = (of(&codes, "T429PR"), of(&again, ""));
+        let without_room = if refuses { refused } else { passed - VALUES };
+        assert!((300..VALUES - 1024).contains(&without_room), "room for 1024 and half as many: {without_room} without");
+        assert_eq!(refused, if refuses { without_room } else { 0 }, "{word}");
+        assert_eq!(of(&codes, ""), VALUES - refused);
+        assert_eq!(passed, VALUES - without_room + if refuses { 0 } else { 2 * without_room }, "{word}");
+        let counted = || gateway.metric("lockgate_quota_without_room_total");
+        eventually("each of them is counted", || (counted() == Some(3.0 * without_room as f64)).then_some(()));
+    }
+}
+
 /// The backend counts what was admitted, whether or not its answer was seen.
 #[test]
 fn kills_under_load_never_add_to_the_day_and_lose_little() {

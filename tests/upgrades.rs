@@ -142,6 +142,31 @@ fn only_an_api_that_says_so_switches() {
     assert!(said.contains("Upgrade: websocket"), "{said}");
 }
 
+/// The call has drawn from its limit like any other, and is told so.
+#[test]
+fn a_switch_is_told_of_the_limit_it_has_drawn_from() {
+    let backend = Backend::scripted(|peer| {
+        peer.request()?;
+        peer.send(SWITCH.strip_suffix(b"\r\n").unwrap())?;
+        peer.send("X-RateLimit-Limit: 7\r\n\r\n")?;
+        say_back(peer)
+    });
+    let config = config(&backend);
+    let bind = "[[bind]]\napi = \"g/ws\"\nstages = [\"RELEASE\"]\n";
+    let limits = "unit = \"day\"\napi = 2\nfields = \"x-ratelimit\"";
+    config.write("policies/p.toml", &format!("name = \"p\"\ntype = \"traffic-control\"\n{limits}\n\n{bind}"));
+    let gateway = config.start();
+    for left in ["1", "0"] {
+        let mut client = gateway.client();
+        client.send(offer("/ws").bytes());
+        let head = client.reader.head().expect("an answer").expect("a head");
+        assert_eq!((head.status(), head.field("X-RateLimit-Remaining")), (101, Some(left)));
+        assert_eq!(head.all("X-RateLimit-Limit").collect::<Vec<_>>(), ["2"], "not the backend's own");
+        ping(&mut client, "on it goes");
+    }
+    gateway.call(&offer("/ws")).assert_refused("T429PA");
+}
+
 #[test]
 fn a_backend_switches_only_to_what_it_was_asked_for() {
     for answer in [

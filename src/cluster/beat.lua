@@ -3,15 +3,7 @@
 local me, node, settle_ms, silent_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local FORGOTTEN_MS = 600000
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-local known = redis.call('HMGET', KEYS[1], 'run', 'since')
-local since = tonumber(known[2] or 0)
-if known[1] ~= run then
-    since = now
-    redis.call('HSET', KEYS[1], 'run', run, 'since', now)
-end
+local settling, run = settles(KEYS[1], settle_ms)
 redis.call('HSET', KEYS[1], 'n:' .. me, now .. ':' .. node)
 local live, count, fields = {}, 0, redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
@@ -21,9 +13,9 @@ for i = 1, #fields, 2 do
         if now - tonumber(seen) < silent_ms then
             if not live[of] then live[of], count = true, count + 1 end
         elseif now - tonumber(seen) > FORGOTTEN_MS then
-            redis.call('HDEL', KEYS[1], fields[i], 's:' .. process)
+            redis.call('HDEL', KEYS[1], fields[i], 's:' .. process, 't:' .. process)
         end
     end
 end
 redis.call('HSET', KEYS[1], 'live', count)
-return {now, count, now >= since + settle_ms and 1 or 0, run}
+return {now, count, settling and 0 or 1, run}

@@ -9,12 +9,15 @@ use redis::{RedisError, RedisResult, Value, cmd};
 
 use super::ledger::{Answer, Ask, Ledger};
 use super::link::Link;
-use super::script::{self, BEAT, Beat, Call, LEASE, Names};
+use super::script::{self, BEAT, Beat, Call, LEASE, Names, TURNS};
+use super::turns::{self, Waiters};
 use super::{Counted, Message, NonceAsk, NonceVerdict};
 use crate::catalog::Cluster;
 use crate::gate::Shared;
+use crate::gate::quota::Budget;
 use crate::gate::quota::allowance::Standing;
 use crate::gate::quota::look::Level;
+use crate::gate::quota::window::Window;
 use crate::net::bell::Ringer;
 use crate::net::clock::unix_ms;
 use crate::observe::event::Event;
@@ -38,6 +41,7 @@ pub struct Client {
     counted: Arc<Counted>,
     nonce_ms: u64,
     ledger: Ledger,
+    waiters: Waiters,
     nonces: Vec<NonceAsk>,
     link: Option<Joined>,
     connect_at_ms: u64,
@@ -52,6 +56,7 @@ pub struct Client {
 struct Joined {
     link: Link,
     lease: String,
+    turns: String,
     beat: String,
     /// Which start of the engine this is.
     run: String,
@@ -61,6 +66,7 @@ struct Joined {
 enum Sent {
     Beat,
     Ask(Ask),
+    Turns(turns::Ask),
     Nonce(NonceAsk),
 }
 
@@ -81,6 +87,7 @@ impl Client {
             counted,
             nonce_ms,
             ledger: Ledger::default(),
+            waiters: Waiters::default(),
             nonces: Vec::new(),
             link: None,
             connect_at_ms: 0,
@@ -92,6 +99,9 @@ impl Client {
 
     /// Until the process leaves, or nobody is there to ask.
     pub fn run(mut self, inbox: &Receiver<Message>) {
+        // Turns are of moments, and of the process that was given them.
+        let buckets = self.shared.quotas.counters().filter(|seen| seen.level.window().is_none());
+        buckets.for_each(|seen| self.shared.quotas.clear_turns(seen.id));
         loop {
             let now_ms = unix_ms();
             if self.link.is_none() && self.connect_at_ms <= now_ms {
@@ -126,7 +136,11 @@ impl Client {
         let now_ms = unix_ms();
         let at_ms = match &self.link {
             None => self.connect_at_ms,
-            Some(_) => self.beat_at_ms.min(self.ledger.next_ms(now_ms).unwrap_or(u64::MAX)),
+            Some(_) => {
+                let engine_ms = self.engine_ms();
+                let turns_in_ms = self.waiters.next_ms(engine_ms).map_or(u64::MAX, |at_ms| at_ms.saturating_sub(engine_ms));
+                self.beat_at_ms.min(self.ledger.next_ms(now_ms).unwrap_or(u64::MAX)).min(now_ms.saturating_add(turns_in_ms))
+            }
         };
         Duration::from_millis(at_ms.saturating_sub(now_ms)).min(IDLE)
     }
@@ -135,7 +149,10 @@ impl Client {
         match message {
             Message::Need(need) => {
                 let wait_ms = self.cluster.wait.as_millis() as u64;
-                self.ledger.need(&need, unix_ms(), wait_ms);
+                match need.budget {
+                    Budget::Window(_) => self.ledger.need(&need, unix_ms(), wait_ms),
+                    Budget::Bucket { .. } => self.waiters.need(&need, self.engine_ms(), wait_ms),
+                }
             }
             Message::Nonce(ask) => self.nonces.push(ask),
             Message::Call(Call::GiveBack { id, window }) => self.ledger.recall(id, window),
@@ -155,8 +172,16 @@ impl Client {
         if self.link.is_none() {
             return self.give_nonces_up();
         }
-        let Some(Joined { beat, lease, .. }) = &self.link else { return };
+        let (asks, news) = self.waiters.due(self.engine_ms(), &self.shared.quotas);
+        if news {
+            self.ring();
+        }
+        let Some(Joined { beat, lease, turns, .. }) = &self.link else { return };
         let (mut commands, mut sent) = (Vec::new(), Vec::new());
+        for ask in asks {
+            commands.push(self.names.turns(turns, &ask));
+            sent.push(Sent::Turns(ask));
+        }
         for ask in self.nonces.drain(..) {
             commands.push(nonce(&self.names, ask.nonce, self.nonce_ms));
             sent.push(Sent::Nonce(ask));
@@ -203,14 +228,30 @@ impl Client {
                 Sent::Nonce(ask) => {
                     self.counted.nonces.fetch_add(1, Relaxed);
                     // `SET NX` says OK, or nothing where the key is there.
-                    ask.answer.give(if value == Value::Nil { NonceVerdict::Seen } else { NonceVerdict::Fresh });
+                    ask.answer.give(match value {
+                        Value::Okay => NonceVerdict::Fresh,
+                        Value::Nil => NonceVerdict::Seen,
+                        _ => NonceVerdict::Lost,
+                    });
                     news = true;
                 }
                 Sent::Ask(ask) => {
                     let answer = script::answer(&value).unwrap_or(Answer::Noted);
                     begins_anew |= answer == Answer::Settling;
-                    self.note(answer);
+                    if let Answer::Granted(units) = answer {
+                        self.note(units);
+                    }
+                    self.hear(ask.id, Some(ask.window), script::elsewhere(&value));
                     news |= self.ledger.answered(&ask, answer, now_ms, &self.shared.quotas);
+                }
+                Sent::Turns(ask) => {
+                    let (answer, left) = script::turns(&value, ask.limit).unwrap_or((turns::Answer::Noted, ask.limit));
+                    begins_anew |= answer == turns::Answer::Settling;
+                    if let turns::Answer::Granted(turns) | turns::Answer::Last(turns) = &answer {
+                        self.note(turns.iter().map(|turns| turns.n).sum());
+                    }
+                    self.hear(ask.id, None, Some(left));
+                    news |= self.waiters.answered(&ask, answer, self.engine_ms(), &self.shared.quotas);
                 }
                 Sent::Beat => {
                     let beat = script::beat(&value);
@@ -226,15 +267,28 @@ impl Client {
             news |= self.standing().is_some_and(|standing| !standing.set_lost(true));
         }
         if news {
-            self.ringers.iter().for_each(Ringer::ring);
+            self.ring();
         }
     }
 
-    fn note(&self, answer: Answer) {
-        if let Answer::Granted(units) = answer {
-            self.counted.leases.fetch_add(1, Relaxed);
-            self.counted.units.fetch_add(units, Relaxed);
+    fn note(&self, units: u64) {
+        self.counted.leases.fetch_add(1, Relaxed);
+        self.counted.units.fetch_add(units, Relaxed);
+    }
+
+    fn hear(&self, id: u64, of: Option<Window>, units: Option<u64>) {
+        if let (Some(standing), Some(units)) = (self.standing(), units) {
+            standing.hear(id, of, units);
         }
+    }
+
+    fn ring(&self) {
+        self.ringers.iter().for_each(Ringer::ring);
+    }
+
+    /// The engine's clock, as far as it is known.
+    fn engine_ms(&self) -> u64 {
+        self.shared.quotas.now_ms(unix_ms())
     }
 
     /// Whether the engine is of use again.
@@ -254,8 +308,9 @@ impl Client {
     /// Connects, and tells the engine what this node may give out.
     fn join(&mut self) -> RedisResult<Joined> {
         self.ledger.abandon();
+        self.waiters.abandon();
         let mut link = Link::connect(&self.cluster, self.cluster.wait)?;
-        let (lease, beat) = (link.load(LEASE)?, link.load(BEAT)?);
+        let (lease, turns, beat) = (link.load(LEASE)?, link.load(TURNS)?, link.load(BEAT)?);
         let run = self.beat(&mut link, &beat)?.run;
         let mut commands = Vec::new();
         for seen in self.shared.quotas.counters() {
@@ -267,14 +322,15 @@ impl Client {
                 link.all(std::mem::take(&mut commands))?;
             }
         }
+        commands.extend(self.waiters.tell().iter().map(|ask| self.names.turns(&turns, ask)));
         if !commands.is_empty() {
             link.all(commands)?;
         }
         let (sent_ms, answer) = (unix_ms(), self.beat(&mut link, &beat)?);
         if self.heard(&answer, sent_ms, unix_ms()) {
-            self.ringers.iter().for_each(Ringer::ring);
+            self.ring();
         }
-        Ok(Joined { link, lease, beat, run })
+        Ok(Joined { link, lease, turns, beat, run })
     }
 
     fn beat(&self, link: &mut Link, digest: &str) -> RedisResult<Beat> {
@@ -286,19 +342,20 @@ impl Client {
         self.counted.failures.fetch_add(1, Relaxed);
         self.link = None;
         self.ledger.abandon();
+        self.waiters.abandon();
         self.give_nonces_up();
         if !std::mem::replace(&mut self.said, true) {
             Event::EngineLost { error: &error.to_string() }.tell();
         }
         if self.standing().is_some_and(|standing| !standing.set_lost(true)) {
-            self.ringers.iter().for_each(Ringer::ring);
+            self.ring();
         }
     }
 
     fn give_nonces_up(&mut self) {
         if !self.nonces.is_empty() {
             self.nonces.drain(..).for_each(|ask| ask.answer.give(NonceVerdict::Lost));
-            self.ringers.iter().for_each(Ringer::ring);
+            self.ring();
         }
     }
 
@@ -309,6 +366,7 @@ impl Client {
                 self.ledger.recall(seen.id, window);
             }
         }
+        self.waiters.release();
         self.turn();
     }
 }

@@ -6,17 +6,9 @@ local empty, urgent, resets, kept_ms, id, window = ARGV[8] == '1', ARGV[9] == '1
 local settle_ms, silent_ms = tonumber(ARGV[14]), tonumber(ARGV[15])
 local GRANTED, DRY, RECALLING, SETTLING, STALE, RESET, NOTED = 0, 1, 2, 3, 4, 5, 6
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- An engine that was started anew, or was a replica, may have forgotten: nodes tell what they have before it gives anything.
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-local known = redis.call('HMGET', KEYS[2], 'run', 'since', 'live', 's:' .. me)
-local since = tonumber(known[2] or 0)
-if known[1] ~= run then
-    since = now
-    redis.call('HSET', KEYS[2], 'run', run, 'since', now)
-end
-if seq <= tonumber(known[4] or 0) then return {STALE, now, 0, 0} end
+local settling = settles(KEYS[2], settle_ms)
+local known = redis.call('HMGET', KEYS[2], 'live', 's:' .. me)
+if seq <= tonumber(known[2] or 0) then return {STALE, now, 0, 0} end
 redis.call('HSET', KEYS[2], 's:' .. me, seq, 'n:' .. me, now .. ':' .. node)
 
 local c, fields = {}, redis.call('HGETALL', KEYS[1])
@@ -33,12 +25,12 @@ if allowed > of_node then -- forgotten, or counted without the engine
 end
 
 local status, units, called = NOTED, 0, tonumber(c.r or 0)
-if now < since + settle_ms then
+if settling then
     status = SETTLING
 elseif wanted > 0 then
     local left = limit - given
     if left > 0 then
-        local live = math.max(1, tonumber(known[3] or 1))
+        local live = math.max(1, tonumber(known[1] or 1))
         units = math.min(left, wanted, math.max(1, math.floor(left / (2 * live))))
         status = GRANTED
     elseif urgent then
@@ -60,4 +52,4 @@ end
 redis.call('HSET', KEYS[1], 'g', given + units, 'a:' .. node, of_node + units, 'm:' .. me, have + units, 'z', resets, 'r', called)
 if units > 0 or not empty then redis.call('HSET', KEYS[1], 'u:' .. me, 1) else redis.call('HDEL', KEYS[1], 'u:' .. me) end
 redis.call('PEXPIRE', KEYS[1], kept_ms)
-return {status, now, units, times}
+return {status, now, units, times, given - of_node}

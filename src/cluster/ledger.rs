@@ -9,10 +9,12 @@
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::gate::quota::allowance::{Collected, Need};
+use crate::gate::quota::allowance::{Cause, Collected, Need};
 use crate::gate::quota::window::Window;
 use crate::gate::quota::{Budget, Quotas};
 
@@ -138,8 +140,11 @@ impl Ledger {
         let Budget::Window(window) = need.budget else { return };
         let Some(account) = self.account(need.id, window, need.limit) else { return };
         let before = account.want.filter(|want| want.urgent).is_some();
-        account.want =
-            Some(Wanted { limit: need.limit, urgent: need.urgent || before, until_ms: now_ms.saturating_add(wait_ms) });
+        account.want = Some(Wanted {
+            limit: need.limit,
+            urgent: need.cause == Cause::Waits || before,
+            until_ms: now_ms.saturating_add(wait_ms),
+        });
         self.open.insert(need.id);
     }
 

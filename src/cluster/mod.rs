@@ -2,7 +2,7 @@
 //!
 //! Workers hand in what they need ([`Message`]) and go on; one thread ([`client`]) speaks to the engine, a batch at a time,
 //! and rings the workers' bells. What has been leased is then in the counters that they count by
-//! ([`crate::gate::quota::allowance`]). What is asked is decided by [`ledger`], which is pure; how it is said is in [`script`].
+//! ([`crate::gate::quota::allowance`]). What is asked is decided by [`ledger`] and, for limits a second, [`turns`], which are pure; how it is said is in [`script`].
 //! A second thread hears what other nodes need ([`calls`]).
 
 mod calls;
@@ -11,6 +11,7 @@ pub mod ledger;
 mod link;
 mod outside;
 mod script;
+pub mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};

@@ -3,7 +3,7 @@
 use redis::{RedisResult, Value};
 
 use super::link::Link;
-use super::script::{Names, RESET};
+use super::script::{Names, RESET, taken_until_ms};
 use crate::catalog::Cluster;
 use crate::gate::quota::Quotas;
 use crate::gate::quota::window::Window;
@@ -29,6 +29,22 @@ impl Outside {
             elsewhere.extend(found.iter().map(|value| of_others(value).unwrap_or(0)));
         }
         Ok(elsewhere)
+    }
+
+    /// Until when the tokens of each bucket are taken; `None`: none is.
+    pub fn taken_until_ms(&mut self, buckets: &[u64]) -> Result<Vec<Option<u64>>, String> {
+        let mut taken = Vec::new();
+        for some in buckets.chunks(500) {
+            let commands = some.iter().map(|&id| self.names.level(id)).collect();
+            let found = self.link.all(commands).map_err(|error| unreachable_engine(&error))?;
+            taken.extend(found.iter().map(taken_until_ms));
+        }
+        Ok(taken)
+    }
+
+    /// Fills a bucket.
+    pub fn fill(&mut self, id: u64) -> Result<(), String> {
+        self.link.one(&self.names.fill(id)).map(|_| ()).map_err(|error| unreachable_engine(&error))
     }
 
     /// Begins a counter anew at every node.

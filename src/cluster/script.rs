@@ -3,6 +3,8 @@
 //! ```text
 //! PREFIX:{quota}:c:ID:WINDOW   a counter in one window. g: given out in all; a:NODE of it to a node; m:PROCESS what a process
 //!                              has had of it; u:PROCESS it may have unused units; z: how often it was begun anew
+//! PREFIX:{quota}:b:ID          a bucket. w: the last turn given out, of l a second; f: turns that came back; u:PROCESS since when
+//!                              a process may have unused ones
 //! PREFIX:{quota}:nodes         run, since: which start of the engine this is; n:PROCESS when it was last heard, and its node
 //! PREFIX:{quota}:calls         a stream: counters whose unused units are needed elsewhere, or that were begun anew
 //! PREFIX:n:NONCE               a nonce that has been used
@@ -12,16 +14,24 @@
 use redis::{Cmd, Value, cmd};
 
 use super::ledger::{Answer, Ask};
+use super::turns;
+use crate::gate::quota::turn::{Turns, comes_ms};
 use crate::gate::quota::window::{Period, Window};
 
-pub const LEASE: &str = include_str!("lease.lua");
-pub const BEAT: &str = include_str!("beat.lua");
+pub const LEASE: &str = concat!(include_str!("engine.lua"), include_str!("lease.lua"));
+pub const TURNS: &str = concat!(include_str!("engine.lua"), include_str!("turns.lua"));
+pub const BEAT: &str = concat!(include_str!("engine.lua"), include_str!("beat.lua"));
 pub const RESET: &str = include_str!("reset.lua");
 
 /// How long an engine that was started anew gives nothing, so that all nodes have told it what they have.
 pub const SETTLE_MS: u64 = 1000;
 /// A process that has not been heard for so long is not waited for.
 pub const SILENT_MS: u64 = 3000;
+
+/// Turns are numbered from here on in the engine, whose numbers are exact up to 2^53.
+const SINCE_S: u64 = 1_600_000_000;
+/// A bucket without use is full long before.
+const BUCKET_KEPT_MS: u64 = 120_000;
 
 /// Names of keys and of this process.
 #[derive(Clone, Debug)]
@@ -65,6 +75,36 @@ impl Names {
 
     fn counter(&self, id: u64, window: Window) -> String {
         format!("{}:{{quota}}:c:{id:016x}:{}", self.prefix, text(window))
+    }
+
+    fn bucket(&self, id: u64) -> String {
+        format!("{}:{{quota}}:b:{id:016x}", self.prefix)
+    }
+
+    pub fn turns(&self, digest: &str, ask: &turns::Ask) -> Cmd {
+        let since = SINCE_S * ask.limit;
+        let back: Vec<String> =
+            ask.back.iter().map(|turns| format!("{}:{}", turns.first.saturating_sub(since), turns.n)).collect();
+        let mut command = cmd("EVALSHA");
+        command.arg(digest).arg(2).arg(self.bucket(ask.id)).arg(self.nodes());
+        command.arg(&self.process).arg(&self.node).arg(ask.seq).arg(ask.limit).arg(ask.queue).arg(ask.calls).arg(ask.ahead);
+        command.arg(u8::from(ask.holds)).arg(ask.left).arg(ask.last.saturating_sub(since)).arg(back.join(" "));
+        command.arg(BUCKET_KEPT_MS + ask.queue * 1000 / ask.limit.max(1)).arg(SETTLE_MS);
+        command
+    }
+
+    /// Begins a bucket anew: it is full.
+    pub fn fill(&self, id: u64) -> Cmd {
+        let mut command = cmd("DEL");
+        command.arg(self.bucket(id));
+        command
+    }
+
+    /// How far a bucket has come.
+    pub fn level(&self, id: u64) -> Cmd {
+        let mut command = cmd("HMGET");
+        command.arg(self.bucket(id)).arg("w").arg("l");
+        command
     }
 
     pub fn nonce(&self, nonce: u128) -> String {
@@ -119,10 +159,7 @@ fn window(text: &str) -> Option<Window> {
 /// `None`: it is no answer of the script.
 pub fn answer(value: &Value) -> Option<Answer> {
     let Value::Array(parts) = value else { return None };
-    let number = |n: usize| match parts.get(n) {
-        Some(Value::Int(number)) => u64::try_from(*number).ok(),
-        _ => None,
-    };
+    let number = |n: usize| number(parts.get(n)?);
     Some(match number(0)? {
         0 => Answer::Granted(number(2)?),
         1 => Answer::Dry,
@@ -133,6 +170,45 @@ pub fn answer(value: &Value) -> Option<Answer> {
         6 => Answer::Noted,
         _ => return None,
     })
+}
+
+/// How much of a window has been given to other nodes, where an answer says it.
+pub fn elsewhere(value: &Value) -> Option<u64> {
+    let Value::Array(parts) = value else { return None };
+    number(parts.get(4)?)
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+/// What the engine says to a request for turns, and how many tokens it has left. `None`: it is no answer of the script.
+pub fn turns(value: &Value, limit: u64) -> Option<(turns::Answer, u64)> {
+    let Value::Array(parts) = value else { return None };
+    let numbers: Option<Vec<u64>> = parts.iter().map(number).collect();
+    let numbers = numbers?;
+    let (&[status, left], given) = numbers.split_first_chunk()?;
+    let turns = given.as_chunks().0.iter().map(|&[first, n]| Turns { first: first + SINCE_S * limit, n }).collect();
+    let answer = match status {
+        0 => turns::Answer::Granted(turns),
+        5 => turns::Answer::Last(turns),
+        1 => turns::Answer::Dry,
+        2 => turns::Answer::Recalling,
+        3 => turns::Answer::Settling,
+        4 | 6 => turns::Answer::Noted,
+        _ => return None,
+    };
+    Some((answer, left))
+}
+
+/// When the last turn of a bucket comes that has been given out.
+pub fn taken_until_ms(value: &Value) -> Option<u64> {
+    let (given, limit): (Option<u64>, Option<u64>) = redis::from_redis_value_ref(value).ok()?;
+    let (given, limit) = (given?, limit.filter(|&limit| limit > 0)?);
+    Some(comes_ms(given + SINCE_S * limit, limit))
 }
 
 pub fn beat(value: &Value) -> Option<Beat> {

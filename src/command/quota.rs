@@ -14,6 +14,7 @@ use crate::cluster::Outside;
 use crate::gate::policy::list::Listed;
 use crate::gate::policy::used::Standing;
 use crate::gate::quota::Quotas;
+use crate::gate::quota::bucket;
 use crate::gate::quota::look::{Level, Reset, Seen};
 use crate::gate::quota::window::Window;
 use crate::gate::{Shared, Tables};
@@ -153,9 +154,12 @@ impl Show {
 fn add_elsewhere(seen: &mut [Seen], outside: &mut Outside) -> Result<(), Failure> {
     let windows: Vec<(u64, Window)> = seen.iter().filter_map(|seen| Some((seen.id, seen.level.window()?))).collect();
     let mut elsewhere = outside.elsewhere(&windows).map_err(Failure::new)?.into_iter();
+    let buckets: Vec<u64> = seen.iter().filter(|seen| seen.level.window().is_none()).map(|seen| seen.id).collect();
+    let mut taken = outside.taken_until_ms(&buckets).map_err(Failure::new)?.into_iter();
     for seen in seen {
-        if let Level::Window { used, .. } = &mut seen.level {
-            *used += elsewhere.next().unwrap_or(0);
+        match &mut seen.level {
+            Level::Window { used, .. } => *used += elsewhere.next().unwrap_or(0),
+            Level::Bucket(word) => *word = taken.next().flatten().map_or(0, bucket::taken_until),
         }
     }
     Ok(())
@@ -225,6 +229,10 @@ impl ResetOne {
             done += usize::from(match (&mut outside, quotas.level(id).and_then(Level::window)) {
                 // This gateway hears of it like all others.
                 (Some(outside), Some(window)) => outside.reset(id, window).map(|()| true).map_err(Failure::new)?,
+                (Some(outside), None) if quotas.level(id).is_some() => {
+                    outside.fill(id).map_err(Failure::new)?;
+                    reset(quotas, id)?
+                }
                 _ => reset(quotas, id)?,
             });
         }

@@ -89,10 +89,11 @@ fn count(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Coun
 /// A call that waited for its turn has left: its place is for others. What it has drawn from windows stays counted.
 pub fn give_place_up(call: &Call<'_>, tables: &Tables, forward: &Forward, counted: &mut Counted<'_>) {
     let Counted { quotas, counting } = counted;
+    let Counting { lessee, values, .. } = &mut **counting;
     let now_ms = quotas.now_ms(call.now_ms);
-    let Some(draw) = draw(call, tables, forward, quotas, &mut counting.values, now_ms) else { return };
+    let Some(draw) = draw(call, tables, forward, quotas, values, now_ms) else { return };
     let tokens = draw.wants.iter().filter(|want| matches!(want.budget, Budget::Bucket { .. }));
-    tokens.for_each(|want| quotas.give_token_back(want.id));
+    tokens.for_each(|want| quotas.give_place_up(lessee, want, now_ms));
 }
 
 /// The units that a call needs: of which counters. `None`: of more than may be.
@@ -111,23 +112,39 @@ fn draw<'a>(
         let (id, name) = (*tables.default_domain_counters.get(group.index())?, &tables.catalog.groups.get(group.index())?.name);
         let limit = tables.policies.default_domain(group)?;
         let budget = Budget::window(Period::Day, now_ms, 0);
-        let want =
-            Want { id, budget, limit: limit.limit, rule: DEFAULT_DOMAIN, subject: name.as_bytes(), loss: limit.loss, wait_ms: 0 };
+        let want = Want {
+            id,
+            budget,
+            limit: limit.limit,
+            rule: DEFAULT_DOMAIN,
+            subject: name.as_bytes(),
+            loss: limit.loss,
+            wait_ms: 0,
+            turn: None,
+        };
         draw.push(limit, want)?;
     }
     Some(draw)
 }
 
 /// What is told of the limits of a call that passes: of the one that has the least left. Others may count meanwhile, so that
-/// it is what was left a moment ago.
+/// it is what was left a moment ago; in a cluster, when the engine was last asked for some of it.
 fn told(quotas: &Quotas, draw: &Draw<'_>, now_ms: u64) -> Option<Told> {
+    let standing = quotas.standing();
     let of = |(n, want): (usize, &Want<'_>)| {
         let limit = draw.limit(n).filter(|limit| limit.fields != Fields::None)?;
         let (left, whole_in_ms) = match (quotas.level(want.id), want.budget) {
             (Some(Level::Window { window, used }), Budget::Window(own)) if window == own => {
-                (want.limit.saturating_sub(used), own.end_ms(limit.zone_ms()).saturating_sub(now_ms))
+                let elsewhere = standing.and_then(|standing| standing.heard(want.id, Some(own))).unwrap_or(0);
+                (want.limit.saturating_sub(used + elsewhere), own.end_ms(limit.zone_ms()).saturating_sub(now_ms))
             }
-            (Some(Level::Bucket(word)), Budget::Bucket { .. }) => (bucket::left(word, want.limit, now_ms), Period::Second.ms()),
+            (Some(Level::Bucket(word)), Budget::Bucket { .. }) => {
+                let left = match standing {
+                    Some(standing) => standing.heard(want.id, None).unwrap_or(want.limit),
+                    None => bucket::left(word, want.limit, now_ms),
+                };
+                (left, Period::Second.ms())
+            }
             // Its window has ended since.
             _ => (want.limit, 0),
         };

@@ -10,7 +10,7 @@
 //! difference.
 
 use std::cell::{Cell, OnceCell, UnsafeCell};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
@@ -25,6 +25,7 @@ use pin_project_lite::pin_project;
 use socket2::SockRef;
 
 use super::block::{Block, Receiving, Sending, SendingTwo, Vectors};
+use super::readiness::Readable;
 use super::runtime::PAUSE;
 use super::secure::{Reading, Received, Secure};
 use crate::sys::{self, Direction, Peeked};
@@ -125,9 +126,14 @@ impl Stream {
         matches!(self.wire, Wire::Lane(_))
     }
 
+    /// A socket of its own, and nothing between it and us.
+    pub fn is_bare(&self) -> bool {
+        !self.is_lane() && self.tls.get().is_none()
+    }
+
     /// Runs an operation, after a pause where it is time for one.
     #[inline]
-    fn in_turn<F: Future>(&self, operation: F) -> InTurn<'_, F> {
+    pub(super) fn in_turn<F: Future>(&self, operation: F) -> InTurn<'_, F> {
         InTurn { run: &self.run, operation, pause: None, begun: false, waited: false }
     }
 
@@ -292,19 +298,10 @@ impl Stream {
 
     /// Waits until bytes, the end or an error can be received. Holds no buffer, and may be dropped.
     pub fn readable(&self) -> impl Future<Output = io::Result<()>> + use<'_> {
-        let tcp = match &self.wire {
+        match &self.wire {
             // SAFETY: a shared borrow; nothing ever takes an exclusive one across an await (see `operate`).
-            Wire::Tcp(tcp) => Ok(unsafe { &*tcp.get() }.readable(false)),
-            Wire::Lane(lane) => Err(lane),
-        };
-        async move {
-            match tcp {
-                Ok(readable) => readable.await,
-                Err(lane) => {
-                    poll_fn(|context| lane.poll_stirred(context)).await;
-                    Ok(())
-                }
-            }
+            Wire::Tcp(tcp) => Readable { socket: Some(unsafe { &*tcp.get() }.readable(false)), lane: None },
+            Wire::Lane(lane) => Readable { socket: None, lane: Some(&**lane) },
         }
     }
 
@@ -394,7 +391,7 @@ impl Drop for Stream {
 pin_project! {
     /// An operation that has its turn. By hand, because an `async` function would hold the operation twice: as it was given,
     /// and where it is pinned.
-    struct InTurn<'s, F> {
+    pub(super) struct InTurn<'s, F> {
         run: &'s Cell<u32>,
         #[pin]
         operation: F,
@@ -443,38 +440,5 @@ fn progress(written: io::Result<usize>, block: &mut Block, sent: &mut usize) -> 
             *sent += n;
             Ok(())
         }
-    }
-}
-
-/// A wait for a stream to become readable that outlives the question: it can be asked, left, and asked again later.
-pub trait Ready {
-    /// Ready once for each time the stream was seen readable.
-    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()>;
-}
-
-pin_project! {
-    pub struct Readiness<M, F> {
-        make: M,
-        #[pin]
-        pending: Option<F>,
-    }
-}
-
-/// `make` starts a wait: [`Stream::readable`].
-pub fn readiness<M: FnMut() -> F, F: Future>(make: M) -> Readiness<M, F> {
-    Readiness { make, pending: None }
-}
-
-impl<M: FnMut() -> F, F: Future> Ready for Readiness<M, F> {
-    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        if this.pending.is_none() {
-            this.pending.set(Some((this.make)()));
-        }
-        if let Some(pending) = this.pending.as_mut().as_pin_mut() {
-            ready!(pending.poll(context));
-        }
-        this.pending.set(None);
-        Poll::Ready(())
     }
 }

@@ -11,6 +11,7 @@ use super::forward::Outgoing;
 use super::request::Request;
 use super::request_id::RequestId;
 use super::response_head::{Ours, write_head, write_interim, write_switch};
+use super::splice::{self, splice};
 use super::story::Story;
 use super::transfer::Transfer;
 use crate::catalog::ApiId;
@@ -31,12 +32,12 @@ const HEADROOM: usize = 1024;
 
 /// What relaying an answer needs to know of the request.
 pub struct Answer<'a> {
-    c: &'a Connection<'a>,
-    backend: &'a Stream,
+    pub(super) c: &'a Connection,
+    pub(super) backend: &'a Stream,
     request_sent: &'a Cell<bool>,
     early: &'a Early,
-    story: &'a Story,
-    tables: Rc<Running>,
+    pub(super) story: &'a Story,
+    pub(super) tables: Rc<Running>,
     id: RequestId,
     /// The client's request was `HEAD`.
     to_head: bool,
@@ -59,7 +60,7 @@ pub struct Relayed {
 
 impl<'a> Answer<'a> {
     pub fn new(
-        c: &'a Connection<'a>,
+        c: &'a Connection,
         request: &Request,
         outgoing: &Outgoing,
         backend: &'a Stream,
@@ -78,6 +79,22 @@ impl<'a> Answer<'a> {
     fn broken(&self, ended: Ended) -> Failure {
         self.c.stream.reset_on_close();
         Failure::End(ended)
+    }
+
+    /// The same, where the backend stopped sending.
+    pub(super) fn broken_off(&self) -> Failure {
+        self.broken(ended_within_answer(&self.c.watch))
+    }
+
+    /// More of the answer is being waited for.
+    pub(super) fn await_more(&self) {
+        let timeout = self.tables.catalog.limits.answer_timeout;
+        self.c.watch.from_backend.arm(Wait::Answer, self.c.core.clock.coarse_ms(), timeout);
+    }
+
+    /// The kernel may move the rest of the body: it is large, nobody looks at it, and nothing else is under way on the sockets.
+    fn may_splice(&self, left: u64) -> bool {
+        left >= splice::LEAST_BYTES && self.request_sent.get() && self.backend.is_bare() && self.c.stream.is_bare()
     }
 
     /// What sending a block to the client has come to: it comes back with the same bytes in use.
@@ -257,7 +274,7 @@ fn read_switch(a: &Answer<'_>, block: &mut Block, head: &ResponseHead) -> Result
     a.c.watch.answer_begins();
     let buffer = &mut a.c.core.head_buffer.borrow_mut()[..];
     let mut writer = HeadWriter::new(&mut *buffer);
-    write_switch(&view, protocol, &a.id, &mut writer);
+    write_switch(&view, protocol, &a.id, a.story.told.get(), &mut writer);
     let len = writer.finish().ok_or_else(too_large)?;
     block.advance(head.len);
     if block.prepend(&buffer[..len]) { Ok(Head::Switch) } else { Err(too_large()) }
@@ -285,6 +302,7 @@ fn pass(blocks: &Blocks, transfer: &mut Transfer, block: &mut Block, limits: &Ch
 
 /// Sends what the block holds, then the rest of the body as it comes.
 async fn relay_body(a: &Answer<'_>, mut plan: Plan, mut block: Block) -> Result<Relayed, Failure> {
+    let mut copied = false;
     loop {
         if !block.is_empty() {
             block = a.sent(a.c.send(block).await)?;
@@ -292,9 +310,19 @@ async fn relay_body(a: &Answer<'_>, mut plan: Plan, mut block: Block) -> Result<
         if plan.ended {
             break;
         }
+        if !copied && let Some(left) = plan.transfer.left().filter(|left| a.may_splice(**left)) {
+            a.c.core.blocks.put(std::mem::replace(&mut block, Block::with_room(0)));
+            splice(a, left).await?;
+            if *left == 0 {
+                // What the backend sent behind it is still in its socket.
+                plan.trust = Trust::Look;
+                break;
+            }
+            copied = true;
+        }
         block = a.c.core.blocks.grown(block);
         block.clear(HEADROOM);
-        a.c.watch.from_backend.arm(Wait::Answer, a.c.core.clock.coarse_ms(), a.tables.catalog.limits.answer_timeout);
+        a.await_more();
         let (result, back) = a.backend.recv(block).await;
         block = back;
         a.c.watch.from_backend.clear();
@@ -307,7 +335,7 @@ async fn relay_body(a: &Answer<'_>, mut plan: Plan, mut block: Block) -> Result<
                 plan.ended = true;
                 block = a.c.core.blocks.append_all(block, plan.transfer.tail());
             }
-            _ => return Err(a.broken(ended_within_answer(&a.c.watch))),
+            _ => return Err(a.broken_off()),
         }
     }
     a.c.core.blocks.put(block);

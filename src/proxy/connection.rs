@@ -16,12 +16,12 @@ use crate::catalog::{Listener, Scheme};
 use crate::http::head::Version;
 use crate::net::admission::Ticket;
 use crate::net::deadline::HALF_CLOSE_PROBE;
-use crate::net::{Block, Ready, Stream, Wait, Watched, stream::readiness};
+use crate::net::{Block, Ready, Stream, Wait, Watched, readiness::readiness};
 use crate::sys::Peeked;
 
 /// What every step of an exchange is given.
-pub struct Connection<'w> {
-    pub core: &'w Core,
+pub struct Connection {
+    pub core: Rc<Core>,
     /// Before the stream: its place is given up before the descriptor is closed.
     pub watch: Watched,
     pub stream: Stream,
@@ -40,55 +40,64 @@ pub enum After {
     Linger,
 }
 
-/// Serves a client until the connection ends.
-pub async fn serve(core: Rc<Core>, stream: Stream, peer: IpAddr, listener: Listener, ticket: Ticket) {
+/// Serves a client until the connection ends. Made here, so that what it lives on is not held twice, as given and as used.
+pub fn serve(core: Rc<Core>, stream: Stream, peer: IpAddr, listener: Listener, ticket: Ticket) -> impl Future<Output = ()> {
     let watch = core.watches.add(stream.handle(), Some(ticket));
-    let connection = Connection::new(&core, watch, stream, peer, listener.scheme);
-    // In boxes: what is over before the first request, and what most connections are not.
-    if listener.scheme == Scheme::Https {
-        if !Box::pin(secure(&connection, listener.http2)).await {
-            return;
-        }
-        if connection.stream.session().is_some_and(|session| session.peer.http2) {
-            return Box::pin(http2::serve(&core, &connection, None)).await;
-        }
-    }
-    let mut ready = pin!(readiness(|| connection.stream.readable()));
-    let mut received = None;
-    if listener.scheme == Scheme::Http && listener.http2 {
-        match Box::pin(http2::first(&connection, ready.as_mut())).await {
-            First::Http1(block) => received = Some(block),
-            First::Http2(block) => return Box::pin(http2::serve(&core, &connection, Some(block))).await,
-            First::Gone => return,
-        }
-    }
-    loop {
-        let block = match received.take() {
-            Some(block) => {
-                connection.pipelined.set(connection.pipelined.get() + 1);
-                block
+    let connection = Connection::new(core, watch, stream, peer, listener.scheme);
+    let http2 = listener.http2;
+    // What is not alive between two requests is in boxes: a connection is a small thing while it waits.
+    async move {
+        let c = &connection;
+        if c.scheme == Scheme::Https {
+            if !Box::pin(secure(c, http2)).await {
+                return;
             }
-            None if connection.wait(ready.as_mut()).await => {
-                connection.pipelined.set(0);
-                core.blocks.small()
+            if c.stream.session().is_some_and(|session| session.peer.http2) {
+                return Box::pin(http2::serve(c, None)).await;
             }
-            None => return,
-        };
-        match exchange(&connection, ready.as_mut(), block).await {
-            After::Next(block) => received = block,
-            After::Close => return,
-            After::Linger => return connection.linger().await,
+        }
+        let mut ready = pin!(readiness(|| c.stream.readable()));
+        let mut received = None;
+        if c.scheme == Scheme::Http && http2 {
+            match Box::pin(http2::first(c, ready.as_mut())).await {
+                First::Http1(block) => received = Some(block),
+                First::Http2(block) => return Box::pin(http2::serve(c, Some(block))).await,
+                First::Gone => return,
+            }
+        }
+        while received.is_some() || c.wait(ready.as_mut()).await {
+            let block = c.begin(received.take());
+            match c.core.exchanges.hold(|| last_or_not(c, ready.as_mut(), block)).await {
+                Some(next) => received = next,
+                None => return,
+            }
         }
     }
 }
 
-impl<'w> Connection<'w> {
-    pub fn new(core: &'w Core, watch: Watched, stream: Stream, peer: IpAddr, scheme: Scheme) -> Self {
+/// One exchange, and what ends the connection after the last: then there is nothing to go on with.
+async fn last_or_not(c: &Connection, ready: Pin<&mut dyn Ready>, block: Block) -> Option<Option<Block>> {
+    match exchange(c, ready, block).await {
+        After::Next(block) => return Some(block),
+        After::Close => {}
+        After::Linger => c.linger().await,
+    }
+    None
+}
+
+impl Connection {
+    pub fn new(core: Rc<Core>, watch: Watched, stream: Stream, peer: IpAddr, scheme: Scheme) -> Self {
         Self { core, watch, stream, peer, scheme, pipelined: Cell::new(0) }
     }
 }
 
-impl Connection<'_> {
+impl Connection {
+    /// The block that the next request is received into: the one that holds its beginning already, or an empty one.
+    fn begin(&self, received: Option<Block>) -> Block {
+        self.pipelined.set(if received.is_some() { self.pipelined.get() + 1 } else { 0 });
+        received.unwrap_or_else(|| self.core.blocks.small())
+    }
+
     /// Waits for the next request without holding a buffer; false when the connection ends instead.
     ///
     /// The deadline stays until the first byte is received: what was readable may have been taken meanwhile.

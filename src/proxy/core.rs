@@ -18,8 +18,9 @@ use crate::gate::client::is_trusted;
 use crate::gate::{self, Shared, Tables};
 use crate::http::head::{RequestHead, ResponseHead};
 use crate::net::admission::{Allowed, Full, Ticket};
+use crate::net::boxes::Boxes;
 use crate::net::handshake::Handshakes;
-use crate::net::{Admission, Blocks, Clock, Watches};
+use crate::net::{Admission, Blocks, Clock, Pipes, Watches};
 use crate::observe::access_log::Sink;
 use crate::observe::counters::{Counters, Finished};
 use crate::upstream::{Pools, Upstreams};
@@ -54,6 +55,9 @@ pub struct Core {
     /// Of the cluster, if there is one.
     pub engine: Option<Waiting>,
     pub blocks: Rc<Blocks>,
+    pub pipes: Pipes,
+    /// Where requests are taken through the gateway.
+    pub exchanges: Boxes,
     pub handshakes: Handshakes,
     pub watches: Rc<Watches>,
     /// Requests under way on connections that many of them share.
@@ -109,6 +113,8 @@ impl Core {
             prepared: RefCell::default(),
             shared,
             blocks: pools.blocks.clone(),
+            pipes: Pipes::default(),
+            exchanges: Boxes::default(),
             pools,
             handshakes: Handshakes::default(),
             watches: Rc::default(),
@@ -198,6 +204,7 @@ impl Core {
     /// Ends idle connections where descriptors have run out since this was last called.
     pub fn relieve(&self) {
         if self.shortages.replace(self.admission.shortages()) != self.admission.shortages() {
+            self.pipes.close_free();
             (0..ENDED_AT_ONCE).take_while(|_| self.end_an_idle_one()).for_each(drop);
         }
     }

@@ -26,7 +26,7 @@ use crate::upstream::pool::Trust;
 use crate::upstream::{Pick, Tries};
 
 /// Takes one request through the gateway. `block` may hold bytes that came with the request before.
-pub async fn exchange(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, block: Block) -> After {
+pub async fn exchange(c: &Connection, mut ready: Pin<&mut dyn Ready>, block: Block) -> After {
     let (mut request, refused) = match Request::read(c, block).await {
         Ok(request) => (request, None),
         Err(NoRequest::Refused(request, refusal)) => (*request, Some(refusal)),
@@ -75,7 +75,7 @@ pub async fn exchange(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, block:
 
 /// Maps the request, picks an instance, forwards to it and relays its answer.
 async fn pass(
-    c: &Connection<'_>,
+    c: &Connection,
     mut ready: Pin<&mut dyn Ready>,
     request: &mut Request,
     forward: &Forward,
@@ -162,7 +162,7 @@ enum Passed {
 
 /// Sends the request on one backend connection and relays its answer.
 async fn attempt(
-    c: &Connection<'_>,
+    c: &Connection,
     ready: Pin<&mut dyn Ready>,
     request: &mut Request,
     outgoing: &mut Outgoing,

@@ -126,7 +126,7 @@ impl Outgoing {
     }
 
     /// Its head, where it has not gone out.
-    pub fn give_back(&mut self, c: &Connection<'_>) {
+    pub fn give_back(&mut self, c: &Connection) {
         if let Some(head) = self.head.take() {
             c.core.blocks.put(head);
         }
@@ -145,7 +145,7 @@ impl BodyCheck {
 
 /// Sends the request, then watches the client until the exchange is over.
 pub async fn client_side(
-    c: &Connection<'_>,
+    c: &Connection,
     ready: Pin<&mut dyn Ready>,
     request: &mut Request,
     outgoing: &mut Outgoing,
@@ -172,7 +172,7 @@ pub async fn client_side(
 }
 
 /// Sends the head and what has been received of the body with it.
-async fn send_first_part(c: &Connection<'_>, request: &mut Request, outgoing: &mut Outgoing, backend: &Stream) -> io::Result<()> {
+async fn send_first_part(c: &Connection, request: &mut Request, outgoing: &mut Outgoing, backend: &Stream) -> io::Result<()> {
     let Some(mut head) = outgoing.head.take() else { return Ok(()) };
     head.append(outgoing.first.prefix.as_bytes());
     c.watch.to_backend.arm(Wait::Forward, c.core.clock.coarse_ms(), outgoing.timeout);
@@ -197,7 +197,7 @@ async fn send_first_part(c: &Connection<'_>, request: &mut Request, outgoing: &m
 /// Passes on the rest of the body as it comes. False: the backend has stopped taking it, or is done with it. Bytes
 /// behind the body are the next request's.
 async fn pump(
-    c: &Connection<'_>,
+    c: &Connection,
     limits: &Limits,
     outgoing: &mut Outgoing,
     backend: &Stream,
@@ -246,7 +246,7 @@ async fn pump(
     }
 }
 
-async fn send(c: &Connection<'_>, backend: &Stream, block: Block, timeout: Duration) -> (io::Result<()>, Block) {
+async fn send(c: &Connection, backend: &Stream, block: Block, timeout: Duration) -> (io::Result<()>, Block) {
     c.watch.to_backend.arm(Wait::Forward, c.core.clock.coarse_ms(), timeout);
     let sent = backend.send(block).await;
     c.watch.to_backend.clear();
@@ -254,12 +254,7 @@ async fn send(c: &Connection<'_>, backend: &Stream, block: Block, timeout: Durat
 }
 
 /// Waits until the client sends more, or leaves. One that ended its side may still want its answer.
-async fn watch_client(
-    c: &Connection<'_>,
-    mut ready: Pin<&mut dyn Ready>,
-    request: &Request,
-    story: &Story,
-) -> Result<(), Failure> {
+async fn watch_client(c: &Connection, mut ready: Pin<&mut dyn Ready>, request: &Request, story: &Story) -> Result<(), Failure> {
     loop {
         poll_fn(|context| c.stirs(ready.as_mut(), context)).await;
         match c.stream.peek() {

@@ -26,8 +26,8 @@ use crate::http2::drive::Pumps;
 use crate::http2::lane::Lane;
 use crate::http2::request::{comes_in_chunks, write_head};
 use crate::net::admission::Ticket;
-use crate::net::stream::{Stream, readiness};
-use crate::net::{Block, Ready, Wait, Watch};
+use crate::net::readiness::readiness;
+use crate::net::{Block, Ready, Stream, Wait, Watch};
 use crate::sys::Direction;
 
 /// What a client sends first (RFC 9113, section 3.4).
@@ -41,7 +41,7 @@ pub enum First {
 }
 
 /// Receives as much as it takes to know which version a client speaks on a listener for both.
-pub async fn first(c: &Connection<'_>, ready: Pin<&mut dyn Ready>) -> First {
+pub async fn first(c: &Connection, ready: Pin<&mut dyn Ready>) -> First {
     if !c.wait(ready).await {
         return First::Gone;
     }
@@ -63,7 +63,8 @@ pub async fn first(c: &Connection<'_>, ready: Pin<&mut dyn Ready>) -> First {
 }
 
 /// Serves a client until the connection ends. `first`: what has been received.
-pub async fn serve(core: &Rc<Core>, c: &Connection<'_>, first: Option<Block>) {
+pub async fn serve(c: &Connection, first: Option<Block>) {
+    let core = &c.core;
     core.counters.http2.connections.add(1);
     let limits = core.limits().clone();
     let told = |said| match said {
@@ -91,7 +92,7 @@ pub async fn serve(core: &Rc<Core>, c: &Connection<'_>, first: Option<Block>) {
 }
 
 /// Takes streams until the connection is over; the last word is then with the carrier.
-async fn talk(core: &Rc<Core>, c: &Connection<'_>, carrier: &Carrier<'_>, limits: &Limits) {
+async fn talk(core: &Rc<Core>, c: &Connection, carrier: &Carrier<'_>, limits: &Limits) {
     let watch = c.watch.share();
     let streams = Rc::new(Streams { open: Cell::new(0), watch, core: core.clone() });
     let Ok(mut connection) = builder(limits).handshake::<_, Bytes>(Io(carrier)).await else { return };
@@ -200,7 +201,7 @@ impl Drop for Open {
 
 fn begin(
     core: &Rc<Core>,
-    c: &Connection<'_>,
+    c: &Connection,
     streams: &Rc<Streams>,
     limits: &Limits,
     request: Request<RecvStream>,
@@ -235,7 +236,7 @@ fn begin(
 async fn serve_stream(core: Rc<Core>, lane: Rc<Lane>, head: Block, peer: IpAddr, scheme: Scheme, _open: Open) {
     let stream = Stream::of_lane(lane.clone());
     let watch = core.streams.add(stream.handle(), None);
-    let connection = Connection::new(&core, watch, stream, peer, scheme);
+    let connection = Connection::new(core.clone(), watch, stream, peer, scheme);
     let mut ready = pin!(readiness(|| connection.stream.readable()));
     if let After::Next(Some(surplus)) = exchange(&connection, ready.as_mut(), head).await {
         core.blocks.put(surplus);

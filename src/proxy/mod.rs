@@ -23,6 +23,7 @@ mod request;
 mod request_id;
 pub mod response_head;
 mod secure;
+mod splice;
 mod story;
 pub mod tally;
 pub mod transfer;

@@ -8,7 +8,7 @@ use crate::catalog::{ApiId, MethodSet};
 use crate::http::serialise::HeadWriter;
 
 /// Answers as the final recipient: with the methods that the API takes (RFC 9110, sections 7.6.2 and 9.3.7).
-pub async fn options(c: &Connection<'_>, request: &mut Request, api: ApiId, story: &Story) -> After {
+pub async fn options(c: &Connection, request: &mut Request, api: ApiId, story: &Story) -> After {
     story.status.set(200);
     let allow = |request: &Request, writer: &mut HeadWriter<'_>| {
         // Of an API that takes any method there is nothing to say.

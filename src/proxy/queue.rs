@@ -17,7 +17,7 @@ const LOOK_EVERY_US: u64 = 50_000;
 
 /// Waits for the turn that the gate has given the call. The gate gives no turn beyond its policy's `queue_wait_ms`.
 pub async fn own_turn(
-    c: &Connection<'_>,
+    c: &Connection,
     mut ready: Pin<&mut dyn Ready>,
     request: &Request,
     form: Option<()>,
@@ -42,6 +42,7 @@ pub async fn own_turn(
         if c.watch.client_gone.get() {
             let call = request.call(c, form)?;
             gate::give_place_up(&call, &request.tables, &c.core.shared, &mut c.core.scratch.borrow_mut(), forward);
+            c.core.ask_engine();
             return Err(Failure::End(Ended::ClientGone));
         }
     }

@@ -29,7 +29,7 @@ const PAUSES: usize = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The warmest idle connection to the instance picked, where a connection is for one call at a time.
-pub fn idle(c: &Connection<'_>, pick: &Pick, can_be_repeated: bool) -> Option<Stream> {
+pub fn idle(c: &Connection, pick: &Pick, can_be_repeated: bool) -> Option<Stream> {
     if pick.instance.http2 {
         return None;
     }
@@ -39,7 +39,7 @@ pub fn idle(c: &Connection<'_>, pick: &Pick, can_be_repeated: bool) -> Option<St
 }
 
 /// Another connection to it. True: it has been used before.
-pub async fn connect(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<(Stream, bool), Failure> {
+pub async fn connect(c: &Connection, ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<(Stream, bool), Failure> {
     if pick.instance.http2 {
         // Boxed, because it would make every connection's future as large.
         return Box::pin(call(c, ready, pick)).await;
@@ -48,7 +48,7 @@ pub async fn connect(c: &Connection<'_>, ready: Pin<&mut dyn Ready>, pick: &Pick
 }
 
 /// A call on a connection of HTTP/2: one that there is, or a new one, which is made by one call for all that need it.
-async fn call(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<(Stream, bool), Failure> {
+async fn call(c: &Connection, mut ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<(Stream, bool), Failure> {
     let mut patient = true;
     loop {
         if let Some((stream, served)) = pick.instance.call(c.core.clock.now_us()) {
@@ -77,11 +77,11 @@ async fn call(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, pick: &Pick) -
 }
 
 /// Ready when a connection that others make is there, or is not, or the client has left.
-fn made(c: &Connection<'_>, pick: &Pick, context: &Context<'_>) -> Poll<()> {
+fn made(c: &Connection, pick: &Pick, context: &Context<'_>) -> Poll<()> {
     if c.watch.client_gone.get() { Poll::Ready(()) } else { pick.instance.poll_made(context) }
 }
 
-async fn new_connection(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<Stream, Failure> {
+async fn new_connection(c: &Connection, mut ready: Pin<&mut dyn Ready>, pick: &Pick) -> Result<Stream, Failure> {
     let now_ms = c.core.clock.coarse_ms();
     let address = pick.instance.backend.address;
     let connecting = match c.core.running().upstreams.connect(&pick.instance) {
@@ -121,7 +121,7 @@ enum Unmade {
 
 /// Makes a new connection secure, within the time that is left for making it.
 async fn secured(
-    c: &Connection<'_>,
+    c: &Connection,
     ready: Pin<&mut dyn Ready>,
     tls: &Client,
     address: IpAddr,
@@ -141,7 +141,7 @@ fn is_short_of_descriptors(error: &io::Error) -> bool {
 
 /// Starts a connection once idle ones have been ended for it, here and on the other workers: they are closed at the end
 /// of a turn of their event loops.
-async fn connect_when_there_is_room(c: &Connection<'_>, pick: &Pick) -> Result<Connecting, Failure> {
+async fn connect_when_there_is_room(c: &Connection, pick: &Pick) -> Result<Connecting, Failure> {
     for _ in 0..PAUSES {
         c.core.run_short_of_descriptors();
         c.core.relieve();
@@ -178,7 +178,7 @@ pub fn no_instance(why: NoPick) -> Failure {
 }
 
 /// Waits until the instance, which has none now, has a connection to spare; a client that leaves meanwhile leaves the queue.
-pub async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: Version, pick: &Pick) -> Result<(), Failure> {
+pub async fn turn(c: &Connection, mut ready: Pin<&mut dyn Ready>, version: Version, pick: &Pick) -> Result<(), Failure> {
     pick.instance.cells().queued.add(1);
     let queued = pick.queue(c.core.clock.coarse_ms());
     let mut turn = queued.map_err(|_| Refusal::new(ErrorCode::X503BZ))?;
@@ -210,7 +210,7 @@ pub async fn turn(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, version: V
 }
 
 /// Waits for something of the backend; a client that leaves meanwhile ends it.
-async fn while_client_stays<T>(c: &Connection<'_>, mut ready: Pin<&mut dyn Ready>, step: impl Future<Output = T>) -> T {
+async fn while_client_stays<T>(c: &Connection, mut ready: Pin<&mut dyn Ready>, step: impl Future<Output = T>) -> T {
     let mut step = pin!(step);
     let mut watching = true;
     poll_fn(|context| {

@@ -11,7 +11,7 @@ use crate::http::target::{host_of, parse_target};
 const HTTPS_PORT: u16 = 443;
 
 /// Tells the client to call again over HTTPS, at the same domain, path and query.
-pub async fn redirect(c: &Connection<'_>, request: &mut Request, story: &Story) -> After {
+pub async fn redirect(c: &Connection, request: &mut Request, story: &Story) -> After {
     // A method that is not safe stays what it is (RFC 9110, section 15.4.9); older clients know the first alone.
     let status = if matches!(request.view().method(), b"GET" | b"HEAD") { 301 } else { 308 };
     story.status.set(status);

@@ -10,7 +10,7 @@ use crate::http::serialise::HeadWriter;
 use crate::observe::record::Ended;
 
 /// Tells the client why its request does not pass.
-pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal, story: &Story) -> After {
+pub async fn refuse(c: &Connection, request: &mut Request, refusal: &Refusal, story: &Story) -> After {
     story.refused(refusal);
     let write = |_: &Request, writer: &mut HeadWriter<'_>| {
         writer.field(b"X-Ca-Error-Code", refusal.code.as_str().as_bytes());
@@ -25,7 +25,7 @@ pub async fn refuse(c: &Connection<'_>, request: &mut Request, refusal: &Refusal
 /// Answers with a head alone. `may_go_on`: the answer itself is no reason to close; `write`: the fields that say what it
 /// is about.
 pub async fn answer(
-    c: &Connection<'_>,
+    c: &Connection,
     request: &mut Request,
     status: u16,
     may_go_on: bool,

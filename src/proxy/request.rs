@@ -54,7 +54,7 @@ pub enum NoRequest {
 
 impl Request {
     /// Reads a head. `block` may hold bytes received with the request before.
-    pub async fn read(c: &Connection<'_>, mut block: Block) -> Result<Request, NoRequest> {
+    pub async fn read(c: &Connection, mut block: Block) -> Result<Request, NoRequest> {
         let before = c.core.running();
         let limits = &before.catalog.limits;
         let mut head = c.core.request_head();
@@ -122,14 +122,14 @@ impl Request {
     }
 
     /// Asks the gate. What it leaves open is for [`Request::settle`]; apart, because most decisions need no waiting.
-    pub fn decide(&self, c: &Connection<'_>) -> Result<Decision, Failure> {
+    pub fn decide(&self, c: &Connection) -> Result<Decision, Failure> {
         self.judge(c, None)
     }
 
     /// Brings an open decision to its end. Where the signature covers a form body, the body is read first.
     pub async fn settle(
         &mut self,
-        c: &Connection<'_>,
+        c: &Connection,
         ready: Pin<&mut dyn Ready>,
         mut decision: Decision,
     ) -> Result<Decision, Failure> {
@@ -153,7 +153,7 @@ impl Request {
     }
 
     /// Asks the cluster's engine whether another gateway has seen the nonce.
-    async fn confirm(&self, c: &Connection<'_>, form: Option<()>, forward: Forward, nonce: u128) -> Result<Verdict, Failure> {
+    async fn confirm(&self, c: &Connection, form: Option<()>, forward: Forward, nonce: u128) -> Result<Verdict, Failure> {
         let found = match &c.core.engine {
             Some(engine) => engine.confirm(nonce, &c.core.clock).await,
             None => NonceVerdict::Lost,
@@ -174,7 +174,7 @@ impl Request {
     }
 
     /// Waits until it is known whether there is a unit left of every quota: on this node, and in its cluster.
-    async fn doubt(&self, c: &Connection<'_>, form: Option<()>, mut verdict: Verdict) -> Result<Verdict, Failure> {
+    async fn doubt(&self, c: &Connection, form: Option<()>, mut verdict: Verdict) -> Result<Verdict, Failure> {
         let patience_us = c.core.engine.as_ref().map(Waiting::patience_us);
         let until_us = c.core.clock.now_us() + patience_us.unwrap_or(u64::MAX / 2);
         let left = || Duration::from_micros(until_us.saturating_sub(c.core.clock.now_us()));
@@ -201,7 +201,7 @@ impl Request {
     }
 
     /// The gate's view of this request.
-    pub fn call<'a>(&'a self, c: &'a Connection<'_>, form: Option<()>) -> Result<Call<'a>, Refusal> {
+    pub fn call<'a>(&'a self, c: &'a Connection, form: Option<()>) -> Result<Call<'a>, Refusal> {
         let request = self.view();
         Ok(Call {
             request,
@@ -215,7 +215,7 @@ impl Request {
         })
     }
 
-    fn judge(&self, c: &Connection<'_>, form: Option<()>) -> Result<Decision, Failure> {
+    fn judge(&self, c: &Connection, form: Option<()>) -> Result<Decision, Failure> {
         let call = self.call(c, form)?;
         let decision = gate::decide(&call, &self.tables, &c.core.shared, &mut c.core.scratch.borrow_mut());
         c.core.ask_engine();
@@ -232,7 +232,7 @@ impl Request {
     }
 
     /// Reads the whole body into the block behind the head, without its coding: from then on its length is exact.
-    async fn read_form(&mut self, c: &Connection<'_>) -> Result<(), Failure> {
+    async fn read_form(&mut self, c: &Connection) -> Result<(), Failure> {
         let limits = &self.tables.clone().catalog.limits;
         if matches!(self.framing.body, BodyLength::Exact(n) if n > limits.form_bytes as u64) {
             return Err(Refusal::new(ErrorCode::I413RL).into());
@@ -264,7 +264,7 @@ impl Request {
         Ok(())
     }
 
-    async fn receive_body(&mut self, c: &Connection<'_>, pace: &mut Pace) -> Result<(), Failure> {
+    async fn receive_body(&mut self, c: &Connection, pace: &mut Pace) -> Result<(), Failure> {
         let limits = &self.tables.catalog.limits;
         let began_ms = c.core.clock.coarse_ms();
         c.watch.from_client.arm(Wait::Body, began_ms, pace.allows(limits.body_timeout, limits.body_rate));
@@ -288,7 +288,7 @@ impl Request {
     }
 
     /// Tells a client that waits for it to send its body (RFC 9110, section 10.1.1).
-    pub async fn ask_to_continue(&mut self, c: &Connection<'_>) -> Result<(), Failure> {
+    pub async fn ask_to_continue(&mut self, c: &Connection) -> Result<(), Failure> {
         if !std::mem::take(&mut self.framing.expects_continue) || self.block.len() > self.head.len {
             return Ok(());
         }
@@ -329,12 +329,7 @@ impl Request {
     }
 
     /// Writes the head of the backend request.
-    pub fn map(
-        &self,
-        c: &Connection<'_>,
-        forward: &Forward,
-        instance: &crate::catalog::BackendInstance,
-    ) -> Result<Block, Refusal> {
+    pub fn map(&self, c: &Connection, forward: &Forward, instance: &crate::catalog::BackendInstance) -> Result<Block, Refusal> {
         let call = self.call(c, None)?;
         let outgoing = gate::map::Outgoing { instance, request_id: &self.id, body: self.framing.body, http2: c.stream.is_lane() };
         let write = |room: &mut [u8]| {
@@ -353,14 +348,14 @@ impl Request {
     }
 
     /// Keeps the head alone, in no more room than it takes: it is told of later, and what comes meanwhile is not its own.
-    pub fn shrink(&mut self, c: &Connection<'_>) {
+    pub fn shrink(&mut self, c: &Connection) {
         let head = self.block.filled().get(..self.head.len).unwrap_or_default().to_vec();
         self.next_at = Some(head.len());
         c.core.blocks.put(std::mem::replace(&mut self.block, Block::of(head)));
     }
 
     /// Gives buffers back, except for one with bytes of the next request.
-    pub fn give_back(mut self, c: &Connection<'_>, after: After) -> After {
+    pub fn give_back(mut self, c: &Connection, after: After) -> After {
         c.core.put_request_head(self.head);
         if let (After::Next(None), Some(next)) = (&after, self.next_at)
             && next < self.block.len()

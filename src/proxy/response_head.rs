@@ -51,12 +51,21 @@ pub fn write_interim(answer: &ResponseView<'_>, writer: &mut HeadWriter<'_>) {
 }
 
 /// Writes the client's head for a backend's switch to another protocol.
-pub fn write_switch(answer: &ResponseView<'_>, protocol: &str, request_id: &[u8; 36], writer: &mut HeadWriter<'_>) {
+pub fn write_switch(
+    answer: &ResponseView<'_>,
+    protocol: &str,
+    request_id: &[u8; 36],
+    told: Option<&Told>,
+    writer: &mut HeadWriter<'_>,
+) {
     write_status_line(answer, writer);
-    write_passing_fields(answer, None, writer);
+    write_passing_fields(answer, told, writer);
     writer.bytes(b"Connection: upgrade\r\n");
     writer.field(b"Upgrade", protocol.as_bytes());
     writer.field(b"X-Ca-Request-Id", request_id);
+    if let Some(told) = told {
+        told.write(writer);
+    }
     writer.bytes(b"\r\n");
 }
 

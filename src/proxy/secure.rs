@@ -8,8 +8,8 @@ use crate::net::handshake::{Means, accept};
 
 /// Makes the connection secure; false when it ends instead. Why is counted, and the client has been told.
 /// `http2`: it may be spoken.
-pub async fn secure(c: &Connection<'_>, http2: bool) -> bool {
-    let (core, counters) = (c.core, &c.core.counters);
+pub async fn secure(c: &Connection, http2: bool) -> bool {
+    let (core, counters) = (&c.core, &c.core.counters);
     let tables = core.running();
     let limits = &tables.catalog.limits;
     if core.handshakes.under_way() >= limits.tls_handshakes {

@@ -43,7 +43,7 @@ pub struct Story {
 }
 
 impl Story {
-    pub fn begin(c: &Connection<'_>, request: &Request) -> Self {
+    pub fn begin(c: &Connection, request: &Request) -> Self {
         c.core.counters.requests.add(1);
         Self {
             began_us: request.began_us,
@@ -65,7 +65,7 @@ impl Story {
         }
     }
 
-    pub fn decided(&self, c: &Connection<'_>, decision: &Decision) {
+    pub fn decided(&self, c: &Connection, decision: &Decision) {
         self.api.set(decision.api);
         self.app.set(decision.app);
         self.credential.set(decision.credential);
@@ -94,12 +94,12 @@ impl Story {
         self.backend.set(Some(pick.instance.backend.address));
     }
 
-    pub fn forwarded(&self, c: &Connection<'_>) {
+    pub fn forwarded(&self, c: &Connection) {
         self.time(c, |timers, now_us| timers.forwarded_us = now_us);
     }
 
     /// The head of an answer is there.
-    pub fn answered(&self, c: &Connection<'_>, status: u16) {
+    pub fn answered(&self, c: &Connection, status: u16) {
         self.status.set(status);
         self.time(c, |timers, now_us| timers.first_byte_us = now_us);
     }
@@ -123,11 +123,11 @@ impl Story {
     }
 
     /// Milliseconds that the backend took, and in all, so far.
-    pub fn latencies(&self, c: &Connection<'_>) -> (u64, u64) {
+    pub fn latencies(&self, c: &Connection) -> (u64, u64) {
         (self.timers.get().service_us() / 1000, (c.core.clock.now_us() - self.began_us) / 1000)
     }
 
-    fn time(&self, c: &Connection<'_>, set: impl FnOnce(&mut Timers, u64)) {
+    fn time(&self, c: &Connection, set: impl FnOnce(&mut Timers, u64)) {
         if !self.timed.get() {
             return;
         }
@@ -137,7 +137,7 @@ impl Story {
     }
 
     /// Counts the request, and writes its line.
-    pub fn end(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>) {
+    pub fn end(&self, c: &Connection, request: &Request, refusal: Option<&Refusal>) {
         self.time(c, |timers, now_us| timers.total_us = now_us);
         let timers = self.timers.get();
         let answered_by_backend = refusal.is_none() && self.has_answer();
@@ -157,7 +157,7 @@ impl Story {
         }
     }
 
-    fn record(&self, c: &Connection<'_>, request: &Request, refusal: Option<&Refusal>, line: &mut Vec<u8>) {
+    fn record(&self, c: &Connection, request: &Request, refusal: Option<&Refusal>, line: &mut Vec<u8>) {
         let catalog = &request.tables.catalog;
         let view = request.view();
         let target = parse_target(view.method(), view.target()).ok();

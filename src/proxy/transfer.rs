@@ -85,6 +85,11 @@ impl Transfer {
         }
     }
 
+    /// What is still to come, where it goes out as it comes and its length is known.
+    pub fn left(&mut self) -> Option<&mut u64> {
+        if let Self::Exact(left) = self { Some(left) } else { None }
+    }
+
     /// Takes the bytes of one receive.
     pub fn pass(&mut self, bytes: &mut [u8], limits: &ChunkLimits) -> Result<Passed, ChunkError> {
         match self {

@@ -21,7 +21,7 @@ use crate::net::{Block, Stream, Wait};
 use crate::observe::record::Ended;
 
 struct Tunnel<'a> {
-    c: &'a Connection<'a>,
+    c: &'a Connection,
     backend: &'a Stream,
     story: &'a Story,
     idle: Duration,
@@ -39,7 +39,7 @@ enum From {
 }
 
 /// Relays until it is over. What the client has sent behind its request goes first.
-pub async fn tunnel(c: &Connection<'_>, request: &mut Request, api: ApiId, backend: Stream, story: &Story) -> After {
+pub async fn tunnel(c: &Connection, request: &mut Request, api: ApiId, backend: Stream, story: &Story) -> After {
     let standing = Standing { tables: request.tables.clone(), api, app: story.app() };
     let switched = c.core.upgraded.add(c.watch.share(), &standing);
     drop(standing);

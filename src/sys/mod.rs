@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod lanes;
 pub mod map;
+pub mod pipe;
 
 use std::io;
 use std::os::fd::RawFd;

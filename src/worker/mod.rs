@@ -132,6 +132,7 @@ fn sweep(core: &Core) {
     core.streams.sweep(due_ms);
     core.handshakes.sweep(due_ms);
     core.pools.sweep(due_ms, core.limits().pool_idle_timeout.as_millis() as u64);
+    core.pipes.sweep(due_ms);
     core.relieve();
     core.log.hand_over();
     let counters = &core.counters;

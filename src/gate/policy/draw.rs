@@ -43,7 +43,16 @@ impl<'a> Draw<'a> {
         };
         self.push(
             limit,
-            Want { id: counter(rule, subject), budget, limit: limit.limit, rule, subject: name, loss: limit.loss, wait_ms: 0 },
+            Want {
+                id: counter(rule, subject),
+                budget,
+                limit: limit.limit,
+                rule,
+                subject: name,
+                loss: limit.loss,
+                wait_ms: 0,
+                turn: None,
+            },
         )
     }
 }

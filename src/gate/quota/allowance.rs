@@ -20,7 +20,7 @@ use super::memory::Memory;
 use super::table::{ALLOWANCE, UNTIL};
 use super::want::Budget;
 use super::window::Window;
-use super::word::{DEAD, Pool, lease_tag, leased};
+use super::word::{DEAD, Pool, lease_tag, leased, mix};
 pub use crate::catalog::EngineLoss;
 
 /// What a node knows of its cluster: written by who speaks to the engine, read by workers.
@@ -32,12 +32,35 @@ pub struct Standing {
     nodes: AtomicU64,
     /// How far its clock is ahead of this node's.
     ahead_ms: AtomicI64,
+    /// What the engine has last said of counters: others may have the place of one, which is then not known of.
+    heard: Heard,
+}
+
+/// Where what was heard of a counter stands.
+#[derive(Debug)]
+struct Heard(Box<[AtomicU64]>);
+
+const HEARD: usize = 4096;
+const HEARD_BITS: u32 = 40;
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self((0..HEARD).map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl Heard {
+    fn place(&self, id: u64, of: Option<Window>) -> Option<(&AtomicU64, u64)> {
+        let salt = of.map_or(1, |window| window.number << 3 | (window.period as u64) << 1);
+        let known = mix(id, salt);
+        Some((self.0.get(known as usize % HEARD)?, known >> HEARD_BITS))
+    }
 }
 
 impl Standing {
     /// Before the engine has been spoken to. `nodes`: how many are known to share it.
     pub fn new(nodes: u64) -> Self {
-        Self { lost: AtomicBool::new(true), nodes: AtomicU64::new(nodes), ahead_ms: AtomicI64::new(0) }
+        Self { lost: AtomicBool::new(true), nodes: AtomicU64::new(nodes), ..Self::default() }
     }
 
     pub fn is_lost(&self) -> bool {
@@ -64,6 +87,20 @@ impl Standing {
     pub fn set_ahead_ms(&self, ahead_ms: i64) {
         self.ahead_ms.store(ahead_ms, Relaxed);
     }
+
+    /// Of a window, how much the engine has given to other nodes; of a bucket (`None`), how many tokens it has left.
+    pub fn hear(&self, id: u64, of: Option<Window>, units: u64) {
+        if let Some((place, known)) = self.heard.place(id, of) {
+            place.store(known << HEARD_BITS | units.min((1 << HEARD_BITS) - 1), Relaxed);
+        }
+    }
+
+    /// What was last heard of it.
+    pub fn heard(&self, id: u64, of: Option<Window>) -> Option<u64> {
+        let (place, known) = self.heard.place(id, of)?;
+        let word = place.load(Relaxed);
+        (word >> HEARD_BITS == known).then_some(word & ((1 << HEARD_BITS) - 1))
+    }
 }
 
 /// What of it one call goes by.
@@ -80,8 +117,19 @@ pub struct Need {
     pub id: u64,
     pub budget: Budget,
     pub limit: u64,
-    /// A call waits for it. Otherwise it is for those to come.
-    pub urgent: bool,
+    pub cause: Cause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// A call waits for it.
+    Waits,
+    /// It is for calls to come.
+    Ahead,
+    /// A call that waited for its turn has left.
+    Left,
+    /// A call took this turn, and could not use it.
+    Back(u64),
 }
 
 /// The allowance beside a pool, for a caller whose clock says `window`: perhaps of one that has begun since.
@@ -200,4 +248,20 @@ fn holds(memory: &(impl Memory + ?Sized), map: &Map, id: u64, pool: usize, windo
     let tag = lease_tag(id, window);
     let in_pool = allowance.window == window && allowance.granted > if now.window == window { now.granted } else { 0 };
     in_pool || seats(*map, memory).any(|seat| leased(memory.load(map.lease(seat, id)), tag) > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::Period;
+    use super::*;
+
+    #[test]
+    fn what_was_heard_is_of_one_counter_and_window() {
+        let standing = Standing::default();
+        let window = |number| Some(Window { period: Period::Day, number });
+        standing.hear(7, window(1), 40);
+        standing.hear(7, None, 9);
+        assert_eq!((standing.heard(7, window(1)), standing.heard(7, None)), (Some(40), Some(9)));
+        assert_eq!((standing.heard(7, window(2)), standing.heard(8, window(1))), (None, None));
+    }
 }

@@ -19,7 +19,7 @@
 
 mod node;
 
-use super::allowance::{Need, View};
+use super::allowance::{Cause, Need, View};
 use super::bucket::{self, Token};
 use super::map::Map;
 use super::memory::Memory;
@@ -124,7 +124,10 @@ impl Lessee {
             };
             let taken = match want.budget {
                 Budget::Window(_) => self.take_pooled(memory, counter, want, now_ms),
-                Budget::Bucket { queue } => take_token(memory, &self.map, counter, queue, want, now_ms),
+                Budget::Bucket { queue } => match self.view {
+                    Some(view) => self.take_turn(memory, counter, queue, want, now_ms, view),
+                    None => take_token(memory, &self.map, counter, want.limit, queue, want, now_ms),
+                },
             };
             // Or the counter's place was given to another meanwhile.
             if let Some(taken) = taken {
@@ -193,7 +196,7 @@ impl Lessee {
             let take = |memory: &_| take_from_pool(memory, counter.pool, word, pool, node.then_some(units));
             if self.carry(memory, counter, pool.window, units, take).is_ok() {
                 if !allowed.is_final && left - units < self.comfort(memory, wanted) {
-                    self.needs.push(Need { id: want.id, budget: want.budget, limit: want.limit, urgent: false });
+                    self.needs.push(Need { id: want.id, budget: want.budget, limit: want.limit, cause: Cause::Ahead });
                 }
                 return Some(Take::Taken);
             }
@@ -278,7 +281,12 @@ impl Lessee {
     /// Gives back what was taken since [`Lessee::begin`].
     fn give_back(&mut self, memory: &(impl Memory + ?Sized), want: &Want<'_>, now_ms: u64) {
         let Find::At(pool) = find(memory, &self.map, self.seat, want, now_ms) else { return };
-        let Budget::Window(window) = want.budget else { return bucket::give_back(memory, pool) };
+        let Budget::Window(window) = want.budget else {
+            return match want.turn {
+                Some(turn) => self.return_turn(want, turn),
+                None => bucket::give_back(memory, pool, want.limit),
+            };
+        };
         // Of a window that is over it is void.
         if Pool::window(memory.load(pool)) != Some(window) {
             return;
@@ -420,6 +428,7 @@ fn take_token(
     memory: &(impl Memory + ?Sized),
     map: &Map,
     counter: Counter,
+    limit: u64,
     queue: u64,
     want: &mut Want<'_>,
     now_ms: u64,
@@ -427,12 +436,12 @@ fn take_token(
     if memory.load(map.key_of(counter.pool)) != counter.id {
         return None;
     }
-    let (taken, wait_ms) = match bucket::take(memory, counter.pool, want.limit, queue, now_ms) {
+    let (taken, wait_ms) = match bucket::take(memory, counter.pool, limit, queue, now_ms) {
         Token::In(wait_ms) => (Take::Taken, wait_ms),
         Token::None(wait_ms) => (Take::Dry, wait_ms),
         Token::Gone => return None,
     };
-    want.wait_ms = wait_ms;
+    (want.turn, want.wait_ms) = (None, wait_ms);
     Some(taken)
 }
 

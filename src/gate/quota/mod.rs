@@ -3,7 +3,7 @@
 //!
 //! [`quotas`] is what a process holds of the counters, [`want`] what a call needs of them. [`lease`] is how workers share one
 //! budget, [`allowance`] how nodes of a cluster do, over the words of [`memory`] that [`map`] lays out, [`table`] finds and [`word`] reads; [`bucket`] is the other
-//! kind of budget, so many a second, where calls wait their turn. [`look`] is for those who look at counters from outside.
+//! kind of budget, so many a second, where calls wait their turn; [`turn`] is how nodes share that. [`look`] is for those who look at counters from outside.
 
 pub mod allowance;
 pub mod bucket;
@@ -13,6 +13,7 @@ pub mod map;
 pub mod memory;
 pub mod quotas;
 pub mod table;
+pub mod turn;
 pub mod want;
 pub mod window;
 pub mod word;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::allowance::{self, Collected, Standing, View};
-use super::bucket;
 use super::lease::{Lessee, clear_mark};
 use super::look::{self, Level, Reset, Seen};
 use super::map::Map;
 use super::memory::{Memory, Words};
 use super::table::{self, FIRST_ID};
-use super::want::{Take, Wants};
+use super::turn::{self, Turns};
+use super::want::{Take, Want, Wants};
 use super::window::Window;
 use super::word::mix;
 use crate::gate::fingerprint::fingerprint;
@@ -86,17 +86,20 @@ impl Quotas {
     /// the cluster's engine no longer.
     #[inline]
     pub fn take(&self, lessee: &mut Lessee, wants: &mut Wants<'_>, now_ms: u64, late: bool) -> Result<(), (usize, Take)> {
-        let view = |standing: &Arc<Standing>| View { lost: late || standing.is_lost(), nodes: standing.nodes() };
-        lessee.view = self.standing.as_ref().map(view);
+        lessee.view = self.view(late);
         lessee.take_all(&*self.words, wants, now_ms)
     }
 
-    /// Gives back a token that was taken a moment ago, and is not needed: the calls that wait keep their turns, and another may
-    /// wait behind them.
-    pub fn give_token_back(&self, id: u64) {
-        if let Some(at) = self.place(id) {
-            bucket::give_back(&*self.words, at);
-        }
+    #[inline]
+    fn view(&self, late: bool) -> Option<View> {
+        let view = |standing: &Arc<Standing>| View { lost: late || standing.is_lost(), nodes: standing.nodes() };
+        self.standing.as_ref().map(view)
+    }
+
+    /// A call that waited for its token has left: the calls that wait keep their turns, and another may wait behind them.
+    pub fn give_place_up(&self, lessee: &mut Lessee, want: &Want<'_>, now_ms: u64) {
+        lessee.view = self.view(false);
+        lessee.give_place_up(&*self.words, want, now_ms);
     }
 
     /// A process that shared the memory is no more: whatever its workers were in the middle of is over. What they had in
@@ -183,6 +186,34 @@ impl Quotas {
             allowance::clear(&*self.words, at, window);
         }
         self.reset(id)
+    }
+
+    /// Turns that this node has of a bucket.
+    pub fn turns_left(&self, id: u64, limit: u64, now_ms: u64) -> u64 {
+        self.place(id).map_or(0, |at| turn::left(&*self.words, at, limit, now_ms))
+    }
+
+    /// Adds to them. False: they have to be taken first.
+    pub fn give_turns(&self, id: u64, limit: u64, turns: Turns, now_ms: u64) -> bool {
+        self.place(id).is_none_or(|at| turn::give(&*self.words, at, limit, turns, now_ms))
+    }
+
+    pub fn collect_turns(&self, id: u64, limit: u64, now_ms: u64) -> Option<Turns> {
+        turn::collect(&*self.words, self.place(id)?, limit, now_ms)
+    }
+
+    /// No node has any, nor has the engine, until then.
+    pub fn refuse_turns(&self, id: u64, limit: u64, until_ms: u64, now_ms: u64) {
+        if let Some(at) = self.place(id) {
+            turn::refuse(&*self.words, at, limit, until_ms, now_ms);
+        }
+    }
+
+    /// What a process before this one has left of a bucket's turns is void.
+    pub fn clear_turns(&self, id: u64) {
+        if let Some(at) = self.place(id) {
+            turn::clear(&*self.words, at);
+        }
     }
 
     fn place(&self, id: u64) -> Option<usize> {

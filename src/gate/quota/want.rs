@@ -18,6 +18,8 @@ pub struct Want<'a> {
     pub subject: &'a [u8],
     /// Of the bucket: how long until its token comes. After a refusal: until one comes that nobody waits for.
     pub wait_ms: u64,
+    /// Of the bucket, in a cluster: which turn was taken.
+    pub turn: Option<u64>,
     /// In a cluster: what happens without its engine.
     pub loss: EngineLoss,
 }

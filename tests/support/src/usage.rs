@@ -88,7 +88,16 @@ impl Gateway {
 
     /// Those of them that are sockets.
     pub fn sockets(&self) -> usize {
-        self.open().filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))).count()
+        self.open_to("socket:")
+    }
+
+    /// Those that are ends of pipes.
+    pub fn pipe_ends(&self) -> usize {
+        self.open_to("pipe:")
+    }
+
+    fn open_to(&self, what: &str) -> usize {
+        self.open().filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().starts_with(what))).count()
     }
 
     fn open(&self) -> impl Iterator<Item = fs::DirEntry> {

@@ -1,5 +1,9 @@
 //! Gateways that count together through a real Redis: exact over all of them, and what happens without it.
 
+mod change;
+mod hostile;
+mod seconds;
+
 use std::net::SocketAddr;
 use std::thread;
 
@@ -53,10 +57,12 @@ fn storm(gateways: &[Gateway], connections: usize, each: u64) -> u64 {
     })
 }
 
+/// `LOCKGATE_CLUSTER_LIMIT=10000` is a further one.
 #[test]
 fn over_three_gateways_exactly_the_limit_passes() {
     let (backend, redis) = (Backend::ok(), Redis::start());
-    for limit in [1u64, 100, 2000] {
+    let further = std::env::var("LOCKGATE_CLUSTER_LIMIT").ok().map(|limit| limit.parse().expect("a limit"));
+    for limit in [1u64, 100, 2000].into_iter().chain(further) {
         let prefix = format!("key_prefix = \"l{limit}\"\nwait_ms = 10000");
         let gateways = members(3, &backend, redis.address, &prefix, &format!("unit = \"day\"\napi = {limit}"));
         let each = (limit * 2).div_ceil(12).max(5);
@@ -145,10 +151,10 @@ fn a_slow_way_to_the_engine_changes_no_sum() {
     assert_eq!(storm(&gateways, 8, 40), 600);
 }
 
-fn signing_members(n: usize, backend: &Backend, redis: &Redis, cluster: &str) -> Vec<Gateway> {
+fn signing_members(n: usize, backend: &Backend, engine: SocketAddr, cluster: &str) -> Vec<Gateway> {
     let config = || {
-        let lines = format!("addresses = [\"{}\"]\nsecret_file = \"secret\"\n{cluster}", redis.address);
-        let config = Config::with_backend(backend.address).access_log().table("cluster", &lines);
+        let lines = format!("addresses = [\"{engine}\"]\nsecret_file = \"secret\"\n{cluster}");
+        let config = Config::with_backend(backend.address).instance("workers = 4").access_log().table("cluster", &lines);
         config.write("secret", SECRET);
         config.published(&Api::app("a", "/a")).app(&App::alpha().may_call("g/a", &["RELEASE"]))
     };
@@ -164,17 +170,18 @@ fn signed(nonce: &str) -> Request {
 /// `LOCKGATE_CLUSTER_COPIES=10000` is the full form.
 #[test]
 fn a_nonce_passes_once_over_all_gateways() {
-    const CONNECTIONS: usize = 10;
-    let copies = std::env::var("LOCKGATE_CLUSTER_COPIES").map_or(1000, |n| n.parse().expect("a number of copies"));
+    let copies: usize = std::env::var("LOCKGATE_CLUSTER_COPIES").map_or(1000, |n| n.parse().expect("a number of copies"));
+    // Of requests that come behind each other on a connection there is a limit.
+    let connections = copies.div_ceil(2 * 200).max(10);
     let (backend, redis) = (Backend::ok(), Redis::start());
-    let gateways = signing_members(2, &backend, &redis, "wait_ms = 15000");
-    let each = copies / (2 * CONNECTIONS);
+    let gateways = signing_members(2, &backend, redis.address, "wait_ms = 15000");
+    let each = copies.div_ceil(2 * connections);
     for round in 0..3 {
         let burst = signed(&format!("once-{round}")).bytes().repeat(each);
         let codes: Vec<String> = thread::scope(|scope| {
             let callers: Vec<_> = gateways
                 .iter()
-                .flat_map(|gateway| (0..CONNECTIONS).map(move |_| gateway))
+                .flat_map(|gateway| (0..connections).map(move |_| gateway))
                 .map(|gateway| {
                     let burst = &burst;
                     scope.spawn(move || {
@@ -197,7 +204,7 @@ fn nonces_without_an_engine_do_what_the_setting_says() {
     for (word, passes) in [("refuse", false), ("allow", true)] {
         let (backend, mut redis) = (Backend::ok(), Redis::start());
         let cluster = format!("wait_ms = 15000\nnonces_on_engine_loss = \"{word}\"");
-        let gateways = signing_members(2, &backend, &redis, &cluster);
+        let gateways = signing_members(2, &backend, redis.address, &cluster);
         gateways[0].call(&signed("before")).assert_passed();
         redis.kill();
         wait_for_loss(&gateways);
@@ -293,6 +300,35 @@ fn an_engine_that_fails_over_goes_on_counting() {
     assert_eq!(passed, 400, "{}", gateways[0].output());
 }
 
+/// Sentinels find by themselves that the engine is gone, and make its replica the next one. A gateway that has a lease goes on
+/// meanwhile; the others answer by their setting.
+#[test]
+fn sentinels_fail_over_and_the_gateways_follow() {
+    let (backend, mut first) = (Backend::ok(), Redis::with(&["--repl-diskless-sync-delay", "0"]));
+    let port = first.address.port().to_string();
+    let second = Redis::with(&["--replicaof", "127.0.0.1", &port]);
+    let sentinel = Redis::sentinel("main", first.address);
+    for setting in ["down-after-milliseconds", "failover-timeout"] {
+        let said =
+            sentinel.ask(&["SENTINEL", "SET", "main", setting, if setting == "failover-timeout" { "3000" } else { "300" }]);
+        assert!(said.starts_with("+OK"), "{said}");
+    }
+    let copied = || second.ask(&["INFO", "replication"]).contains("master_link_status:up").then_some(());
+    eventually("the replica has a copy", copied);
+    eventually("the sentinel knows it", || sentinel.ask(&["SENTINEL", "REPLICAS", "main"]).contains("slave").then_some(()));
+    let cluster = "wait_ms = 10000\nform = \"sentinel\"\nsentinel_master = \"main\"";
+    let gateways = members(2, &backend, sentinel.address, cluster, "unit = \"day\"\napi = 400\non_engine_loss = \"refuse\"");
+    let mut passed = storm(&gateways, 2, 30);
+    assert_eq!(passed, 120, "{}", gateways[0].output());
+    first.kill();
+    wait_for_loss(&gateways);
+    passed += storm(&gateways, 1, 10);
+    wait_for_engine(&gateways, 1);
+    assert!(second.ask(&["ROLE"]).contains("master"), "nobody else has made it so");
+    passed += storm(&gateways, 2, 100);
+    assert_eq!(passed, 400, "{}", gateways[0].output());
+}
+
 #[test]
 fn gateways_may_count_through_a_redis_cluster() {
     let (backend, redis) = (Backend::ok(), Redis::with(&["--cluster-enabled", "yes"]));
@@ -300,6 +336,26 @@ fn gateways_may_count_through_a_redis_cluster() {
     eventually("the slots are served", || redis.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(()));
     let gateways = members(2, &backend, redis.address, "wait_ms = 15000\nform = \"cluster\"", "unit = \"day\"\napi = 60");
     assert_eq!(storm(&gateways, 2, 30), 60, "{}", gateways[0].output());
+}
+
+/// Where little is left, each call asks for its unit, and hears what the others have.
+#[test]
+fn answers_say_what_is_left_for_all_gateways() {
+    let (backend, redis) = (Backend::ok(), Redis::start());
+    let gateways = members(2, &backend, redis.address, "wait_ms = 15000", "unit = \"day\"\napi = 8\nfields = \"x-ratelimit\"");
+    let mut lefts = Vec::new();
+    for n in 0..8 {
+        let answer = gateways[n % 2].get("/x");
+        answer.assert_passed();
+        lefts.push(answer.field("X-RateLimit-Remaining").expect("it is told").parse::<u64>().expect("a number"));
+    }
+    // A gateway may have a unit in hand that it has not used, or not have heard of the other's last ones.
+    assert!(lefts.iter().zip((0..8).rev()).all(|(&left, right): (_, u64)| left.abs_diff(right) <= 3), "{lefts:?}");
+    for gateway in &gateways {
+        let refused = gateway.get("/x");
+        refused.assert_refused("T429PA");
+        assert_eq!(refused.field("X-RateLimit-Remaining"), Some("0"));
+    }
 }
 
 #[test]
