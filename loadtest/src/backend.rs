@@ -9,10 +9,11 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use clap::Args;
-use monoio::buf::IoBufMut;
+use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
+use crate::mark::{self, Mark};
 use crate::payload::Pattern;
 use crate::ring;
 
@@ -52,6 +53,7 @@ async fn connection(mut stream: TcpStream, answers: Rc<Answers>) {
         return;
     }
     let mut buffer: Vec<u8> = Vec::with_capacity(BUFFER_BYTES);
+    let mut beginning = Vec::new();
     loop {
         let request = match parse(&buffer) {
             Parsed::Whole(request) => request,
@@ -88,7 +90,21 @@ async fn connection(mut stream: TcpStream, answers: Rc<Answers>) {
             let _ = stream.write_all(REFUSED).await;
             return;
         }
-        let (result, _) = stream.write_all(answers.of(request.answer_bytes)).await;
+        let answer = answers.of(request.answer_bytes);
+        let result = match request.mark {
+            None => stream.write_all(answer.bytes).await.0,
+            Some(mark) => {
+                answer.begin(&mark, &mut beginning);
+                let (result, written) = stream.write_all(beginning).await;
+                beginning = written;
+                match result {
+                    Ok(_) if answer.marked_bytes() < answer.bytes.len() => {
+                        stream.write_all(answer.bytes.clone().slice(answer.marked_bytes()..)).await.0
+                    }
+                    result => result,
+                }
+            }
+        };
         if result.is_err() || request.close {
             return;
         }
@@ -113,6 +129,7 @@ struct Request {
     body_bytes: usize,
     answer_bytes: usize,
     close: bool,
+    mark: Option<Mark>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -135,6 +152,7 @@ fn parse(bytes: &[u8]) -> Parsed {
         Err(_) => return Parsed::Refused,
     };
     let mut body_bytes = 0;
+    let mut mark = None;
     let mut close = request.version == Some(0);
     for field in request.headers.iter() {
         if field.name.eq_ignore_ascii_case("Content-Length") {
@@ -144,6 +162,8 @@ fn parse(bytes: &[u8]) -> Parsed {
             }
         } else if field.name.eq_ignore_ascii_case("Transfer-Encoding") {
             return Parsed::Refused;
+        } else if field.name.eq_ignore_ascii_case(mark::FIELD) {
+            mark = field.value.try_into().ok();
         } else if field.name.eq_ignore_ascii_case("Connection") && field.value.eq_ignore_ascii_case(b"close") {
             close = true;
         }
@@ -151,7 +171,7 @@ fn parse(bytes: &[u8]) -> Parsed {
     let path = request.path.unwrap_or_default().split('?').next().unwrap_or_default();
     match path.rsplit('/').next().and_then(|size| decimal(size.as_bytes())) {
         Some(answer_bytes) if answer_bytes <= MAX_ANSWER_BYTES => {
-            Parsed::Whole(Request { head_bytes, body_bytes, answer_bytes, close })
+            Parsed::Whole(Request { head_bytes, body_bytes, answer_bytes, close, mark })
         }
         _ => Parsed::Refused,
     }
@@ -161,10 +181,44 @@ fn decimal(digits: &[u8]) -> Option<usize> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Head and body of each size, written once.
+/// The largest part of an answer that is written anew for its mark; what follows is sent as it is kept.
+const MARKED_BYTES: usize = 32 * 1024;
+
+/// An answer as it is kept: head and body.
+#[derive(Clone)]
+struct Answer {
+    bytes: Rc<Vec<u8>>,
+    head_bytes: usize,
+}
+
+impl Answer {
+    /// Its beginning with a mark, in place of what `out` holds.
+    fn begin(&self, mark: &Mark, out: &mut Vec<u8>) {
+        let (head, body) = self.bytes.split_at(self.head_bytes);
+        out.clear();
+        if mark::is_in_body(body.len()) {
+            let kept = self.marked_bytes() - head.len();
+            for part in [head, mark, &body[mark::BYTES..kept]] {
+                out.extend_from_slice(part);
+            }
+        } else {
+            let (fields, end) = head.split_at(head.len() - b"\r\n".len());
+            for part in [fields, mark::FIELD.as_bytes(), b": ", mark, b"\r\n", end, body] {
+                out.extend_from_slice(part);
+            }
+        }
+    }
+
+    /// Of those kept, how many that stands for.
+    fn marked_bytes(&self) -> usize {
+        self.bytes.len().min(self.head_bytes + MARKED_BYTES)
+    }
+}
+
+/// Each size, written once.
 struct Answers {
     pattern: Pattern,
-    ready: RefCell<HashMap<usize, Rc<Vec<u8>>>>,
+    ready: RefCell<HashMap<usize, Answer>>,
 }
 
 impl Answers {
@@ -172,16 +226,17 @@ impl Answers {
         Self { pattern: Pattern::new(), ready: RefCell::new(HashMap::new()) }
     }
 
-    fn of(&self, size: usize) -> Rc<Vec<u8>> {
+    fn of(&self, size: usize) -> Answer {
         let mut ready = self.ready.borrow_mut();
         if let Some(answer) = ready.get(&size) {
-            return Rc::clone(answer);
+            return answer.clone();
         }
         let mut bytes = head(size).into_bytes();
+        let head_bytes = bytes.len();
         bytes.extend_from_slice(&self.pattern.body(size));
-        let answer = Rc::new(bytes);
+        let answer = Answer { bytes: Rc::new(bytes), head_bytes };
         if ready.len() < MAX_SIZES {
-            ready.insert(size, Rc::clone(&answer));
+            ready.insert(size, answer.clone());
         }
         answer
     }
@@ -203,15 +258,24 @@ fn head(size: usize) -> String {
     )
 }
 
+/// A whole answer, for the tests of who checks it.
+#[cfg(test)]
+pub fn marked(mark: &Mark, size: usize) -> Vec<u8> {
+    let answer = Answers::new().of(size);
+    let mut bytes = Vec::new();
+    answer.begin(mark, &mut bytes);
+    [&bytes, &answer.bytes[answer.marked_bytes()..]].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer;
+    use crate::answer::{Expected, check};
 
     #[test]
     fn the_last_segment_of_the_path_is_the_size() {
         let bytes = b"POST /upload/128?trace=7 HTTP/1.1\r\nHost: x\r\ncontent-length: 10\r\n\r\n0123";
-        let request = Request { head_bytes: bytes.len() - 4, body_bytes: 10, answer_bytes: 128, close: false };
+        let request = Request { head_bytes: bytes.len() - 4, body_bytes: 10, answer_bytes: 128, close: false, mark: None };
         assert_eq!(parse(bytes), Parsed::Whole(request));
         assert_eq!(parse(b"GET /plain/12"), Parsed::Begun);
         assert_eq!(parse(b""), Parsed::Begun);
@@ -234,7 +298,7 @@ mod tests {
     fn its_answers_pass_the_generators_check() {
         let answers = Answers::new();
         for size in [0, 1, 128, 16_384] {
-            assert_eq!(answer::check(&answers.of(size), size, &Pattern::new()), Ok(true));
+            assert_eq!(check(&answers.of(size).bytes, &Expected::answer(size), None, &Pattern::new()), Ok(true));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 #[derive(Args)]
@@ -28,11 +28,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if getppid() != Pid::from_raw(arguments.parent) {
         bail!("the process that started this one is gone");
     }
+    raise_descriptors()?;
     if let Some(core) = arguments.core {
         pin(core)?;
     }
     let [program, rest @ ..] = arguments.command.as_slice() else { bail!("no command") };
     Err(Command::new(program).args(rest).exec()).with_context(|| format!("starting {}", program.display()))
+}
+
+/// As many descriptors as this process may have; no program need ask for them itself.
+fn raise_descriptors() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).context("the limit of descriptors")
+}
+
+/// How many that is.
+pub fn descriptors() -> u64 {
+    getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX)
 }
 
 fn pin(core: usize) -> Result<()> {

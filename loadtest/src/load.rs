@@ -18,8 +18,9 @@ use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{self, Fault};
+use crate::answer::{self, Expected, Fault};
 use crate::arrivals::{Arrivals, Due};
+use crate::mark::{Mark, Marks};
 use crate::multiplex::{self, Multiplexed, Wanted};
 use crate::payload::Pattern;
 use crate::request::{App, Credential, Requests, Template};
@@ -71,8 +72,14 @@ pub struct Arguments {
     /// Bytes that each answer's body must have
     #[arg(long, default_value_t = 128)]
     pub answer_bytes: usize,
+    /// Every answer must be the gateway's own, a head alone, with this status and error code
+    #[arg(long, value_name = "STATUS:CODE", value_parser = refusal, conflicts_with = "streams")]
+    pub refusal: Option<Expected>,
     #[arg(long, default_value_t = 64)]
     pub connections: usize,
+    /// Addresses of the loopback that they come from, from 127.0.0.1 on, in turn
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub sources: u8,
     /// Over HTTP/2: requests under way on each connection
     #[arg(long, conflicts_with = "rate")]
     pub streams: Option<usize>,
@@ -113,6 +120,11 @@ pub struct Arguments {
     /// Congestion control of the connections; by default the system's
     #[arg(long)]
     pub congestion: Option<String>,
+}
+
+fn refusal(text: &str) -> Result<Expected, String> {
+    let (status, code) = text.split_once(':').ok_or("a status, a colon and an error code")?;
+    Ok(Expected::refusal(status.parse().map_err(|error| format!("{status}: {error}"))?, code))
 }
 
 /// What one run found. Latencies in microseconds, as the client saw them.
@@ -163,6 +175,7 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
         credential: arguments.credential,
         app: &app,
         body: &body,
+        marked: true,
     })?;
     let short = arguments.connection != Lasting::Kept;
     let authority = arguments.authority.as_deref();
@@ -177,19 +190,21 @@ async fn measure(arguments: &Arguments) -> Result<Outcome> {
     }
     let tally = Tally::new(arguments.warm_up)?;
     let wanted = Rc::new(Wanted { body, answer_bytes: arguments.answer_bytes, pattern: pattern.clone() });
+    let expected = arguments.refusal.clone().unwrap_or_else(|| Expected::answer(arguments.answer_bytes));
     let run = Run {
         pattern,
-        answer_bytes: arguments.answer_bytes,
+        expected,
         lasting: arguments.connection,
         warm: false,
         due: None,
         requests,
+        marks: Marks::default(),
         tally,
     };
     let run = Rc::new(RefCell::new(run));
     let mut connections = Vec::new();
-    for _ in 0..arguments.connections {
-        let mut connection = Carrier::open(arguments, &route, &run, &wanted).await?;
+    for nth in 0..arguments.connections {
+        let mut connection = Carrier::open(arguments, &route.of_source(nth, arguments.sources), &run, &wanted).await?;
         if arguments.one_by_one {
             connection.call_once(&run).await.map_err(anyhow::Error::msg)?;
         }
@@ -245,7 +260,10 @@ async fn drive(mut carrier: Carrier, run: Rc<RefCell<Run>>, stop: Instant) -> Op
     let result = match &mut carrier {
         Carrier::One(connection) => one_by_one(connection, &run, stop).await,
         Carrier::Many(connection) => {
-            let take = || clock::now() < stop && run.borrow_mut().tally.take();
+            let take = || {
+                let run = &mut *run.borrow_mut();
+                (clock::now() < stop && run.tally.take()).then(|| run.marks.draw())
+            };
             connection.run(take, |elapsed| run.borrow_mut().tally.good(elapsed)).await
         }
     };
@@ -287,10 +305,10 @@ impl Carrier {
     }
 
     async fn call_once(&mut self, run: &RefCell<Run>) -> Result<(), String> {
-        let mut once = Some(());
+        let mut once = Some(run.borrow_mut().marks.draw());
         match self {
             Self::One(connection) => connection.exchange(run).await,
-            Self::Many(connection) => connection.run(|| once.take().is_some(), |_| ()).await,
+            Self::Many(connection) => connection.run(|| once.take(), |_| ()).await,
         }
     }
 }
@@ -298,14 +316,27 @@ impl Carrier {
 /// What all connections of a run share.
 struct Run {
     pattern: Rc<Pattern>,
-    answer_bytes: usize,
+    expected: Expected,
     lasting: Lasting,
     /// The warm-up is over.
     warm: bool,
     /// Of an open loop: when requests come.
     due: Option<Due>,
     requests: Requests,
+    marks: Marks,
     tally: Tally,
+}
+
+impl Run {
+    /// The next request, in place of the one before, and its mark.
+    fn write_next(&mut self, request: &mut Vec<u8>) -> Mark {
+        if request.is_empty() || !self.requests.constant() {
+            self.requests.write_next(request);
+        }
+        let mark = self.marks.draw();
+        self.requests.set_mark(request, &mark);
+        mark
+    }
 }
 
 struct Connection {
@@ -338,12 +369,7 @@ impl Connection {
             self.renew(run).await?;
         }
         let mut request = std::mem::take(&mut self.request);
-        {
-            let requests = &mut run.borrow_mut().requests;
-            if request.is_empty() || !requests.constant() {
-                requests.write_next(&mut request);
-            }
-        }
+        let mark = run.borrow_mut().write_next(&mut request);
         let (result, request) = self.transport.send(request).await;
         self.request = request;
         result.map_err(|error| format!("send: {error}"))?;
@@ -361,7 +387,7 @@ impl Connection {
                 Err(error) => return Err(format!("receive: {error}")),
             }
             let run = run.borrow();
-            if answer::check(&self.answer, run.answer_bytes, &run.pattern).map_err(|fault: Fault| fault.to_string())? {
+            if answer::check(&self.answer, &run.expected, Some(&mark), &run.pattern).map_err(|fault: Fault| fault.to_string())? {
                 return Ok(());
             }
         }

@@ -9,6 +9,7 @@ mod compare;
 mod counts;
 mod launch;
 mod load;
+mod mark;
 mod multiplex;
 mod payload;
 mod relay;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::clock;
+use crate::mark::{self, Mark};
 use crate::payload::Pattern;
 use crate::transport::{Route, Transport};
 
@@ -60,6 +61,7 @@ struct Open {
     start: Instant,
     answered: bool,
     got: usize,
+    mark: Mark,
 }
 
 impl Multiplexed {
@@ -86,14 +88,14 @@ impl Multiplexed {
     }
 
     /// Begins requests while `take` gives leave, and tells `done` how long each took, until all have been answered.
-    pub async fn run(&mut self, mut take: impl FnMut() -> bool, mut done: impl FnMut(Duration)) -> Result<(), String> {
+    pub async fn run(&mut self, mut take: impl FnMut() -> Option<Mark>, mut done: impl FnMut(Duration)) -> Result<(), String> {
         let wanted = self.wanted.clone();
         let mut spent = false;
         loop {
             while !spent && self.open.len() < self.streams && self.window >= wanted.body.len() as i64 {
-                spent = !take();
-                if !spent {
-                    self.begin(&wanted.body);
+                match take() {
+                    Some(mark) => self.begin(&wanted.body, mark),
+                    None => spent = true,
                 }
             }
             if spent && self.open.is_empty() {
@@ -115,18 +117,18 @@ impl Multiplexed {
         }
     }
 
-    fn begin(&mut self, body: &[u8]) {
+    fn begin(&mut self, body: &[u8], mark: Mark) {
         let stream = self.next_stream;
         self.next_stream += 2;
         let end = if body.is_empty() { END_STREAM } else { 0 };
-        frame(&mut self.outgoing, HEADERS, END_HEADERS | end, stream, self.fields.next());
+        frame(&mut self.outgoing, HEADERS, END_HEADERS | end, stream, self.fields.next(&mark));
         let mut parts = body.chunks(FRAME_BYTES).peekable();
         while let Some(part) = parts.next() {
             let end = if parts.peek().is_none() { END_STREAM } else { 0 };
             frame(&mut self.outgoing, DATA, end, stream, part);
         }
         self.window -= body.len() as i64;
-        self.open.insert(stream, Open { start: clock::now(), answered: false, got: 0 });
+        self.open.insert(stream, Open { start: clock::now(), answered: false, got: 0, mark });
     }
 
     fn take_frames(&mut self, wanted: &Wanted, done: &mut impl FnMut(Duration)) -> Result<(), String> {
@@ -171,10 +173,10 @@ impl Multiplexed {
                     open.answered = true;
                 } else {
                     self.taken += payload.len() as u32;
-                    if !open.answered || !wanted.pattern.matches(open.got, payload) {
-                        return Err("the body is not the backend's".into());
+                    if !open.answered {
+                        return Err("a body before its head".into());
                     }
-                    open.got += payload.len();
+                    open.take(payload, wanted)?;
                 }
                 if flags & END_STREAM != 0 {
                     if open.got != wanted.answer_bytes {
@@ -186,6 +188,22 @@ impl Multiplexed {
             }
             _ => {}
         }
+        Ok(())
+    }
+}
+
+impl Open {
+    /// More of the body: its mark, where it is long enough for one, and then as the backend's is.
+    fn take(&mut self, payload: &[u8], wanted: &Wanted) -> Result<(), String> {
+        let marked = if mark::is_in_body(wanted.answer_bytes) { mark::BYTES } else { 0 };
+        let (said, rest) = payload.split_at(marked.saturating_sub(self.got).min(payload.len()));
+        if self.mark.get(self.got..self.got + said.len()) != Some(said) && !said.is_empty() {
+            return Err(format!("somebody else's answer: its mark has {:?}", String::from_utf8_lossy(said)));
+        }
+        if !wanted.pattern.matches(self.got + said.len(), rest) {
+            return Err("the body is not the backend's".into());
+        }
+        self.got += payload.len();
         Ok(())
     }
 }
@@ -204,4 +222,28 @@ pub fn check_body(bytes: usize) -> Result<()> {
         bail!("a body over HTTP/2 has at most {FIRST_WINDOW} bytes: a stream's room is not waited for");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_the_mark_of_its_request_however_it_comes() {
+        let pattern = Rc::new(Pattern::new());
+        let body = pattern.body(128);
+        let wanted = Wanted { body: Vec::new(), answer_bytes: 128, pattern };
+        let (own, other) = (*b"0000000000000001", *b"0000000000000002");
+        let taken = |mark: Mark, parts: [usize; 2]| {
+            let answer = [&mark, &body[mark::BYTES..]].concat();
+            let mut open = Open { start: clock::now(), answered: true, got: 0, mark: own };
+            let [first, second] = parts;
+            let ranges = [0..first, first..second, second..128];
+            ranges.into_iter().try_for_each(|range| open.take(&answer[range], &wanted)).map(|()| open.got)
+        };
+        for parts in [[0, 128], [5, 9], [16, 100], [15, 17]] {
+            assert_eq!(taken(own, parts), Ok(128), "{parts:?}");
+            assert!(taken(other, parts).is_err_and(|fault| fault.contains("somebody else's")), "{parts:?}");
+        }
+    }
 }

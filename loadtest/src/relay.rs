@@ -10,6 +10,8 @@ use monoio::net::TcpStream;
 
 use crate::ring;
 
+mod epoll;
+
 /// One buffer a direction, kept for the life of the connection.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -23,9 +25,17 @@ pub struct Arguments {
     /// Congestion control of the accepted connections; by default the system's
     #[arg(long)]
     congestion: Option<String>,
+    /// On epoll, in the place of a ring
+    #[arg(long)]
+    epoll: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.epoll {
+        let listener = ring::listening(arguments.listen, arguments.congestion.as_deref())?;
+        println!("listening {}", listener.local_addr()?);
+        return epoll::serve(&listener, arguments.backend);
+    }
     ring::run(serve(arguments))?
 }
 

@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
+use crate::mark::{self, Mark};
 use crate::signature::{Call, Nonces, SIGNED_HEADERS, Signer};
 
 /// The fields that a browser sends with every request; they say nothing of the request.
@@ -18,6 +19,8 @@ pub enum Credential {
     None,
     AppCode,
     Signature,
+    /// By a secret that is not the app's.
+    WrongSignature,
 }
 
 /// The app that calls.
@@ -36,6 +39,8 @@ pub struct Template<'a> {
     pub credential: Credential,
     pub app: &'a App,
     pub body: &'a [u8],
+    /// Each has a mark, which [`Requests::set_mark`] writes.
+    pub marked: bool,
 }
 
 /// Writes the requests of one run. All but the signed fields is written once.
@@ -47,25 +52,33 @@ pub struct Requests {
     before_signature: Vec<u8>,
     after_signature: Vec<u8>,
     signing: Option<(Signer, Nonces)>,
+    marked: bool,
 }
 
 impl Requests {
     pub fn new(template: &Template) -> Result<Self> {
         let content_type = if template.body.is_empty() { "" } else { "application/json" };
+        let App { key, secret, .. } = template.app;
         let signing = match template.credential {
-            Credential::Signature => Some((Signer::new(&template.app.key, &template.app.secret)?, Nonces::new()?)),
+            Credential::Signature => Some((Signer::new(key, secret)?, Nonces::new()?)),
+            Credential::WrongSignature => Some((Signer::new(key, &format!("not {secret}"))?, Nonces::new()?)),
             Credential::None | Credential::AppCode => None,
         };
         let mut after_signature = b"\r\n".to_vec();
         after_signature.extend_from_slice(template.body);
+        let mut before_signature = head(template, content_type).into_bytes();
+        if template.marked {
+            before_signature.extend_from_slice(format!("{}: {:0<2$}\r\n", mark::FIELD, "", mark::BYTES).as_bytes());
+        }
         Ok(Self {
             method: template.method.to_owned(),
             path: template.path.to_owned(),
             accept: BROWSER.lines().find_map(|line| line.strip_prefix("Accept: ")).unwrap_or_default(),
             content_type,
-            before_signature: head(template, content_type).into_bytes(),
+            before_signature,
             after_signature,
             signing,
+            marked: template.marked,
         })
     }
 
@@ -102,7 +115,16 @@ impl Requests {
         buffer.extend_from_slice(&self.after_signature);
     }
 
-    /// Whether every request is the same bytes, so that writing it once is enough.
+    /// Puts the mark into a request that was written here.
+    pub fn set_mark(&self, request: &mut [u8], mark: &Mark) {
+        // It ends what does not change, before the end of its line.
+        let end = self.before_signature.len() - b"\r\n".len();
+        if let Some(place) = request.get_mut(end - mark::BYTES..end).filter(|_| self.marked) {
+            place.copy_from_slice(mark);
+        }
+    }
+
+    /// Whether every request is the same bytes but for its mark, so that writing it once is enough.
     pub fn constant(&self) -> bool {
         self.signing.is_none()
     }
@@ -131,7 +153,8 @@ mod tests {
 
     fn written(credential: Credential, body: &[u8]) -> (Requests, Vec<u8>) {
         let app = App { key: "24601001".into(), secret: "secret".into(), code: "code-1".into() };
-        let template = Template { method: "POST", path: "/upload/128", host: "api.example.com", credential, app: &app, body };
+        let template =
+            Template { method: "POST", path: "/upload/128", host: "api.example.com", credential, app: &app, body, marked: true };
         let mut requests = Requests::new(&template).unwrap();
         let mut buffer = b"what the last request left".to_vec();
         requests.write_next(&mut buffer);
@@ -161,6 +184,7 @@ mod tests {
         assert!(fields.len() >= 12);
         assert_eq!(value(&fields, "content-length"), Some("2"));
         assert_eq!(value(&fields, "authorization"), None);
+        assert_eq!(value(&fields, mark::FIELD), Some("0000000000000000"));
         assert_eq!(body, b"{}");
     }
 
@@ -179,7 +203,9 @@ mod tests {
         assert_eq!(body, b"{}");
         let mut again = Vec::new();
         requests.write_next(&mut again);
+        requests.set_mark(&mut again, b"00000000000000ab");
         let (second, _) = parsed(&again);
+        assert_eq!(value(&second, mark::FIELD), Some("00000000000000ab"));
         assert_ne!(value(&first, "x-ca-nonce"), value(&second, "x-ca-nonce"));
         assert_ne!(value(&first, "x-ca-signature"), value(&second, "x-ca-signature"));
         assert_eq!(value(&first, "x-ca-signature-headers"), Some(SIGNED_HEADERS));

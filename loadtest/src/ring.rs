@@ -1,7 +1,7 @@
 //! A monoio runtime as the gateway builds it, and the sockets that go with it.
 
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Entries of the submission queue: more than the operations that 64 to 1,000 connections have to submit at once.
 const RING_ENTRIES: u32 = 4096;
-const LISTEN_BACKLOG: i32 = 16_384;
+pub const LISTEN_BACKLOG: i32 = 16_384;
 
 /// Runs `main` on a ring with `COOP_TASKRUN` and `SINGLE_ISSUER`; monoio's default flags cost a quarter more
 /// processor time, which here would be time of the core that generator and backend share.
@@ -29,17 +29,30 @@ pub fn run<F: Future>(main: F) -> Result<F::Output> {
 
 /// A listener whose accepted sockets inherit the congestion control, when one is named.
 pub fn listen(address: SocketAddr, congestion: Option<&str>) -> Result<TcpListener> {
+    Ok(TcpListener::from_std(listening(address, congestion)?)?)
+}
+
+/// The same, on no ring.
+pub fn listening(address: SocketAddr, congestion: Option<&str>) -> Result<StdListener> {
     let socket = stream_socket(address, congestion)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into()).with_context(|| format!("binding {address}"))?;
     socket.listen(LISTEN_BACKLOG)?;
-    Ok(TcpListener::from_std(StdListener::from(socket))?)
+    Ok(socket.into())
 }
 
 /// Connects on the loopback, where the call blocks for no time worth measuring. `linger`: how long the connection's end is seen
 /// to; of none, it is a reset.
-pub fn connect(address: SocketAddr, congestion: Option<&str>, linger: Option<Duration>) -> Result<TcpStream> {
+pub fn connect(
+    address: SocketAddr,
+    source: Option<Ipv4Addr>,
+    congestion: Option<&str>,
+    linger: Option<Duration>,
+) -> Result<TcpStream> {
     let socket = stream_socket(address, congestion)?;
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::from((source, 0)).into()).with_context(|| format!("binding {source}"))?;
+    }
     socket.connect(&address.into()).with_context(|| format!("connecting to {address}"))?;
     socket.set_linger(linger)?;
     SockRef::from(&socket).set_tcp_nodelay(true)?;

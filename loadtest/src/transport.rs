@@ -1,7 +1,7 @@
 //! What carries requests and answers: a connection, plain or with TLS on it.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,8 @@ const WIRE_BYTES: usize = 32 * 1024;
 #[derive(Clone)]
 pub struct Route {
     pub target: SocketAddr,
+    /// Where they come from; by default the kernel chooses.
+    pub source: Option<Ipv4Addr>,
     pub congestion: Option<String>,
     pub secure: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// Ended by a reset: where there is one for each request, no port waits for its connection to be forgotten.
@@ -41,7 +43,13 @@ impl Route {
         http2: bool,
     ) -> Result<Self> {
         let secure = authority.map(|file| secure(host, file, http2)).transpose()?;
-        Ok(Self { target, congestion, secure, short })
+        Ok(Self { target, source: None, congestion, secure, short })
+    }
+
+    /// From one of so many addresses of the loopback, each of which has ports of its own. Of one, the kernel may choose.
+    pub fn of_source(&self, nth: usize, sources: u8) -> Self {
+        let source = (sources > 1).then(|| Ipv4Addr::new(127, 0, 0, 1 + (nth % usize::from(sources)) as u8));
+        Self { source, ..self.clone() }
     }
 
     /// Sessions that no other connection has.
@@ -94,7 +102,7 @@ struct Session {
 impl Transport {
     pub async fn open(route: &Route) -> Result<Self> {
         let linger = if route.short { Some(Duration::ZERO) } else { None };
-        let mut stream = ring::connect(route.target, route.congestion.as_deref(), linger)?;
+        let mut stream = ring::connect(route.target, route.source, route.congestion.as_deref(), linger)?;
         let Some((config, name)) = &route.secure else { return Ok(Self { stream, session: None }) };
         let connection = ClientConnection::new(config.clone(), name.clone())?;
         let mut session = Box::new(Session { connection, wire: Vec::with_capacity(WIRE_BYTES), taken: 0 });

@@ -1,6 +1,7 @@
 //! The parts together: a backend, the relay before it, and the generator, as processes, over real sockets.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_loadtest");
@@ -33,15 +34,19 @@ fn backend() -> Server {
     Server::start(&["backend", "--listen", "127.0.0.1:0"])
 }
 
-fn relay(backend: &Server) -> Server {
-    Server::start(&["relay", "--listen", "127.0.0.1:0", "--backend", &backend.address])
+fn relay(backend: &Server, how: &[&str]) -> Server {
+    Server::start(&[&["relay", "--listen", "127.0.0.1:0", "--backend", &backend.address], how].concat())
 }
 
 /// 8 connections, 1,000 requests after 100 that do not count.
 fn load(target: &Server, arguments: &[&str]) -> Output {
+    load_of(REQUESTS, target, arguments)
+}
+
+fn load_of(requests: u64, target: &Server, arguments: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM);
-    command.args(["load", "--json", "--connections", "8", "--warm-up", "100", "--seconds", "20"]);
-    command.args(["--target", &target.address, "--requests", &REQUESTS.to_string()]).args(arguments);
+    command.args(["load", "--json", "--connections", "8", "--seconds", "20", "--warm-up", &(requests / 10).to_string()]);
+    command.args(["--target", &target.address, "--requests", &requests.to_string()]).args(arguments);
     command.output().unwrap()
 }
 
@@ -52,12 +57,22 @@ fn outcome(output: &Output) -> serde_json::Value {
 
 #[test]
 fn every_answer_through_the_relay_is_good() {
+    is_good_through(&[]);
+}
+
+#[test]
+fn every_answer_through_the_relay_on_epoll_is_good() {
+    is_good_through(&["--epoll"]);
+}
+
+fn is_good_through(how: &[&str]) {
     let backend = backend();
-    let relay = relay(&backend);
+    let relay = relay(&backend, how);
     for arguments in [
         &["--path", "/plain/128"][..],
         &["--path", "/plain/0", "--answer-bytes", "0"],
         &["--path", "/plain/100000", "--answer-bytes", "100000"],
+        &["--path", "/plain/128", "--connection", "new"],
         &["--method", "POST", "--path", "/upload/128", "--request-bytes", "200000"],
         &["--path", "/app-code/128", "--credential", "app-code", "--app-code", "code"],
         &["--path", "/signature/128", "--credential", "signature", "--app-secret", "secret"],
@@ -69,6 +84,9 @@ fn every_answer_through_the_relay_is_good() {
         assert_eq!(outcome["faults"], 0, "{arguments:?}");
         assert!(outcome["latency_us"]["p50"].as_f64().unwrap() > 0.0);
     }
+    // More than the sockets between them hold.
+    let output = load_of(20, &relay, &["--path", "/plain/8000000", "--answer-bytes", "8000000"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// 1,000 a second for a second are as many as they are, however late a connection is there for them.
@@ -126,8 +144,7 @@ fn a_comparison_of_the_relay_with_itself_prints_figures_and_writes_them() {
     let mut command = Command::new(PROGRAM);
     command.args(["compare", "--peers", "relay", "--scenario", "plain-128", "--rounds", "2"]);
     command.args(["--requests", "1000", "--warm-up", "100", "--connections", "4", "--out"]).arg(out.path());
-    let cores = std::thread::available_parallelism().unwrap().get();
-    if cores < 2 {
+    if !has_two_cores() {
         return;
     }
     let output = command.output().unwrap();
@@ -148,26 +165,132 @@ fn a_comparison_of_the_relay_with_itself_prints_figures_and_writes_them() {
     assert!(page.starts_with("<!doctype html>") && page.matches("<svg ").count() == 2 && !page.contains("NaN"), "{page}");
 }
 
+/// One round of a peer's, and of a relay, over four connections where a scenario does not say.
+fn comparison(peer: &str, scenarios: &[&str]) -> (Vec<serde_json::Value>, String, String) {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "compare",
+        "--peers",
+        &format!("{peer},relay-epoll"),
+        "--rounds",
+        "1",
+        "--requests",
+        "100",
+        "--connections",
+        "4",
+        "--gateway",
+    ]);
+    command.arg(std::path::Path::new(PROGRAM).with_file_name("lockgate")).arg("--out").arg(out.path());
+    let output = command.arg("--scenario").args(scenarios).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("compare.json")).unwrap()).unwrap();
+    let mut samples = json["samples"].as_array().unwrap().clone();
+    samples.retain(|sample| sample["peer"] == peer);
+    assert_eq!(samples.len(), scenarios.len());
+    assert!(samples.iter().all(|sample| sample["faults"] == 0), "{samples:#?}");
+    (samples, std::fs::read_to_string(out.path().join("compare.md")).unwrap(), said)
+}
+
+fn has_two_cores() -> bool {
+    std::thread::available_parallelism().unwrap().get() >= 2
+}
+
 /// Over TLS, with connections that are kept, begun anew and resumed, and with many that wait.
 #[test]
 fn a_comparison_of_the_gateway_over_tls_is_without_faults() {
-    let gateway = std::path::Path::new(PROGRAM).with_file_name("lockgate");
-    let out = tempfile::tempdir().unwrap();
-    if std::thread::available_parallelism().unwrap().get() < 2 {
+    if !has_two_cores() {
         return;
     }
-    let mut command = Command::new(PROGRAM);
-    command.args(["compare", "--peers", "lockgate", "--rounds", "1", "--requests", "100", "--connections", "4", "--gateway"]);
-    command.arg(gateway).arg("--out").arg(out.path());
-    let scenarios = ["tls-16k", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000"];
-    let output = command.arg("--scenario").args(scenarios).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(out.path().join("compare.json")).unwrap()).unwrap();
-    let samples = json["samples"].as_array().unwrap();
-    assert_eq!(samples.len(), scenarios.len());
-    assert!(samples.iter().all(|sample| sample["faults"] == 0), "{samples:#?}");
+    let (samples, markdown, _) =
+        comparison("lockgate", &["h2-128", "tls-16k", "tls-post-10k", "tls-full", "tls-resumed", "tls-1000"]);
     let waiting = samples.iter().find(|sample| sample["scenario"] == "tls-1000").unwrap();
     assert!(waiting["kib_per_connection"].as_f64().unwrap() > 0.1, "{waiting:#}");
-    let markdown = std::fs::read_to_string(out.path().join("compare.md")).unwrap();
     assert!(markdown.contains("`loadtest/scenarios/tls-resumed.toml` |"), "{markdown}");
+}
+
+/// Limits, log and metrics on; refused and throttled; while documents change; and among other APIs.
+#[test]
+fn a_comparison_of_what_the_gateway_does_beside_is_without_faults() {
+    if !has_two_cores() {
+        return;
+    }
+    let among = tempfile::NamedTempFile::new().unwrap();
+    let text = include_str!("../scenarios/apis-100000.toml").replace("100000", "200");
+    std::fs::write(among.path(), text).unwrap();
+    let among = among.path().to_str().unwrap();
+    let (_, markdown, said) = comparison("lockgate", &["plain-0", "everything-128", "refused", "throttled", "reload-128", among]);
+    let loads = said.lines().find_map(|line| line.strip_prefix("documents loaded ")?.strip_suffix(" times meanwhile"));
+    assert!(loads.is_some_and(|loads| loads != "0"), "{said}");
+    // A relay has no part in refusals.
+    assert!(markdown.contains("| relay-epoll | - | - | - |"), "{markdown}");
+}
+
+/// nginx that checks in Lua lets through what the gateway lets through, and refuses what it refuses.
+#[test]
+fn a_comparison_of_nginx_with_lua_is_without_faults() {
+    if has_two_cores() {
+        comparison("nginx-lua", &["plain-128", "appcode-128", "signature-128", "everything-128", "refused", "throttled"]);
+    }
+}
+
+/// A refusal is only what it was to be with its status and its code.
+#[test]
+fn another_answer_than_the_refusal_that_was_expected_is_a_fault() {
+    let backend = backend();
+    let output = load(&backend, &["--refusal", "403:A403IS"]);
+    assert!(!output.status.success());
+    assert_eq!(outcome(&output)["told"][0], "status 200  ");
+}
+
+#[test]
+fn connections_come_from_several_addresses() {
+    let backend = backend();
+    let output = load(&backend, &["--sources", "3"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(outcome(&output)["requests"], REQUESTS);
+}
+
+/// Between two clients and the backend, it gives each of them what was for the other; both answers are good ones.
+#[test]
+fn answers_that_are_swapped_are_found() {
+    for bytes in ["0", "128", "100000"] {
+        let backend = backend();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        let to = backend.address.clone();
+        let swap = std::thread::spawn(move || {
+            let mut clients = [listener.accept().unwrap().0, listener.accept().unwrap().0];
+            let answers: Vec<Vec<u8>> = clients.iter_mut().map(|client| answered(client, &to)).collect();
+            for (client, answer) in clients.iter_mut().rev().zip(&answers) {
+                // Whoever has found the first one out may be gone.
+                let _ = client.write_all(answer);
+            }
+        });
+        let mut command = Command::new(PROGRAM);
+        command.args(["load", "--json", "--connections", "2", "--warm-up", "2", "--seconds", "20", "--target", &target]);
+        let output = command.args(["--path", &format!("/plain/{bytes}"), "--answer-bytes", bytes]).output().unwrap();
+        swap.join().unwrap();
+        assert!(!output.status.success(), "{bytes} B");
+        let outcome = outcome(&output);
+        assert_eq!(outcome["faults"], 2, "{outcome:#}");
+        assert!(outcome["told"][0].as_str().unwrap().starts_with("somebody else's answer: its mark is "), "{outcome:#}");
+    }
+}
+
+/// The backend's answer to the request that a client has sent.
+fn answered(client: &mut TcpStream, backend: &str) -> Vec<u8> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().replace("Connection: keep-alive", "Connection: close");
+    let mut backend = TcpStream::connect(backend).unwrap();
+    backend.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    backend.read_to_end(&mut answer).unwrap();
+    answer
 }

@@ -9,7 +9,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::certificate::Certificate;
+use super::scenario::{APIS_OF_A_GROUP, Setting};
 use crate::request::App;
+use crate::size::{Addresses, Size};
 
 const GROUP: &str = "bench";
 pub const DOMAIN: &str = "api.example.com";
@@ -23,11 +25,13 @@ struct Api {
 
 const FOR_APPS: &str = "type = \"app\"\napp_code = \"header\"\nsignature_methods = [\"HMAC_SHA256\"]\n";
 
-const APIS: [Api; 4] = [
+const APIS: [Api; 6] = [
     Api { name: "plain", method: "GET", authentication: "type = \"none\"\n" },
     Api { name: "upload", method: "POST", authentication: "type = \"none\"\n" },
     Api { name: "app-code", method: "GET", authentication: FOR_APPS },
     Api { name: "signature", method: "GET", authentication: FOR_APPS },
+    Api { name: "limited", method: "GET", authentication: FOR_APPS },
+    Api { name: "throttled", method: "GET", authentication: FOR_APPS },
 ];
 
 /// The app that every scenario calls as. It exists only in a directory that is gone after the run.
@@ -39,47 +43,54 @@ pub fn app() -> App {
     }
 }
 
-/// `edge`: where TLS is spoken, and HTTP/2 in clear text. Writes the documents under `directory`, publishes every API to RELEASE, and gives the config directory back.
-pub fn prepare(
-    binary: &Path,
-    directory: &Path,
-    listen: SocketAddr,
-    secure: Option<(SocketAddr, SocketAddr, &Certificate)>,
-    backend: SocketAddr,
-) -> Result<PathBuf> {
+/// Where a gateway listens, what it stands before, and what it has to do beside.
+pub struct Place<'a> {
+    pub listen: SocketAddr,
+    /// Where TLS is spoken, and HTTP/2 in clear text.
+    pub edge: Option<(SocketAddr, SocketAddr, &'a Certificate)>,
+    pub backend: SocketAddr,
+    /// The operator's listener.
+    pub admin: Option<SocketAddr>,
+    pub setting: &'a Setting,
+}
+
+/// Writes the documents under `directory`, publishes every API to RELEASE, and gives the config directory back.
+pub fn prepare(binary: &Path, directory: &Path, place: &Place) -> Result<PathBuf> {
     let config = directory.join("config");
-    for (file, text) in documents(listen, secure, backend, directory) {
+    let apis = place.setting.apis;
+    if apis > 0 {
+        let size = Size { groups: apis / APIS_OF_A_GROUP, apis: APIS_OF_A_GROUP, apps: 0 };
+        size.write(&config, &Addresses { listen: place.listen.to_string(), backend_port: place.backend.port() })?;
+    }
+    for (file, text) in documents(place, directory) {
         let path = config.join(file);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
         fs::write(path, text)?;
     }
-    for api in APIS {
-        let mut command = Command::new(binary);
-        command.args(["publish", &format!("{GROUP}/{}", api.name), "--stage", "RELEASE", "--remarks", "side-by-side"]);
-        let output = command.arg("--config").arg(&config).output().with_context(|| binary.display().to_string())?;
-        if !output.status.success() {
-            bail!("lockgate publish {GROUP}/{}: {}", api.name, String::from_utf8_lossy(&output.stderr));
-        }
+    let mut command = Command::new(binary);
+    command.args(["publish", "--all", "--stage", "RELEASE", "--remarks", "side-by-side", "--config"]).arg(&config);
+    let output = command.output().with_context(|| binary.display().to_string())?;
+    if !output.status.success() {
+        bail!("lockgate publish --all: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(config)
 }
 
 /// File names within the config directory, and their texts.
-fn documents(
-    listen: SocketAddr,
-    secure: Option<(SocketAddr, SocketAddr, &Certificate)>,
-    backend: SocketAddr,
-    directory: &Path,
-) -> Vec<(String, String)> {
+fn documents(place: &Place, directory: &Path) -> Vec<(String, String)> {
+    let Place { listen, edge: secure, backend, admin, setting } = place;
     let state = directory.join("state");
-    // With thousands of connections, and as many to the backend.
+    let log = if setting.access_log { directory.join("access.log") } else { PathBuf::from("off") };
+    let admin = admin.map_or(String::new(), |address| format!("\n[admin]\naddress = \"{address}\"\n"));
+    // With thousands of connections, and as many to the backend as a process has descriptors for; the others wait for those.
     let edge = secure.map_or(String::new(), |(listen, http2, _)| {
         format!(
             "[[listener]]\naddress = \"{listen}\"\nprotocol = \"https\"\n\n\
              [[listener]]\naddress = \"{http2}\"\nprotocol = \"http\"\nhttp2 = true\n\n\
-             [limits]\nconnections_per_address = 1000000\nconnections_per_worker = 100000\npool_connections = 16384\n\n"
+             [limits]\nconnections_per_address = 1000000\nconnections_per_worker = 100000\npool_connections = 9000\n\
+             pool_queue = 65536\npool_wait_ms = 30000\nconnect_timeout_ms = 30000\n\n"
         )
     });
     let protocols = if secure.is_some() { "[\"http\", \"https\"]" } else { "[\"http\"]" };
@@ -92,7 +103,7 @@ fn documents(
             format!(
                 "[instance]\nname = \"bench\"\nworkers = 1\nstate_directory = {state:?}\n\n\
                  [[listener]]\naddress = \"{listen}\"\nprotocol = \"http\"\n\n{edge}\
-                 [access_log]\npath = \"off\"\n"
+                 [access_log]\npath = {log:?}\n{admin}"
             ),
         ),
         (
@@ -109,6 +120,8 @@ fn documents(
             format!("name = \"{GROUP}\"\nbase_path = \"/\"\ndomains = [\"{DOMAIN}\"]\n{certificate}"),
         ),
         ("apps/bench.toml".to_owned(), app_document()),
+        ("policies/limited.toml".to_owned(), policy("limited", "user = 1000000000\napp = 1000000000\n")),
+        ("policies/throttled.toml".to_owned(), policy("throttled", "\n[[special]]\napp = \"bench\"\nlimit = 0\n")),
     ];
     for Api { name, method, authentication } in APIS {
         let text = format!(
@@ -121,9 +134,26 @@ fn documents(
     documents
 }
 
+/// Of the API of the same name; each limit is another quota that a call draws from.
+fn policy(name: &str, limits: &str) -> String {
+    format!(
+        "name = \"{name}\"\ntype = \"traffic-control\"\nunit = \"minute\"\napi = 1000000000\n{limits}\n\
+         [[bind]]\napi = \"{GROUP}/{name}\"\nstages = [\"RELEASE\"]\n"
+    )
+}
+
+/// A document of its own that changes from one time to the next: another app, whose AppCode is replaced.
+pub fn changing_document(time: u64) -> (&'static str, String) {
+    let text =
+        format!("name = \"changing\"\napp_key = \"24601002\"\napp_secret = \"changing-secret\"\napp_code = \"{time:032x}\"\n");
+    ("apps/changing.toml", text)
+}
+
 fn app_document() -> String {
     let App { key, secret, code } = app();
-    let mut text = format!("name = \"bench\"\napp_key = \"{key}\"\napp_secret = \"{secret}\"\napp_code = \"{code}\"\n");
+    let mut text = format!(
+        "name = \"bench\"\nowner = \"loadtest\"\napp_key = \"{key}\"\napp_secret = \"{secret}\"\napp_code = \"{code}\"\n"
+    );
     for api in APIS.iter().filter(|api| api.authentication == FOR_APPS) {
         text += &format!("\n[[authorization]]\napi = \"{GROUP}/{}\"\nstages = [\"RELEASE\"]\n", api.name);
     }
@@ -138,14 +168,16 @@ mod tests {
     #[test]
     fn every_document_is_toml() {
         let address = "127.0.0.1:1".parse().unwrap();
-        for (file, text) in documents(address, None, address, Path::new("run")) {
+        let setting = Setting { access_log: true, ..Setting::default() };
+        let place = Place { listen: address, edge: None, backend: address, admin: Some(address), setting: &setting };
+        for (file, text) in documents(&place, Path::new("run")) {
             assert!(toml::from_str::<toml::Table>(&text).is_ok(), "{file}:\n{text}");
         }
     }
 
     #[test]
     fn every_built_in_scenario_calls_an_api_that_exists() {
-        for scenario in [scenario::built_in().unwrap(), scenario::edge().unwrap()].concat() {
+        for scenario in scenario::all().unwrap() {
             let api = APIS.iter().find(|api| scenario.path.split('/').nth(1) == Some(api.name));
             assert_eq!(api.map(|api| api.method), Some(scenario.method.as_str()), "{}", scenario.name);
         }

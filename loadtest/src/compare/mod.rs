@@ -5,10 +5,12 @@
 //! first, and the proxy's counters are read while nothing moves. Processor time of the proxy per request is the figure;
 //! rates and latencies depend on how much the other core can do, and are shown beside it.
 
+mod beside;
 mod certificate;
 pub mod gateway;
 mod machine;
 mod network;
+mod nginx;
 pub mod page;
 pub mod peers;
 mod plot;
@@ -33,7 +35,7 @@ use self::network::Network;
 use self::peers::{Peer, Site, Started};
 use self::report::{Report, Setup};
 use self::sample::{Bench, Sample};
-use self::scenario::Scenario;
+use self::scenario::{Scenario, Setting};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -43,6 +45,9 @@ pub struct Arguments {
     /// The built-in scenarios of connections: over TLS, one for each request, many that wait
     #[arg(long, conflicts_with = "scenario")]
     edge: bool,
+    /// The built-in scenarios of what a gateway does beside passing requests on: limits, log and metrics, refusals, changes, many APIs
+    #[arg(long, conflicts_with_all = ["scenario", "edge"])]
+    duties: bool,
     #[arg(long, value_enum, value_delimiter = ',', default_value = "nginx,haproxy,relay,lockgate")]
     peers: Vec<Peer>,
     /// How often each peer is measured in each scenario
@@ -86,6 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let scenarios = match arguments.scenario.as_slice() {
         [] if arguments.edge => scenario::edge()?,
+        [] if arguments.duties => scenario::duties()?,
         [] => scenario::built_in()?,
         named => scenario::load(named)?,
     };
@@ -104,7 +110,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut started = Vec::new();
     for &peer in &arguments.peers {
-        match peers::start(peer, &site)? {
+        match peers::start(peer, &site, &Setting::default())? {
             Some(peer) => started.push(peer),
             None => eprintln!("{}: not on this machine, left out", peer.name()),
         }
@@ -143,12 +149,16 @@ fn measure_all(bench: &Bench, site: &Site, scenarios: &[Scenario], started: &[St
             // Another peer goes first each round: whoever follows a pause or a heavier peer, it is not always the same.
             for turn in 0..started.len() {
                 let Some(started) = started.get((turn + round as usize) % started.len()) else { continue };
-                // A relay of bytes has no certificate, and one address.
-                if (scenario.tls || scenario.streams.is_some()) && started.secure.is_none() {
+                if !started.peer.takes_part(scenario) {
                     continue;
                 }
-                // Memory that it has grown by before would hide what connections cost.
-                let fresh = scenario.connections.map(|_| peers::start(started.peer, site)).transpose()?.flatten();
+                // Memory that it has grown by before would hide what connections cost; and a setting is that of one scenario.
+                let setting = scenario.gateway.as_ref().filter(|_| started.peer == Peer::Lockgate);
+                let fresh = if scenario.connections.is_some() || setting.is_some() {
+                    peers::start(started.peer, site, setting.unwrap_or(&Setting::default()))?
+                } else {
+                    None
+                };
                 let sample = bench.measure(fresh.as_ref().unwrap_or(started), scenario, round)?;
                 eprintln!("round {}: {sample}", round + 1);
                 samples.push(sample);

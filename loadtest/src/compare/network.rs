@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use socket2::SockRef;
 
+use crate::ring::LISTEN_BACKLOG;
+
 /// The congestion control that is asked for.
 pub const CONGESTION: &str = "cubic";
 
@@ -61,6 +63,11 @@ fn settle() -> Result<String> {
         let route = ["route", "replace", "table", "local", "local", destination, "dev", "lo"];
         let rest = ["proto", "kernel", "scope", "host", "src", "127.0.0.1", "congctl", CONGESTION];
         ip(&[&route[..], &rest[..]].concat())?;
+    }
+    // Thousands of connections may come at once, to the proxy and to the backend: none of them is to be tried a second time.
+    for queue in ["core/somaxconn", "ipv4/tcp_max_syn_backlog"] {
+        let file = format!("/proc/sys/net/{queue}");
+        fs::write(&file, LISTEN_BACKLOG.to_string()).context(file)?;
     }
     let (client, server) = congestion_in_use()?;
     if client != server {

@@ -7,14 +7,18 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+use super::beside::Beside;
 use super::peers::{Peer, Started};
 use super::proc_files::MachineTimes;
 use super::process::{Running, Usage, machine_times, pinned};
-use super::scenario::Scenario;
+use super::scenario::{Refusal, Scenario};
 use super::{Arguments, gateway, network};
 use crate::arrivals::Arrivals;
 use crate::load::{Lasting, Latency, Outcome};
 use crate::request::Credential;
+
+/// Connections that come from one address: each has a port of its own, of which there are some 28,000.
+const CONNECTIONS_OF_A_SOURCE: usize = 4096;
 
 /// What all turns share.
 pub struct Bench<'a> {
@@ -91,6 +95,7 @@ impl Bench<'_> {
         if next_line().with_context(what)? != "warm" {
             bail!("{}: the generator does not follow the protocol", what());
         }
+        let beside = Beside::begin(started, scenario.gateway.as_ref())?;
         let before = self.counters(started, &generator)?;
         // All connections are open, and none of them is doing anything.
         let grown_kib = started.process.memory_kib()?.saturating_sub(empty_kib);
@@ -98,6 +103,7 @@ impl Bench<'_> {
         input.write_all(b"start\n").with_context(what)?;
         let line = next_line().with_context(what)?;
         let after = self.counters(started, &generator)?;
+        beside.end().with_context(what)?;
         let outcome: Outcome = serde_json::from_str(&line).with_context(what)?;
         generator.child.wait()?;
         Ok(Sample { kib_per_connection, ..sample(started.peer, scenario, round, outcome, &before, &after) })
@@ -109,6 +115,7 @@ impl Bench<'_> {
             Credential::None => "none",
             Credential::AppCode => "app-code",
             Credential::Signature => "signature",
+            Credential::WrongSignature => "wrong-signature",
         };
         let Arguments { requests, warm_up, seconds, load_core, .. } = self.arguments;
         let connections = self.connections(scenario);
@@ -152,6 +159,10 @@ impl Bench<'_> {
         if let Some(streams) = scenario.streams {
             command.args(["--streams", &streams.to_string()]);
         }
+        if let Some(Refusal { status, code }) = &scenario.refusal {
+            command.args(["--refusal", &format!("{status}:{code}")]);
+        }
+        command.args(["--sources", &connections.div_ceil(CONNECTIONS_OF_A_SOURCE).to_string()]);
         if scenario.connections.is_some() {
             command.arg("--one-by-one");
         }

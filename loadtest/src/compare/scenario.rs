@@ -5,8 +5,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::answer::Expected;
 use crate::load::Lasting;
 use crate::request::Credential;
+
+/// Of those that are published beside the scenarios' own.
+pub const APIS_OF_A_GROUP: usize = 100;
 
 /// The scenarios that `compare` runs when none is named, in this order.
 const BUILT_IN: [&str; 5] = [
@@ -39,6 +43,19 @@ const EDGE: [&str; 18] = [
     include_str!("../../scenarios/tls-1000.toml"),
 ];
 
+/// Those of what the gateway does beside, or instead of, passing a request on. `compare --duties` runs them, with the first of
+/// all, which they are held against.
+const DUTIES: [&str; 8] = [
+    include_str!("../../scenarios/plain-128.toml"),
+    include_str!("../../scenarios/plain-0.toml"),
+    include_str!("../../scenarios/everything-128.toml"),
+    include_str!("../../scenarios/refused.toml"),
+    include_str!("../../scenarios/throttled.toml"),
+    include_str!("../../scenarios/reload-128.toml"),
+    include_str!("../../scenarios/apis-100000.toml"),
+    include_str!("../../scenarios/plain-10000.toml"),
+];
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
@@ -46,7 +63,8 @@ pub struct Scenario {
     /// What it stands for, in a few words.
     pub about: String,
     pub method: String,
-    /// As the gateway's sample instance has it: `/plain/SIZE`, `/app-code/SIZE`, `/signature/SIZE`, `/upload/SIZE`.
+    /// As the gateway's sample instance has it: `/plain/SIZE`, `/app-code/SIZE`, `/signature/SIZE`, `/upload/SIZE`,
+    /// `/limited/SIZE`, `/throttled/SIZE`.
     pub path: String,
     pub credential: Credential,
     #[serde(default)]
@@ -64,6 +82,10 @@ pub struct Scenario {
     pub connections: Option<usize>,
     /// Requests of a round, at most: where one of them takes long.
     pub requests: Option<u64>,
+    /// What is answered instead: by peers that look at credentials.
+    pub refusal: Option<Refusal>,
+    /// How the gateway runs in this scenario alone: it is started for each turn.
+    pub gateway: Option<Setting>,
     #[serde(default, rename = "limit")]
     pub limits: Vec<Limit>,
 }
@@ -78,6 +100,41 @@ pub struct Limit {
     pub scenario: Option<String>,
 }
 
+impl Scenario {
+    /// What each of its answers is.
+    pub fn expected(&self) -> Expected {
+        match &self.refusal {
+            Some(Refusal { status, code }) => Expected::refusal(*status, code),
+            None => Expected::answer(self.answer_bytes),
+        }
+    }
+}
+
+/// A head alone, with the gateway's error code.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    pub status: u16,
+    pub code: String,
+}
+
+/// What the gateway of a scenario has to do beside its requests.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// The access log is written, to a file.
+    #[serde(default)]
+    pub access_log: bool,
+    /// The operator's listener is open, and asked for the metrics once a second.
+    #[serde(default)]
+    pub metrics: bool,
+    /// A document changes so often, and the gateway takes it up.
+    pub change_every_ms: Option<u64>,
+    /// APIs that are published beside its own: a multiple of 100, which is a group.
+    #[serde(default)]
+    pub apis: usize,
+}
+
 pub fn built_in() -> Result<Vec<Scenario>> {
     BUILT_IN.iter().map(|text| parse(text)).collect()
 }
@@ -86,9 +143,18 @@ pub fn edge() -> Result<Vec<Scenario>> {
     EDGE.iter().map(|text| parse(text)).collect()
 }
 
+pub fn duties() -> Result<Vec<Scenario>> {
+    DUTIES.iter().map(|text| parse(text)).collect()
+}
+
+/// All that are built in, each once.
+pub fn all() -> Result<Vec<Scenario>> {
+    Ok([built_in()?, edge()?, duties()?.split_off(1)].concat())
+}
+
 /// Those named: each a file, or the name of one that is built in.
 pub fn load(names: &[String]) -> Result<Vec<Scenario>> {
-    let known = [built_in()?, edge()?].concat();
+    let known = all()?;
     let find = |name: &String| match known.iter().find(|scenario| scenario.name == *name) {
         Some(scenario) => Ok(scenario.clone()),
         None => read(Path::new(name)),
@@ -106,6 +172,9 @@ fn parse(text: &str) -> Result<Scenario> {
     if !scenario.path.ends_with(&format!("/{}", scenario.answer_bytes)) {
         bail!("{}: the last segment of the path must be answer_bytes: it is what the backend answers", scenario.name);
     }
+    if scenario.gateway.as_ref().is_some_and(|gateway| gateway.apis % APIS_OF_A_GROUP != 0) {
+        bail!("{}: apis are whole groups of {APIS_OF_A_GROUP}", scenario.name);
+    }
     Ok(scenario)
 }
 
@@ -115,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_built_in_scenarios_are_read_and_refer_to_each_other() {
-        let all = [built_in().unwrap(), edge().unwrap()].concat();
+        let all = all().unwrap();
         for limit in all.iter().flat_map(|scenario| &scenario.limits) {
             assert!((0.0..=2.0).contains(&limit.ratio));
             assert!(limit.scenario.as_ref().is_none_or(|name| all.iter().any(|scenario| scenario.name == *name)));
@@ -129,5 +198,7 @@ mod tests {
         assert!(parse(text).is_err());
         assert!(parse(&text.replace("129", "128")).is_ok());
         assert!(parse(&text.replace("129", "128").replace("about", "abuot")).is_err());
+        let beside = |apis: usize| parse(&format!("{}\n[gateway]\napis = {apis}\n", text.replace("129", "128")));
+        assert!(beside(200).is_ok() && beside(150).is_err());
     }
 }

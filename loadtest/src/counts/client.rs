@@ -6,24 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::Case;
-use crate::answer::{self, Fault};
+use crate::answer::{self, Expected};
 use crate::compare::gateway;
+use crate::compare::scenario::Scenario;
 use crate::payload::Pattern;
-use crate::request::{App, Requests, Template};
+use crate::request::{Requests, Template};
 
 /// Longest wait for a part of an answer: valgrind makes the gateway some fifty times slower.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Room for the head of an answer.
 const HEAD_BYTES: usize = 8 * 1024;
-
-#[derive(Clone, Copy)]
-pub enum Expected {
-    /// The backend's, with so many bytes.
-    Answer(usize),
-    /// The gateway's, because the signature is wrong: a head alone.
-    Refusal,
-}
 
 pub struct Clients {
     connections: Vec<TcpStream>,
@@ -35,19 +27,16 @@ pub struct Clients {
 }
 
 impl Clients {
-    pub fn connect(connections: usize, address: SocketAddr, case: &Case) -> Result<Self> {
-        let mut app = gateway::app();
-        if matches!(case.expected, Expected::Refusal) {
-            app = App { secret: format!("not {}", app.secret), ..app };
-        }
+    pub fn connect(connections: usize, address: SocketAddr, scenario: &Scenario) -> Result<Self> {
         let pattern = Pattern::new();
         let requests = Requests::new(&Template {
-            method: &case.scenario.method,
-            path: &case.scenario.path,
+            method: &scenario.method,
+            path: &scenario.path,
             host: gateway::DOMAIN,
-            credential: case.scenario.credential,
-            app: &app,
-            body: &pattern.body(case.scenario.request_bytes),
+            credential: scenario.credential,
+            app: &gateway::app(),
+            body: &pattern.body(scenario.request_bytes),
+            marked: false,
         })?;
         let open = || -> Result<TcpStream> {
             let stream = TcpStream::connect(address)?;
@@ -56,7 +45,7 @@ impl Clients {
             Ok(stream)
         };
         let connections = (0..connections).map(|_| open()).collect::<Result<_>>()?;
-        Ok(Self { connections, requests, expected: case.expected, pattern, request: Vec::new(), answer: Vec::new() })
+        Ok(Self { connections, requests, expected: scenario.expected(), pattern, request: Vec::new(), answer: Vec::new() })
     }
 
     /// So many requests on each connection.
@@ -74,20 +63,16 @@ impl Clients {
     }
 
     fn take_answer(&mut self, connection: usize) -> Result<()> {
-        let body_bytes = match self.expected {
-            Expected::Answer(bytes) => bytes,
-            Expected::Refusal => 0,
-        };
-        self.answer.resize(HEAD_BYTES + body_bytes, 0);
+        self.answer.resize(HEAD_BYTES + self.expected.body_bytes, 0);
         let mut len = 0;
         loop {
             let n = self.connections[connection].read(&mut self.answer[len..]).context("an answer")?;
             len += n;
-            match (answer::check(&self.answer[..len], body_bytes, &self.pattern), self.expected) {
-                (Ok(true), Expected::Answer(_)) | (Err(Fault::Status(403, _)), Expected::Refusal) => return Ok(()),
-                (Ok(false), _) if n > 0 => {}
-                (Err(fault), _) => bail!("{fault}"),
-                (Ok(_), _) => bail!("not the answer that was expected"),
+            match answer::check(&self.answer[..len], &self.expected, None, &self.pattern) {
+                Ok(true) => return Ok(()),
+                Ok(false) if n > 0 => {}
+                Ok(false) => bail!("the connection was closed"),
+                Err(fault) => bail!("{fault}"),
             }
         }
     }

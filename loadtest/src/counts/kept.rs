@@ -130,9 +130,9 @@ mod tests {
     #[test]
     fn every_scenario_has_figures_of_both_builds() {
         let kept = Kept::read(super::super::kept_file()).unwrap();
-        for case in super::super::cases(&[]).unwrap() {
+        for scenario in super::super::scenarios(&[]).unwrap() {
             for build in ["development", "release"] {
-                assert!(kept.builds[build].contains_key(&case.scenario.name), "{build}, {}", case.scenario.name);
+                assert!(kept.builds[build].contains_key(&scenario.name), "{build}, {}", scenario.name);
             }
         }
     }

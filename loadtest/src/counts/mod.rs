@@ -16,13 +16,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use self::callgrind::Callgrind;
-use self::client::{Clients, Expected};
+use self::client::Clients;
 use self::kept::{Figures, Kept};
+use crate::compare::gateway::Place;
 use crate::compare::peers::start_backend;
 use crate::compare::process::free_address;
-use crate::compare::scenario::{self, Scenario};
+use crate::compare::scenario::{self, Scenario, Setting};
 use crate::compare::{gateway, gateway_binary};
-use crate::request::Credential;
 
 /// Requests before those that count.
 const WARM_UP: u32 = 40;
@@ -58,15 +58,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&profiles)?;
     let (_backend, backend) = start_backend(directory.path(), None)?;
     let address = free_address()?;
-    let config = gateway::prepare(&binary, directory.path(), address, None, backend)?;
+    let config = gateway::prepare(
+        &binary,
+        directory.path(),
+        &Place { listen: address, edge: None, backend, admin: None, setting: &Setting::default() },
+    )?;
     let gateway = Callgrind::start(&binary, &config, directory.path(), &profiles, address)?;
 
     gateway.settle()?;
     let mut found = Vec::new();
-    for case in cases(&arguments.scenario)? {
-        let figures = count(&gateway, &case, address, arguments).with_context(|| case.scenario.name.clone())?;
-        println!("{}: {figures}", case.scenario.name);
-        found.push((case.scenario.name, figures));
+    for scenario in scenarios(&arguments.scenario)? {
+        let figures = count(&gateway, &scenario, address, arguments).with_context(|| scenario.name.clone())?;
+        println!("{}: {figures}", scenario.name);
+        found.push((scenario.name, figures));
     }
     let mut kept = Kept::read(kept_file())?;
     if arguments.keep {
@@ -82,42 +86,29 @@ fn kept_file() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/counts.toml"))
 }
 
-/// A scenario and what its answers are.
-struct Case {
-    scenario: Scenario,
-    expected: Expected,
-}
-
 /// Those of the comparison, and one that the gateway alone can show: a signature that is wrong.
-fn cases(names: &[String]) -> Result<Vec<Case>> {
-    let mut scenarios = scenario::built_in()?;
-    let mut refused = scenarios.iter().find(|s| s.credential == Credential::Signature).cloned().context("a signed scenario")?;
-    refused.name = "refused".to_owned();
-    scenarios.push(refused);
-    let mut cases = Vec::new();
-    for scenario in scenarios.into_iter().filter(|s| names.is_empty() || names.contains(&s.name)) {
-        let expected = if scenario.name == "refused" { Expected::Refusal } else { Expected::Answer(scenario.answer_bytes) };
-        cases.push(Case { scenario, expected });
-    }
-    if cases.len() < names.len() {
+fn scenarios(names: &[String]) -> Result<Vec<Scenario>> {
+    let counted = [scenario::built_in()?, scenario::load(&["refused".to_owned()])?].concat();
+    let wanted: Vec<_> = counted.into_iter().filter(|scenario| names.is_empty() || names.contains(&scenario.name)).collect();
+    if wanted.len() < names.len() {
         bail!("there is no scenario of one of these names: {}", names.join(" "));
     }
-    Ok(cases)
+    Ok(wanted)
 }
 
-fn count(gateway: &Callgrind, case: &Case, address: std::net::SocketAddr, arguments: &Arguments) -> Result<Figures> {
-    let mut one = Clients::connect(1, address, case)?;
+fn count(gateway: &Callgrind, scenario: &Scenario, address: std::net::SocketAddr, arguments: &Arguments) -> Result<Figures> {
+    let mut one = Clients::connect(1, address, scenario)?;
     one.turns(WARM_UP)?;
     gateway.dump("before")?;
     one.turns(arguments.requests)?;
-    let in_turn = gateway.dump(&case.scenario.name)?.per(arguments.requests);
+    let in_turn = gateway.dump(&scenario.name)?.per(arguments.requests);
     drop(one);
 
-    let mut many = Clients::connect(arguments.connections as usize, address, case)?;
+    let mut many = Clients::connect(arguments.connections as usize, address, scenario)?;
     many.turns(FEWEST_TURNS)?;
     gateway.dump("before")?;
     let turns = (arguments.requests / arguments.connections).max(FEWEST_TURNS);
     many.turns(turns)?;
-    let at_once = gateway.dump(&format!("{}-at-once", case.scenario.name))?.per(turns * arguments.connections);
+    let at_once = gateway.dump(&format!("{}-at-once", scenario.name))?.per(turns * arguments.connections);
     Ok(Figures { in_turn, at_once })
 }

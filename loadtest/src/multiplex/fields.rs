@@ -1,5 +1,6 @@
 //! The fields of a connection's requests, packed (RFC 7541): spelled out the first time, and named by their places from then on.
 
+use crate::mark::{self, Mark};
 use anyhow::{Context, Result, bail};
 
 /// Places of the static table.
@@ -48,7 +49,7 @@ impl Fields {
         };
         add(Err(PATH), path.as_bytes());
         add(Err(AUTHORITY), host);
-        for field in request.headers.iter().filter(|field| !["Host", "Connection"].contains(&field.name)) {
+        for field in request.headers.iter().filter(|field| !["Host", "Connection", mark::FIELD].contains(&field.name)) {
             add(Ok(field.name), field.value);
         }
         if table > TABLE_BYTES || FIRST_PLACE + count > 0x7f {
@@ -56,12 +57,22 @@ impl Fields {
         }
         // The first that was put in stands last.
         let places = (0..count).map(|n| 0x80 | (FIRST_PLACE + count - 1 - n) as u8);
-        Ok(Self { first, later: start.into_iter().chain(places).collect(), begun: false })
+        let mut later: Vec<u8> = start.into_iter().chain(places).collect();
+        // The mark is another one each time: it is kept out of the table.
+        for fields in [&mut first, &mut later] {
+            fields.push(0);
+            text(fields, mark::FIELD.as_bytes());
+            text(fields, &[b'0'; mark::BYTES]);
+        }
+        Ok(Self { first, later, begun: false })
     }
 
     /// Those of the next request.
-    pub fn next(&mut self) -> &[u8] {
-        if std::mem::replace(&mut self.begun, true) { &self.later } else { &self.first }
+    pub fn next(&mut self, mark: &Mark) -> &[u8] {
+        let fields = if std::mem::replace(&mut self.begun, true) { &mut self.later } else { &mut self.first };
+        let place = fields.len() - mark::BYTES;
+        fields[place..].copy_from_slice(mark);
+        fields
     }
 }
 
@@ -110,9 +121,11 @@ mod tests {
     fn fields_are_spelled_once() {
         let head = b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nX-B: 1\r\n\r\n";
         let mut fields = Fields::of(head, true).unwrap();
-        assert_eq!(fields.next(), b"\x82\x87\x44\x02/a\x41\x01h\x40\x03x-b\x011");
-        assert_eq!(fields.next(), b"\x82\x87\xc0\xbf\xbe");
-        assert_eq!(fields.next(), b"\x82\x87\xc0\xbf\xbe");
+        let mark = |n: u8| [b'0' + n; mark::BYTES];
+        let marked = |fields: &[u8], n: u8| [fields, b"\x00\x06x-mark\x10", &mark(n)].concat();
+        assert_eq!(fields.next(&mark(1)), marked(b"\x82\x87\x44\x02/a\x41\x01h\x40\x03x-b\x011", 1));
+        assert_eq!(fields.next(&mark(2)), marked(b"\x82\x87\xc0\xbf\xbe", 2));
+        assert_eq!(fields.next(&mark(3)), marked(b"\x82\x87\xc0\xbf\xbe", 3));
         assert!(Fields::of(b"PUT / HTTP/1.1\r\nHost: h\r\n\r\n", true).is_err());
     }
 

@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use set::{Addresses, Size};
+pub use set::{Addresses, Size};
 
 #[derive(Args)]
 pub struct Generate {
