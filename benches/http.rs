@@ -32,21 +32,15 @@ Connection: keep-alive\r\n\
 \r\n";
 
 /// What nginx answers.
-const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\n\
-Server: nginx/1.22.1\r\n\
-Date: Sun, 22 Nov 2026 20:35:27 GMT\r\n\
-Content-Type: text/html\r\n\
-Content-Length: 615\r\n\
-Last-Modified: Tue, 13 Jun 2023 15:08:10 GMT\r\n\
-Connection: keep-alive\r\n\
-ETag: \"6488865a-267\"\r\n\
-Accept-Ranges: bytes\r\n\
-\r\n";
+fn nginx_answers() -> Vec<u8> {
+    format!("{}\r\n", include_str!("nginx.txt").replace('\n', "\r\n")).into_bytes()
+}
 
 fn heads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("head");
     let mut request = RequestHead::default();
     let mut response = ResponseHead::default();
+    let answer = &nginx_answers()[..];
 
     group.throughput(Throughput::Bytes(REQUEST.len() as u64));
     group.bench_function("request", |b| b.iter(|| parse_request(black_box(REQUEST), 0, &HEAD, black_box(&mut request))));
@@ -68,24 +62,24 @@ fn heads(criterion: &mut Criterion) {
             request_framing(&view)
         })
     });
-    group.throughput(Throughput::Bytes(RESPONSE.len() as u64));
-    group.bench_function("response", |b| b.iter(|| parse_response(black_box(RESPONSE), 0, &HEAD, black_box(&mut response))));
+    group.throughput(Throughput::Bytes(answer.len() as u64));
+    group.bench_function("response", |b| b.iter(|| parse_response(black_box(answer), 0, &HEAD, black_box(&mut response))));
     group.bench_function("response_with_framing", |b| {
         b.iter(|| {
-            parse_response(black_box(RESPONSE), 0, &HEAD, &mut response)?;
-            response_framing(&ResponseView { buffer: RESPONSE, head: &response }, false)
+            parse_response(black_box(answer), 0, &HEAD, &mut response)?;
+            response_framing(&ResponseView { buffer: answer, head: &response }, false)
         })
     });
 
-    parse_response(RESPONSE, 0, &HEAD, &mut response).expect("a good head");
-    let view = ResponseView { buffer: RESPONSE, head: &response };
+    parse_response(answer, 0, &HEAD, &mut response).expect("a good head");
+    let view = ResponseView { buffer: answer, head: &response };
     let mut out = [0; 4096];
     group.bench_function("response_relayed", |b| {
         b.iter(|| {
             let hop_by_hop = HopByHop::of_response(&view);
             let mut writer = HeadWriter::new(black_box(&mut out));
             writer.status_line(view.head.status);
-            let mut lines = PassingLines::new(RESPONSE);
+            let mut lines = PassingLines::new(answer);
             for field in view.head.fields.iter().filter(|field| !hop_by_hop.drops(field)) {
                 lines.pass(field, &mut writer);
             }

@@ -15,31 +15,15 @@ const LIMITS: HeadLimits = HeadLimits { start_line_bytes: 8 * 1024, head_bytes: 
 const MOST: f64 = 0.03;
 
 /// As the load generator sends it.
-const REQUEST: &[u8] = b"GET /plain/128 HTTP/1.1\r\n\
-Host: api.example.com\r\n\
-Connection: keep-alive\r\n\
-sec-ch-ua: \"Chromium\";v=\"128\", \"Not;A=Brand\";v=\"24\"\r\n\
-User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.0.0 Safari/537.36\r\n\
-Accept: application/json, text/plain, */*\r\n\
-Sec-Fetch-Site: same-site\r\n\
-Sec-Fetch-Mode: cors\r\n\
-Sec-Fetch-Dest: empty\r\n\
-Referer: https://www.example.com/account/orders?page=3\r\n\
-Accept-Encoding: gzip, deflate, br\r\n\
-Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n\
-Cookie: session=8f14e45fceea167a5a36dedd4bea2543; theme=dark; consent=1\r\n\
-\r\n";
+fn request() -> Vec<u8> {
+    let fields = include_str!("../loadtest/browser.txt").replace('\n', "\r\n");
+    format!("GET /plain/128 HTTP/1.1\r\nHost: api.example.com\r\n{fields}\r\n").into_bytes()
+}
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
-Server: nginx/1.22.1\r\n\
-Date: Sun, 22 Nov 2026 20:35:27 GMT\r\n\
-Content-Type: application/octet-stream\r\n\
-Content-Length: 128\r\n\
-Last-Modified: Tue, 13 Jun 2023 15:08:10 GMT\r\n\
-Connection: keep-alive\r\n\
-ETag: \"6488865a-80\"\r\n\
-Accept-Ranges: bytes\r\n\
-\r\n";
+/// As nginx answers.
+fn answer() -> Vec<u8> {
+    format!("{}\r\n", include_str!("nginx.txt").replace('\n', "\r\n")).into_bytes()
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -61,37 +45,37 @@ fn main() -> ExitCode {
 }
 
 fn read(how: &str, times: u32) {
+    let heads = (request(), answer());
     let (mut request, mut answer) = (RequestHead::default(), ResponseHead::default());
     for _ in 0..times {
+        let (asked, answered) = black_box((&heads.0[..], &heads.1[..]));
         match how {
-            "strict" => strictly(&mut request, &mut answer),
-            _ => leniently(),
+            "strict" => strictly(asked, &mut request, answered, &mut answer),
+            _ => leniently(asked, answered),
         }
         .expect("good heads");
     }
 }
 
-fn strictly(request: &mut RequestHead, answer: &mut ResponseHead) -> Option<()> {
-    let bytes = black_box(REQUEST);
-    parse_request(bytes, 0, &LIMITS, request).ok()?;
-    let view = RequestView { buffer: bytes, head: request };
+fn strictly(asked: &[u8], request: &mut RequestHead, answered: &[u8], answer: &mut ResponseHead) -> Option<()> {
+    parse_request(asked, 0, &LIMITS, request).ok()?;
+    let view = RequestView { buffer: asked, head: request };
     let target = parse_target(view.method(), view.target()).ok()?;
     black_box(host_of(&view, &target).ok()?);
     black_box(request_framing(&view).ok()?);
-    let bytes = black_box(ANSWER);
-    parse_response(bytes, 0, &LIMITS, answer).ok()?;
-    black_box(response_framing(&ResponseView { buffer: bytes, head: answer }, false).ok()?);
+    parse_response(answered, 0, &LIMITS, answer).ok()?;
+    black_box(response_framing(&ResponseView { buffer: answered, head: answer }, false).ok()?);
     Some(())
 }
 
-fn leniently() -> Option<()> {
+fn leniently(asked: &[u8], answered: &[u8]) -> Option<()> {
     let mut room = [const { std::mem::MaybeUninit::uninit() }; 100];
     let mut request = httparse::Request::new(&mut []);
-    request.parse_with_uninit_headers(black_box(REQUEST), &mut room).ok()?;
+    request.parse_with_uninit_headers(asked, &mut room).ok()?;
     black_box(fields(request.headers));
     let mut room = [const { std::mem::MaybeUninit::uninit() }; 100];
     let mut answer = httparse::Response::new(&mut []);
-    httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut answer, black_box(ANSWER), &mut room).ok()?;
+    httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut answer, answered, &mut room).ok()?;
     black_box(fields(answer.headers));
     Some(())
 }

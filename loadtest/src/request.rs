@@ -8,7 +8,8 @@ use crate::clock;
 use crate::mark::{self, Mark};
 use crate::signature::{Call, Nonces, SIGNED_HEADERS, Signer};
 
-const ACCEPT: &str = "application/json, text/plain, */*";
+/// The fields that a browser sends with every request; they say nothing of the request.
+const BROWSER: &str = include_str!("../browser.txt");
 const STAGE: &str = "RELEASE";
 
 /// How a request says which app calls.
@@ -46,6 +47,7 @@ pub struct Template<'a> {
 pub struct Requests {
     method: String,
     path: String,
+    accept: &'static str,
     content_type: &'static str,
     before_signature: Vec<u8>,
     after_signature: Vec<u8>,
@@ -71,6 +73,7 @@ impl Requests {
         Ok(Self {
             method: template.method.to_owned(),
             path: template.path.to_owned(),
+            accept: BROWSER.lines().find_map(|line| line.strip_prefix("Accept: ")).unwrap_or_default(),
             content_type,
             before_signature,
             after_signature,
@@ -89,7 +92,7 @@ impl Requests {
             let timestamp = digits.format(clock::unix_ms());
             let signature = signer.sign(&Call {
                 method: self.method.as_bytes(),
-                accept: ACCEPT.as_bytes(),
+                accept: self.accept.as_bytes(),
                 content_type: self.content_type.as_bytes(),
                 nonce: &nonce,
                 stage: STAGE.as_bytes(),
@@ -130,21 +133,11 @@ impl Requests {
 /// The request line and every field line that does not change, without the empty line that ends a head.
 fn head(template: &Template, content_type: &str) -> String {
     let Template { method, path, host, .. } = template;
-    let mut head = format!(
-        "{method} {path} HTTP/1.1\r\n\
-         Host: {host}\r\n\
-         Connection: keep-alive\r\n\
-         sec-ch-ua: \"Chromium\";v=\"128\", \"Not;A=Brand\";v=\"24\"\r\n\
-         User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.0.0 Safari/537.36\r\n\
-         Accept: {ACCEPT}\r\n\
-         Sec-Fetch-Site: same-site\r\n\
-         Sec-Fetch-Mode: cors\r\n\
-         Sec-Fetch-Dest: empty\r\n\
-         Referer: https://www.example.com/account/orders?page=3\r\n\
-         Accept-Encoding: gzip, deflate, br\r\n\
-         Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n\
-         Cookie: session=8f14e45fceea167a5a36dedd4bea2543; theme=dark; consent=1\r\n"
-    );
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
+    for line in BROWSER.lines() {
+        head += line;
+        head += "\r\n";
+    }
     if !template.body.is_empty() {
         head += &format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", template.body.len());
     }

@@ -18,6 +18,16 @@ pub struct Clock {
     date: Cell<[u8; DATE_BYTES]>,
 }
 
+/// A sweep is late that comes so long after the one before, in milliseconds: a few times the interval.
+const LATE_MS: u64 = 150;
+
+/// As of when deadlines are overdue at a sweep, by when the one before was. A worker that comes to it late has kept those
+/// waiting itself whose deadlines have passed meanwhile: the kernel may not even have been given what they wait for. They
+/// have a turn of the event loop to be served in, and are ended at the next sweep.
+pub(super) fn overdue_as_of(before_ms: u64, now_ms: u64) -> u64 {
+    now_ms.min(before_ms.saturating_add(LATE_MS))
+}
+
 /// Unix time, in milliseconds.
 pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
@@ -63,11 +73,12 @@ impl Clock {
         self.coarse_ms.get()
     }
 
-    /// Renews the coarse reading, and follows the system's clock where that was set.
-    pub fn renew(&self) {
+    /// Renews the coarse reading, and follows the system's clock where that was set. Returns as of when deadlines are overdue.
+    pub fn renew(&self) -> u64 {
         let now_ms = self.now_us() / 1000;
-        self.coarse_ms.set(now_ms);
+        let before_ms = self.coarse_ms.replace(now_ms);
         self.unix_ms_at_start.set(unix_ms().saturating_sub(now_ms));
+        overdue_as_of(before_ms, now_ms)
     }
 
     /// Unix time, in milliseconds, of a reading of [`Clock::now_us`].

@@ -367,6 +367,7 @@ impl Drop for Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::clock::overdue_as_of;
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsRawFd;
@@ -388,6 +389,19 @@ mod tests {
         watches.sweep(1100);
         assert_eq!(watch.from_client.expired(), Wait::Head);
         assert_eq!(near.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_sweep_that_comes_late_ends_nobody_who_was_in_time_when_it_was_due() {
+        let (near, _far) = pair();
+        let watches = Rc::<Watches>::default();
+        let watch = watches.add(Handle::Socket(near.as_raw_fd()), None);
+        // Armed by a turn of the event loop that takes longer than the deadline.
+        watch.to_client.arm(Wait::Send, 1000, Duration::from_millis(1000));
+        watches.sweep(overdue_as_of(1000, 2500));
+        assert_eq!(watch.to_client.expired(), Wait::Nothing);
+        watches.sweep(overdue_as_of(2500, 2550));
+        assert_eq!(watch.to_client.expired(), Wait::Send);
     }
 
     #[test]

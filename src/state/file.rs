@@ -28,8 +28,8 @@ impl Kind {
         match self {
             // `gate::authenticate::nonce`: its bins.
             Self::Nonces => 3,
-            // `gate::quota::map`: its seats and leases.
-            Self::Counters => 2,
+            // `gate::quota::map`: its seats, leases and buckets.
+            Self::Counters => 3,
         }
     }
 }

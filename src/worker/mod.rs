@@ -127,13 +127,12 @@ const LAST_CALL: u64 = 90;
 
 /// What is done many times a second for all connections at once, instead of by a timer for each.
 fn sweep(core: &Core) {
-    core.clock.renew();
-    let now_ms = core.clock.coarse_ms();
-    core.watches.sweep(now_ms);
-    core.streams.sweep(now_ms);
-    core.handshakes.sweep(now_ms);
-    core.pools.sweep(now_ms, core.limits().pool_idle_timeout.as_millis() as u64);
-    core.pipes.sweep(now_ms);
+    let due_ms = core.clock.renew();
+    core.watches.sweep(due_ms);
+    core.streams.sweep(due_ms);
+    core.handshakes.sweep(due_ms);
+    core.pools.sweep(due_ms, core.limits().pool_idle_timeout.as_millis() as u64);
+    core.pipes.sweep(due_ms);
     core.relieve();
     core.log.hand_over();
     let counters = &core.counters;
@@ -144,7 +143,7 @@ fn sweep(core: &Core) {
     for (wait, timeout) in TIMEOUTS {
         counters.timed_out(timeout).set(core.watches.expirations(wait) + core.streams.expirations(wait));
     }
-    counters.swept_at_ms.set(now_ms);
+    counters.swept_at_ms.set(core.clock.coarse_ms());
 }
 
 /// The waits that are counted where they end.

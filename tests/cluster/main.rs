@@ -331,7 +331,10 @@ fn sentinels_fail_over_and_the_gateways_follow() {
 
 #[test]
 fn gateways_may_count_through_a_redis_cluster() {
-    let (backend, redis) = (Backend::ok(), Redis::with(&["--cluster-enabled", "yes"]));
+    // Without it a bus takes a port of its own choice, which may be anyone's.
+    let bus = reserve();
+    let bus_port = bus.address.port().to_string();
+    let (backend, redis) = (Backend::ok(), Redis::with(&["--cluster-enabled", "yes", "--cluster-port", &bus_port]));
     redis.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     eventually("the slots are served", || redis.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(()));
     let gateways = members(2, &backend, redis.address, "wait_ms = 15000\nform = \"cluster\"", "unit = \"day\"\napi = 60");
