@@ -6,6 +6,7 @@
 //! rates and latencies depend on how much the other core can do, and are shown beside it.
 
 mod beside;
+mod browser;
 mod certificate;
 mod flames;
 pub mod gateway;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::browser;
 use super::flames::flames;
 use super::peers::Peer;
 use super::plot::{Bar, Line, bars, escaped, lines};
@@ -26,6 +27,9 @@ pub struct Arguments {
     /// Where the page is written
     #[arg(long, default_value = "target/loadtest/report.html")]
     out: PathBuf,
+    /// A picture of the page, by a browser that is on this machine; fails where the page is not laid out as meant
+    #[arg(long)]
+    png: Option<PathBuf>,
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\
@@ -44,6 +48,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let flames = arguments.profile.iter().map(|file| flame_graph(file)).collect::<Result<String>>()?;
     fs::write(&arguments.out, page(&reports, &flames)).with_context(|| arguments.out.display().to_string())?;
     eprintln!("written to {}", arguments.out.display());
+    if let Some(png) = &arguments.png {
+        browser::picture(&arguments.out, png)?;
+        eprintln!("and to {}", png.display());
+    }
     Ok(())
 }
 
