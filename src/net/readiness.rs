@@ -23,7 +23,7 @@ pin_project! {
     }
 }
 
-/// `make` starts a wait: [`Stream::readable`].
+/// `make` starts a wait: [`super::Stream::readable`].
 pub fn readiness<M: FnMut() -> F, F: Future>(make: M) -> Readiness<M, F> {
     Readiness { make, pending: None }
 }

@@ -90,7 +90,7 @@ fn documents(place: &Place, directory: &Path) -> Vec<(String, String)> {
             "[[listener]]\naddress = \"{listen}\"\nprotocol = \"https\"\n\n\
              [[listener]]\naddress = \"{http2}\"\nprotocol = \"http\"\nhttp2 = true\n\n\
              [limits]\nconnections_per_address = 1000000\nconnections_per_worker = 100000\npool_connections = 9000\n\
-             pool_queue = 65536\npool_wait_ms = 30000\nconnect_timeout_ms = 30000\n\n"
+             pool_queue = 65536\npool_wait_ms = 30000\nconnect_timeout_ms = 30000\nidle_timeout_ms = 3600000\n\n"
         )
     });
     let protocols = if secure.is_some() { "[\"http\", \"https\"]" } else { "[\"http\"]" };
