@@ -22,8 +22,8 @@ const SETTLE_MS: u64 = 1000;
 const MARKED_MS: u64 = 300;
 /// Of a run.
 const LENGTH_MS: u64 = 4000;
-/// Without further calls.
-const TAIL_MS: u64 = 500;
+/// Without further calls: the longest queue is of three seconds.
+const TAIL_MS: u64 = 6000;
 
 /// What a broken protocol would do: the simulation must find each of these.
 #[derive(Clone, Copy, PartialEq, Eq)]
