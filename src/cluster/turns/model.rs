@@ -4,14 +4,13 @@
 //! Two things must hold. A turn is given to one call, whatever is lost. And where nothing is lost, a call is refused only when no turn
 //! that it might have had is unused at any node.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Answer, Ask, Node, Waiters};
 use crate::gate::quota::allowance::View;
 use crate::gate::quota::lease::Lessee;
 use crate::gate::quota::map::Map;
-use crate::gate::quota::memory::Memory;
+use crate::gate::quota::memory::Words;
 use crate::gate::quota::table::{Find, find};
 use crate::gate::quota::turn::{self, Turns, present};
 use crate::gate::quota::{Budget, Take, Want};
@@ -39,30 +38,13 @@ enum Flaw {
 
 struct Counters {
     map: Map,
-    words: RefCell<Vec<u64>>,
-}
-
-impl Memory for Counters {
-    fn load(&self, at: usize) -> u64 {
-        self.words.borrow()[at]
-    }
-    fn exchange(&self, at: usize, current: u64, new: u64) -> Result<(), u64> {
-        let word = &mut self.words.borrow_mut()[at];
-        if *word != current {
-            return Err(*word);
-        }
-        *word = new;
-        Ok(())
-    }
-    fn store(&self, at: usize, new: u64) {
-        self.words.borrow_mut()[at] = new;
-    }
+    words: Words,
 }
 
 impl Counters {
     fn pool(&self) -> usize {
         let want = Want { id: ID, budget: Budget::Bucket { queue: 0 }, ..Want::default() };
-        match find(self, &self.map, 0, &want, START_MS) {
+        match find(&*self.words, &self.map, 0, &want, START_MS) {
             Find::At(at) => at,
             other => panic!("{other:?}"),
         }
@@ -71,16 +53,16 @@ impl Counters {
 
 impl Node for Counters {
     fn left(&self, _: u64, limit: u64, now_ms: u64) -> u64 {
-        turn::left(self, self.pool(), limit, now_ms)
+        turn::left(&*self.words, self.pool(), limit, now_ms)
     }
     fn give(&self, _: u64, limit: u64, turns: Turns, now_ms: u64) -> bool {
-        turn::give(self, self.pool(), limit, turns, now_ms)
+        turn::give(&*self.words, self.pool(), limit, turns, now_ms)
     }
     fn collect(&self, _: u64, limit: u64, now_ms: u64) -> Option<Turns> {
-        turn::collect(self, self.pool(), limit, now_ms)
+        turn::collect(&*self.words, self.pool(), limit, now_ms)
     }
     fn refuse(&self, _: u64, limit: u64, until_ms: u64, now_ms: u64) {
-        turn::refuse(self, self.pool(), limit, until_ms, now_ms);
+        turn::refuse(&*self.words, self.pool(), limit, until_ms, now_ms);
     }
 }
 
@@ -204,8 +186,8 @@ impl Run {
         run.queue = if forgets { 3 * run.limit } else { [0, 2, 30][run.below(3) as usize] };
         for _ in 0..2 + run.below(3) {
             let map = Map { processes: 1, workers: 1, leases: 1, buckets: 1 };
-            let counters = Counters { map, words: RefCell::new(vec![0; map.words()]) };
-            let lessee = Lessee::sit(&counters, map, 0, 0);
+            let counters = Counters { map, words: Words::own(map.words()) };
+            let lessee = Lessee::sit(&*counters.words, map, 0, 0);
             let (asks, answers, ahead_ms) = (VecDeque::new(), VecDeque::new(), run.below(5));
             let (awake, waiting, waiters) = (0, 0, Waiters::default());
             run.members.push(Member { counters, lessee, waiters, awake, waiting, asks, answers, ahead_ms });
@@ -254,7 +236,7 @@ impl Run {
             let want = &mut [Want { id: ID, budget, limit, ..Want::default() }];
             member.lessee.view = Some(View { lost: false, nodes });
             let node_ms = now_ms + member.ahead_ms - 2;
-            let taken = member.lessee.take_all(&member.counters, want, node_ms);
+            let taken = member.lessee.take_all(&*member.counters.words, want, node_ms);
             member.lessee.needs.drain(..).for_each(|need| member.waiters.need(&need, node_ms, 10_000));
             match taken {
                 Ok(()) => {
