@@ -49,11 +49,6 @@ impl Early {
         first
     }
 
-    /// It is found out, or will be.
-    pub fn tells(&self) -> bool {
-        self.started.get()
-    }
-
     /// What has now been received had come before.
     pub fn came(&self) -> bool {
         self.settled.get().unwrap_or(true)

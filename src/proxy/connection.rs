@@ -89,9 +89,7 @@ impl Connection {
     pub fn new(core: Rc<Core>, watch: Watched, stream: Stream, peer: IpAddr, scheme: Scheme) -> Self {
         Self { core, watch, stream, peer, scheme, pipelined: Cell::new(0) }
     }
-}
 
-impl Connection {
     /// The block that the next request is received into: the one that holds its beginning already, or an empty one.
     fn begin(&self, received: Option<Block>) -> Block {
         self.pipelined.set(if received.is_some() { self.pipelined.get() + 1 } else { 0 });

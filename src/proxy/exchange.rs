@@ -173,7 +173,7 @@ async fn attempt(
     c.watch.set_backend(stream.handle());
     let request_sent = Cell::new(false);
     // Where there is a session, what comes first may be the session's.
-    let tells = story.reused.get() && !stream.is_lane() && stream.session().is_none();
+    let tells = story.reused.get() && stream.is_bare();
     let early = if tells { Early::unknown() } else { Early::untold() };
     let answer = Answer::new(c, request, outgoing, &stream, &request_sent, &early, story);
     let mut at_once = false;
